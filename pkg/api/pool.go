@@ -1,0 +1,46 @@
+package api
+
+import "drpd/pkg/resource"
+
+// Pool says what happens to machines as they enter, are allocated, are
+// released and leave. Its Id groups machines even without an object.
+type Pool struct {
+	resource.Common
+	Id              string
+	ParentPool      string       `json:",omitempty"`
+	EnterActions    *PoolActions `json:",omitempty"`
+	ExitActions     *PoolActions `json:",omitempty"`
+	AllocateActions *PoolActions `json:",omitempty"`
+	ReleaseActions  *PoolActions `json:",omitempty"`
+}
+
+// PoolActions is one transition: params and profiles first, then the workflow.
+type PoolActions struct {
+	Workflow         string          `json:",omitempty"`
+	AddProfiles      []string        `json:",omitempty"`
+	RemoveProfiles   []string        `json:",omitempty"`
+	AddParameters    resource.Params `json:",omitempty"`
+	RemoveParameters []string        `json:",omitempty"`
+}
+
+// Pools by Id.
+var Pools = &resource.Kind[Pool]{
+	Name: "pools", Key: func(o *Pool) string { return o.Id },
+	Common: func(o *Pool) *resource.Common { return &o.Common }, Engine: engineCommon,
+	Indexes: []resource.Index[Pool]{{Name: "Id", Of: func(o *Pool) []string { return one(o.Id) }, Unique: true}},
+	Validate: func(o *Pool) []string {
+		p := problems{}
+		p.name("Id", o.Id, machineName)
+		return p
+	},
+	Refs: func(o *Pool) []resource.Ref {
+		var out []resource.Ref
+		for _, a := range []*PoolActions{o.EnterActions, o.ExitActions, o.AllocateActions, o.ReleaseActions} {
+			if a != nil {
+				out = append(out, refs("workflows", one(a.Workflow))...)
+				out = append(out, refs("profiles", a.AddProfiles)...)
+			}
+		}
+		return out
+	},
+}

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"drpd/pkg/resource"
+)
+
+// OrderState is where a work order is in its life.
+type OrderState string
+
+// The states of a work order.
+const (
+	OrderCreated   OrderState = "created"
+	OrderRunning   OrderState = "running"
+	OrderFinished  OrderState = "finished"
+	OrderFailed    OrderState = "failed"
+	OrderCancelled OrderState = "cancelled"
+)
+
+var orderMoves = map[OrderState][]OrderState{
+	OrderCreated: {OrderRunning, OrderFailed, OrderCancelled},
+	OrderRunning: {OrderFinished, OrderFailed, OrderCancelled},
+}
+
+// WorkOrder is a request to run a Blueprint on one machine, cluster or broker
+// in WorkOrder mode: Machine, or the first one that Filter matches.
+type WorkOrder struct {
+	resource.Common
+	Uuid            string
+	Blueprint       string
+	Machine         string
+	Filter          string
+	Mode            string
+	State           OrderState
+	Status          string
+	Tasks           []string
+	CurrentTask     int
+	CurrentJob      string
+	Context         string
+	Params          resource.Params
+	Profiles        []string
+	CreateTime      time.Time
+	StartTime       time.Time
+	EndTime         time.Time
+	JobState        JobState
+	JobExitState    string
+	JobResultErrors []string
+	Archived        bool
+	// For names who asked: the uuid of the cluster, "" for a person.
+	For string `json:",omitempty"`
+}
+
+// WorkOrders, indexed by who runs them.
+var WorkOrders = &resource.Kind[WorkOrder]{
+	Name: "work_orders", Key: func(o *WorkOrder) string { return o.Uuid },
+	Common: func(o *WorkOrder) *resource.Common { return &o.Common },
+	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For"}, engineCommon...),
+	Indexes: []resource.Index[WorkOrder]{
+		{Name: ByUuid, Of: func(o *WorkOrder) []string { return one(o.Uuid) }, Unique: true},
+		{Name: "Machine", Of: func(o *WorkOrder) []string { return one(o.Machine) }},
+		{Name: "Blueprint", Of: func(o *WorkOrder) []string { return one(o.Blueprint) }},
+		{Name: "State", Of: func(o *WorkOrder) []string { return one(string(o.State)) }},
+		{Name: "For", Of: func(o *WorkOrder) []string { return one(o.For) }},
+		{Name: "Unbound", Of: (*WorkOrder).unbound},
+	},
+	Default: func(o *WorkOrder) {
+		if o.Uuid == "" {
+			o.Uuid, o.CurrentTask = uuid.NewString(), -1
+		}
+		if o.State == "" {
+			o.State = OrderCreated
+		}
+		if o.Mode == "" {
+			o.Mode = "task"
+		}
+		o.Tasks, o.Profiles, o.JobResultErrors = full(o.Tasks), full(o.Profiles), full(o.JobResultErrors)
+		o.Params = fullParams(o.Params)
+	},
+	Validate: (*WorkOrder).problems,
+	Refs:     func(o *WorkOrder) []resource.Ref { return o.refs() },
+	Params:   func(o *WorkOrder) *resource.Params { return &o.Params },
+	Profiles: func(o *WorkOrder) *[]string { return &o.Profiles },
+}
+
+func (o *WorkOrder) unbound() []string {
+	if o.Machine == "" && o.State == OrderCreated {
+		return []string{"true"}
+	}
+	return nil
+}
+
+func (o *WorkOrder) refs() []resource.Ref {
+	if o.Ended() {
+		return nil
+	}
+	return refs("blueprints", one(o.Blueprint))
+}
+
+func (o *WorkOrder) problems() []string {
+	p := problems{}
+	if o.Blueprint == "" {
+		p.add("Blueprint is empty: name what the order shall do")
+	}
+	if (o.Machine == "") == (o.Filter == "") && o.State == OrderCreated {
+		p.add("give exactly one of Machine and Filter")
+	}
+	if o.Mode != "task" {
+		p.add("Mode %q is not supported; use task", o.Mode)
+	}
+	return p
+}
+
+// Ended says that the order will not change any more.
+func (o *WorkOrder) Ended() bool {
+	return o.State == OrderFinished || o.State == OrderFailed || o.State == OrderCancelled
+}
+
+// Move changes the state if that is legal, and stamps the times.
+func (o *WorkOrder) Move(to OrderState, now time.Time) error {
+	if !slices.Contains(orderMoves[o.State], to) {
+		return resource.Errorf(resource.Conflict, "work_orders", o.Uuid, "a %s work order cannot become %s", o.State, to)
+	}
+	o.State, o.Status = to, ""
+	switch {
+	case to == OrderRunning:
+		o.StartTime = now
+	case o.Ended():
+		o.EndTime = now
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+// Package engine calls steps and actions when objects change or time comes.
+//
+// A Step decides: a pure function over the newest state and a time, that
+// returns why nothing moves. An Action does: it carries out the effect that an
+// object stands for, outside any transaction. The engine looks at every object
+// when it starts, so a restart loses nothing, and stores why each one waits.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"drpd/pkg/resource"
+)
+
+// Step decides about one object. No I/O, no clock, no goroutine: the same
+// state and time give the same answer, and a second run changes nothing.
+type Step func(tx *resource.Tx, now time.Time, key string) (Result, error)
+
+// Result says why nothing moves and when to look again, for the operator too.
+type Result struct {
+	Waiting string
+	Until   time.Time
+	Done    bool // for a native task: it has succeeded
+}
+
+// Rule is a Step and what wakes it.
+type Rule struct {
+	Name string
+	Kind resource.Any                             // the kind of the keys that Step gets
+	Wake map[string]func(resource.Event) []string // event type -> keys; the own kind wakes its key by itself
+	Step Step
+}
+
+// Config makes an Engine.
+type Config struct {
+	DB      *resource.DB
+	Rules   []Rule
+	Actions []Runner
+	Now     func() time.Time // default time.Now
+	Log     *slog.Logger     // default: discard
+	Workers int              // default 4
+}
+
+// Engine runs rules and actions until its Run ends.
+type Engine struct {
+	cfg   Config
+	queue *queue
+}
+
+type item struct {
+	rule int
+	key  string
+}
+
+// New checks the table of rules.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = 4
+	}
+	seen := map[string]bool{}
+	for _, r := range cfg.Rules {
+		if seen[r.Name] || r.Step == nil || r.Kind == nil {
+			return nil, fmt.Errorf("rule %q is declared twice or has no kind or step", r.Name)
+		}
+		seen[r.Name] = true
+	}
+	return &Engine{cfg: cfg, queue: newQueue(cfg.Now)}, nil
+}
+
+// Run works until ctx ends, then returns nil with nothing left running.
+func (e *Engine) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.watch(ctx) })
+	for range e.cfg.Workers {
+		g.Go(func() error { return e.work(ctx) })
+	}
+	for _, a := range e.cfg.Actions {
+		g.Go(func() error { return a.run(ctx, e.cfg) })
+	}
+	return g.Wait()
+}
+
+// watch queues every key once, then whatever events touch.
+func (e *Engine) watch(ctx context.Context) error {
+	for ctx.Err() == nil {
+		after := e.cfg.DB.Seq()
+		e.queueAll()
+		for evs, err := range e.cfg.DB.Watch(ctx, after) {
+			if err != nil {
+				e.cfg.Log.Warn("engine fell behind, looking at everything again", "err", err)
+				break
+			}
+			for _, ev := range evs {
+				e.route(ev)
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) queueAll() {
+	v := e.cfg.DB.View()
+	for i, r := range e.cfg.Rules {
+		for o := range r.Kind.Each(v) {
+			e.queue.add(item{i, o.Key})
+		}
+	}
+}
+
+func (e *Engine) route(ev resource.Event) {
+	for i, r := range e.cfg.Rules {
+		if r.Kind.KindName() == ev.Type {
+			e.queue.add(item{i, ev.Key})
+		}
+		if wake := r.Wake[ev.Type]; wake != nil {
+			for _, key := range wake(ev) {
+				e.queue.add(item{i, key})
+			}
+		}
+	}
+}
+
+func (e *Engine) work(ctx context.Context) error {
+	for {
+		it, ok := e.queue.take(ctx)
+		if !ok {
+			return nil
+		}
+		next := e.look(ctx, it)
+		e.queue.done(it, next)
+	}
+}
+
+// look runs one step, stores its reason and says when to look again.
+func (e *Engine) look(ctx context.Context, it item) time.Time {
+	r := e.cfg.Rules[it.rule]
+	var res Result
+	err := e.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
+		res = Result{}
+		if _, err := r.Kind.Lookup(tx, it.key); err != nil {
+			return clearWait(tx, r, it.key)
+		}
+		var err error
+		if res, err = r.Step(tx, e.cfg.Now(), it.key); err != nil {
+			return err
+		}
+		return saveWait(tx, e.cfg.Now(), r, it.key, res)
+	})
+	if err == nil {
+		return res.Until
+	}
+	if ctx.Err() != nil {
+		return time.Time{}
+	}
+	return e.failed(ctx, r, it, err)
+}
+
+// failed stores the error and backs off: 1 s doubling to 1 min.
+func (e *Engine) failed(ctx context.Context, r Rule, it item, cause error) time.Time {
+	e.cfg.Log.Error("step failed", "rule", r.Name, "kind", r.Kind.KindName(), "key", it.key, "err", cause)
+	now := e.cfg.Now()
+	tries := 1
+	err := e.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
+		w := waitOf(tx, r, it.key)
+		w.LastError, w.Tries = cause.Error(), w.Tries+1
+		if w.Since.IsZero() {
+			w.Since = now
+		}
+		tries = w.Tries
+		w.Until = now.Add(Backoff(tries))
+		return Waits.Put(tx, w)
+	})
+	if err != nil {
+		e.cfg.Log.Error("reason not stored", "rule", r.Name, "key", it.key, "err", err)
+	}
+	return now.Add(Backoff(tries))
+}
+
+// Backoff is how long to wait after the n-th failure: 1 s, doubling to 1 min.
+func Backoff(n int) time.Duration {
+	return min(time.Second<<min(max(n-1, 0), 6), time.Minute)
+}
+
+// queue holds each item once; one worker at a time has an item in hand.
+type queue struct {
+	now   func() time.Time
+	mu    sync.Mutex // guards all below
+	ready []item
+	state map[item]*itemState
+	wake  chan struct{}
+}
+
+type itemState struct {
+	queued, inHand, again bool
+	timer                 *time.Timer
+}
+
+func newQueue(now func() time.Time) *queue {
+	return &queue{now: now, state: map[item]*itemState{}, wake: make(chan struct{}, 1)}
+}
+
+func (q *queue) add(it item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.addLocked(it)
+}
+
+func (q *queue) addLocked(it item) {
+	s := q.state[it]
+	if s == nil {
+		s = &itemState{}
+		q.state[it] = s
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	switch {
+	case s.inHand:
+		s.again = true
+	case !s.queued:
+		s.queued = true
+		q.ready = append(q.ready, it)
+		q.signal()
+	}
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) take(ctx context.Context) (item, bool) {
+	for {
+		q.mu.Lock()
+		if len(q.ready) > 0 && ctx.Err() == nil {
+			it := q.ready[0]
+			q.ready = q.ready[1:]
+			q.state[it].queued, q.state[it].inHand = false, true
+			if len(q.ready) > 0 {
+				q.signal()
+			}
+			q.mu.Unlock()
+			return it, true
+		}
+		q.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return item{}, false
+		case <-q.wake:
+		}
+	}
+}
+
+// done puts the item down; it comes back at next, if that is set, or at once
+// if something happened meanwhile.
+func (q *queue) done(it item, next time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.state[it]
+	s.inHand = false
+	switch {
+	case s.again:
+		s.again = false
+		q.addLocked(it)
+	case !next.IsZero():
+		s.timer = time.AfterFunc(max(next.Sub(q.now()), 0), func() { q.add(it) })
+	default:
+		delete(q.state, it)
+	}
+}

@@ -1,0 +1,192 @@
+package resource
+
+import (
+	"fmt"
+	"slices"
+
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+)
+
+func (tx *Tx) refTxn() *iradix.Txn[edge] {
+	if tx.refs == nil {
+		tx.refs = tx.base.refs.Txn()
+	}
+	return tx.refs
+}
+
+// refileRefs keeps the edges target -> referrer in step with one object.
+func (tx *Tx) refileRefs(k *kindOps, old, new *entry) {
+	var was, is []Ref
+	if old != nil {
+		was = k.refs(old.val)
+	}
+	if new != nil {
+		is = k.refs(new.val)
+	}
+	if len(was) == 0 && len(is) == 0 {
+		return
+	}
+	t := tx.refTxn()
+	for _, r := range was {
+		from := edge{k.name, old.key}
+		t.Delete(edgeKey(r, from))
+	}
+	for _, r := range is {
+		from := edge{k.name, new.key}
+		t.Insert(edgeKey(r, from), from)
+	}
+}
+
+// referrers lists who refers to an object.
+func (tx *Tx) referrers(kind, key string) []edge {
+	root := tx.base.refs.Root()
+	if tx.refs != nil {
+		root = tx.refs.Root()
+	}
+	var out []edge
+	it := root.Iterator()
+	it.SeekPrefix(refKey(kind, key))
+	for _, e, ok := it.Next(); ok; _, e, ok = it.Next() {
+		out = append(out, e)
+	}
+	return out
+}
+
+// keepers lists referrers whose Ref forbids deleting the target.
+func (tx *Tx) keepers(kind, key string) []string {
+	var out []string
+	for _, from := range tx.referrers(kind, key) {
+		e := tx.find(from.kind, from.key)
+		if e == nil {
+			continue
+		}
+		for _, r := range tx.db.kinds[from.kind].refs(e.val) {
+			if r.Keep && r.Kind == kind && r.Key == key {
+				out = append(out, from.kind+"/"+from.key)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// settle recomputes Available for what changed and for what depends on it, and
+// for nothing else.
+func (tx *Tx) settle() error {
+	// Each object may flip a few times while its targets settle; a longer walk
+	// means that objects refer to each other in a circle.
+	for budget := 20 * (len(tx.reckon) + tx.size()); len(tx.reckon) > 0; budget-- {
+		if budget == 0 {
+			return Errorf(Invalid, tx.reckon[0].kind, tx.reckon[0].key, "refers to itself through other objects")
+		}
+		at := tx.reckon[0]
+		tx.reckon = tx.reckon[1:]
+		if err := tx.settleOne(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) size() int {
+	n := 0
+	for _, t := range tx.base.tables {
+		n += t.main.Len()
+	}
+	return n + len(tx.changes)
+}
+
+func (tx *Tx) settleOne(at edge) error {
+	k := tx.db.kinds[at.kind]
+	e := tx.find(at.kind, at.key)
+	if e == nil || k.common(e.val) == nil {
+		tx.reckon = append(tx.reckon, tx.referrers(at.kind, at.key)...)
+		return nil
+	}
+	msgs := tx.problems(k, e)
+	c := k.common(e.val)
+	first := len(tx.changes) > 0 && tx.isChanged(at)
+	if slices.Equal(msgs, c.Errors) && c.Available == (len(msgs) == 0) {
+		if first {
+			tx.reckon = append(tx.reckon, tx.unsettled(at)...)
+		}
+		return nil
+	}
+	if err := tx.derive(k, e, msgs); err != nil {
+		return err
+	}
+	tx.reckon = append(tx.reckon, tx.referrers(at.kind, at.key)...)
+	return nil
+}
+
+func (tx *Tx) isChanged(at edge) bool { _, ok := tx.touched[at]; return ok }
+
+// unsettled lists the referrers that a changed but still available object may
+// matter to: all of them if it is new, else those that check its contents.
+func (tx *Tx) unsettled(at edge) []edge {
+	isNew := tx.changes[tx.touched[at]].old == nil
+	var out []edge
+	for _, from := range tx.referrers(at.kind, at.key) {
+		e := tx.find(from.kind, from.key)
+		if e == nil {
+			continue
+		}
+		if isNew || tx.checks(from.kind, e, at) {
+			out = append(out, from)
+		}
+	}
+	return out
+}
+
+func (tx *Tx) checks(kind string, e *entry, at edge) bool {
+	return slices.ContainsFunc(tx.db.kinds[kind].refs(e.val), func(r Ref) bool {
+		return r.Check != nil && r.Kind == at.kind && r.Key == at.key
+	})
+}
+
+// problems says why an object cannot be used now.
+func (tx *Tx) problems(k *kindOps, e *entry) []string {
+	msgs := []string{}
+	for _, r := range k.refs(e.val) {
+		target := tx.find(r.Kind, r.Key)
+		if target == nil {
+			msgs = append(msgs, fmt.Sprintf("%s %q does not exist", singular(r.Kind), r.Key))
+			continue
+		}
+		if c := tx.db.kinds[r.Kind].common(target.val); c != nil && !c.Available {
+			msgs = append(msgs, fmt.Sprintf("%s %q is not available", singular(r.Kind), r.Key))
+			continue
+		}
+		if r.Check != nil {
+			if msg := r.Check(target.val); msg != "" {
+				msgs = append(msgs, msg)
+			}
+		}
+	}
+	slices.Sort(msgs)
+	return slices.Compact(msgs)
+}
+
+// derive files a copy of the object with its new availability, without a store
+// operation: after a restart it is computed again.
+func (tx *Tx) derive(k *kindOps, e *entry, msgs []string) error {
+	v, err := k.copy(e.val)
+	if err != nil {
+		return err
+	}
+	c := k.common(v)
+	c.Available, c.Errors = len(msgs) == 0, msgs
+	stored, public, err := k.encode(v)
+	if err != nil {
+		return err
+	}
+	n := &entry{key: e.key, val: v, stored: stored, public: public, layer: e.layer, seen: tx.mark, saved: e.saved}
+	return tx.file(k.name, e, n, true)
+}
+
+func singular(kind string) string {
+	if len(kind) > 1 && kind[len(kind)-1] == 's' {
+		return kind[:len(kind)-1]
+	}
+	return kind
+}

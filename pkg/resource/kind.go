@@ -1,0 +1,253 @@
+package resource
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// Common is the mix-in that nearly every object carries, with DRP's names.
+// Validated, Available and Errors are computed; ReadOnly and Bundle say which
+// content layer an object came from.
+type Common struct {
+	Validated     bool
+	Available     bool
+	Errors        []string
+	ReadOnly      bool
+	Bundle        string            `json:",omitempty"`
+	Endpoint      string            `json:",omitempty"`
+	Meta          map[string]string `json:",omitempty"`
+	Description   string            `json:",omitempty"`
+	Documentation string            `json:",omitempty"`
+}
+
+// Index finds objects by a value: Of returns all values of one object.
+type Index[T any] struct {
+	Name   string
+	Of     func(*T) []string
+	Unique bool // at most one object may have a value
+}
+
+// Ref says that an object needs another one. While the other is missing or
+// unavailable, or Check (if set) objects to it, the referrer is not Available.
+type Ref struct {
+	Kind, Key string
+	Check     func(target any) string // "" or a sentence; target is a *T of Kind
+	Keep      bool                    // the target may not be deleted while referred to
+}
+
+// Kind declares one kind of object; storage, indexes, REST and CLI follow from
+// it. T must be a struct that encoding/json carries faithfully.
+type Kind[T any] struct {
+	Name     string
+	Key      func(*T) string
+	Common   func(*T) *Common
+	Indexes  []Index[T]
+	Default  func(*T)           // fills in fields; runs on every save and load
+	Validate func(*T) []string  // sentences; any refuses the save
+	Refs     func(*T) []Ref     // what it needs
+	Engine   []string           // fields that only the server sets
+	Hidden   []string           // fields that no reply shows
+	Params   func(*T) *Params   // nil: no params routes
+	Profiles func(*T) *[]string // nil: carries no profiles
+	Virtual  bool               // lives in memory only
+}
+
+// Params maps a parameter's name to its JSON value.
+type Params map[string]any
+
+// Object is one stored object as the generic layers see it.
+type Object struct {
+	Kind string
+	Key  string
+	Val  any    // *T, shared: read only
+	JSON []byte // as replies show it, shared: read only
+	Rev  uint64
+}
+
+// Any is what generic code (REST, bundles) needs of a Kind[T].
+type Any interface {
+	KindName() string
+	IndexNames() []string
+	EngineFields() []string
+	Decode(data []byte) (any, error)
+	KeyOf(val any) string
+	CommonOf(val any) *Common
+	ParamsOf(val any) *Params
+	ProfilesOf(val any) *[]string
+	IndexValues(val any, index string) []string
+	Lookup(r Reader, ref string) (Object, error)
+	Each(r Reader) iter.Seq[Object]
+	EachBy(r Reader, index, value string) iter.Seq[Object]
+	CreateAny(tx *Tx, val any) error
+	ReplaceAny(tx *Tx, val any) error
+	Delete(tx *Tx, key string) error
+	LayerAny(tx *Tx, layer string, val any) error
+	self() *kindOps
+}
+
+// kindOps is a Kind[T] with T erased, for tables.
+type kindOps struct {
+	name     string
+	indexes  []erasedIndex
+	key      func(any) string
+	common   func(any) *Common
+	refs     func(any) []Ref
+	encode   func(any) (stored, public []byte, err error)
+	decode   func([]byte) (any, error)
+	copy     func(any) (any, error)
+	defaults func(any)
+	validate func(any) []string
+	virtual  bool
+}
+
+type erasedIndex struct {
+	name   string
+	of     func(any) []string
+	unique bool
+}
+
+// KindName is the kind's name in URLs, records, events and the CLI.
+func (k *Kind[T]) KindName() string { return k.Name }
+
+// EngineFields lists JSON fields that users may not set.
+func (k *Kind[T]) EngineFields() []string { return k.Engine }
+
+// IndexNames lists the declared indexes.
+func (k *Kind[T]) IndexNames() []string {
+	out := make([]string, len(k.Indexes))
+	for i, x := range k.Indexes {
+		out[i] = x.Name
+	}
+	return out
+}
+
+// Decode reads one object strictly: an unknown field is an error that names it.
+func (k *Kind[T]) Decode(data []byte) (any, error) {
+	v := new(T)
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return nil, Errorf(Malformed, k.Name, "", "%s", plainJSON(err))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, Errorf(Malformed, k.Name, "", "more than one JSON value")
+	}
+	return v, nil
+}
+
+// plainJSON words encoding/json's errors for a user.
+func plainJSON(err error) string {
+	var t *json.UnmarshalTypeError
+	if errors.As(err, &t) {
+		return fmt.Sprintf("field %s: cannot hold a %s", t.Field, t.Value)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// KeyOf returns the object's key.
+func (k *Kind[T]) KeyOf(val any) string { return k.Key(val.(*T)) }
+
+// CommonOf returns the object's mix-in, nil for kinds without one.
+func (k *Kind[T]) CommonOf(val any) *Common {
+	if k.Common == nil {
+		return nil
+	}
+	return k.Common(val.(*T))
+}
+
+// ParamsOf returns where the object keeps its params, nil for kinds without.
+func (k *Kind[T]) ParamsOf(val any) *Params {
+	if k.Params == nil {
+		return nil
+	}
+	return k.Params(val.(*T))
+}
+
+// ProfilesOf returns where the object keeps its profile names, nil for kinds without.
+func (k *Kind[T]) ProfilesOf(val any) *[]string {
+	if k.Profiles == nil {
+		return nil
+	}
+	return k.Profiles(val.(*T))
+}
+
+// IndexValues returns the object's values under one index.
+func (k *Kind[T]) IndexValues(val any, index string) []string {
+	for _, x := range k.Indexes {
+		if x.Name == index {
+			return x.Of(val.(*T))
+		}
+	}
+	return nil
+}
+
+func (k *Kind[T]) self() *kindOps {
+	o := &kindOps{
+		name:    k.Name,
+		key:     func(v any) string { return k.Key(v.(*T)) },
+		common:  k.CommonOf,
+		refs:    func(v any) []Ref { return nil },
+		encode:  k.encode,
+		decode:  k.decodeStored,
+		copy:    k.copyVal,
+		virtual: k.Virtual,
+	}
+	o.defaults = func(v any) {
+		if k.Default != nil {
+			k.Default(v.(*T))
+		}
+	}
+	o.validate = func(v any) []string {
+		if k.Validate == nil {
+			return nil
+		}
+		return k.Validate(v.(*T))
+	}
+	if k.Refs != nil {
+		o.refs = func(v any) []Ref { return k.Refs(v.(*T)) }
+	}
+	for _, x := range k.Indexes {
+		o.indexes = append(o.indexes, erasedIndex{x.Name, func(v any) []string { return x.Of(v.(*T)) }, x.Unique})
+	}
+	return o
+}
+
+func (k *Kind[T]) encode(v any) (stored, public []byte, err error) {
+	if stored, err = json.Marshal(v); err != nil {
+		return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)
+	}
+	if len(k.Hidden) == 0 {
+		return stored, stored, nil
+	}
+	var m map[string]json.RawMessage
+	if err = json.Unmarshal(stored, &m); err != nil {
+		return nil, nil, err
+	}
+	for _, h := range k.Hidden {
+		delete(m, h)
+	}
+	public, err = json.Marshal(m)
+	return stored, public, err
+}
+
+// decodeStored tolerates unknown fields: a newer server may have written them.
+func (k *Kind[T]) decodeStored(data []byte) (any, error) {
+	v := new(T)
+	if err := json.Unmarshal(data, v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (k *Kind[T]) copyVal(v any) (any, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return k.decodeStored(data)
+}

@@ -1,0 +1,303 @@
+package resource
+
+import (
+	"slices"
+	"strings"
+
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+)
+
+// Tx is one update in the making: it sees the newest state and its own changes.
+// Functions that get a Tx do no I/O and finish at once, since updates run one
+// after another.
+type Tx struct {
+	db      *DB
+	base    *snapshot
+	tabs    map[string]*txTable
+	refs    *iradix.Txn[edge]
+	changes []change
+	touched map[edge]int // position in changes
+	reckon  []edge       // whose availability must be looked at
+	mark    *stamp
+	loading bool
+	depth   int
+}
+
+type txTable struct {
+	main *iradix.Txn[*entry]
+	idx  []*iradix.Txn[*entry]
+}
+
+// change is the effect of the whole Tx on one object. derived changes (what a
+// content layer holds, or availability) are not stored.
+type change struct {
+	kind     string
+	key      string
+	old, new *entry
+	derived  bool
+}
+
+func (db *DB) newTx(base *snapshot) *Tx {
+	return &Tx{db: db, base: base, tabs: map[string]*txTable{}, touched: map[edge]int{}, mark: &stamp{}}
+}
+
+func (tx *Tx) find(kind, key string) *entry {
+	if t, ok := tx.tabs[kind]; ok {
+		e, _ := t.main.Get([]byte(key))
+		return e
+	}
+	e, _ := tx.base.tables[kind].main.Get([]byte(key))
+	return e
+}
+
+func (tx *Tx) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[*entry]) {
+	t, ok := tx.tabs[kind]
+	if !ok {
+		b := tx.base.tables[kind]
+		return b.main, b.idx
+	}
+	// Commit keeps the Txn usable; later writes copy what this tree shares.
+	main := t.main.CommitOnly()
+	idx := make([]*iradix.Tree[*entry], len(t.idx))
+	for i, x := range t.idx {
+		idx[i] = x.CommitOnly()
+	}
+	return main, idx
+}
+
+func (tx *Tx) table(kind string) *txTable {
+	if t, ok := tx.tabs[kind]; ok {
+		return t
+	}
+	b := tx.base.tables[kind]
+	t := &txTable{main: b.main.Txn()}
+	for _, x := range b.idx {
+		t.idx = append(t.idx, x.Txn())
+	}
+	tx.tabs[kind] = t
+	return t
+}
+
+// Create adds an object; it is a Conflict if the key exists.
+func (k *Kind[T]) Create(tx *Tx, v *T) error { return tx.put(k.Name, v, mustCreate, "") }
+
+// Put adds or replaces an object.
+func (k *Kind[T]) Put(tx *Tx, v *T) error { return tx.put(k.Name, v, mayCreate, "") }
+
+// Modify changes a copy of the object and puts it back. If fn fails, or
+// changes nothing, nothing is written.
+func (k *Kind[T]) Modify(tx *Tx, key string, fn func(*T) error) error {
+	old, err := k.Get(tx, key)
+	if err != nil {
+		return err
+	}
+	c, err := tx.db.kinds[k.Name].copy(old)
+	if err != nil {
+		return err
+	}
+	if err := fn(c.(*T)); err != nil {
+		return err
+	}
+	return tx.put(k.Name, c, mustReplace, "")
+}
+
+// Delete removes an object; a Conflict names who still needs it.
+func (k *Kind[T]) Delete(tx *Tx, key string) error { return tx.remove(k.Name, key, "") }
+
+// CreateAny is Create for generic callers.
+func (k *Kind[T]) CreateAny(tx *Tx, val any) error { return tx.put(k.Name, val, mustCreate, "") }
+
+// ReplaceAny replaces an existing object, for generic callers.
+func (k *Kind[T]) ReplaceAny(tx *Tx, val any) error { return tx.put(k.Name, val, mustReplace, "") }
+
+// LayerAny puts an object into a read-only content layer: held in memory, not stored.
+func (k *Kind[T]) LayerAny(tx *Tx, layer string, val any) error {
+	c := k.CommonOf(val)
+	if c != nil {
+		c.ReadOnly, c.Bundle = true, layer
+	}
+	return tx.put(k.Name, val, mayCreate, layer)
+}
+
+// RemoveLayer takes every object of a content layer out of memory.
+func (tx *Tx) RemoveLayer(layer string) error {
+	for kind := range tx.db.kinds {
+		main, _ := tx.roots(kind)
+		var keys []string
+		walk(main, nil, func(e *entry) bool {
+			if e.layer == layer {
+				keys = append(keys, e.key)
+			}
+			return true
+		})
+		for _, key := range keys {
+			if err := tx.remove(kind, key, layer); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type putMode int
+
+const (
+	mustCreate putMode = iota
+	mustReplace
+	mayCreate
+)
+
+// put checks, defaults, runs the hooks and files one object.
+func (tx *Tx) put(kind string, v any, mode putMode, layer string) error {
+	k := tx.db.kinds[kind]
+	k.defaults(v)
+	key := k.key(v)
+	old := tx.find(kind, key)
+	if err := allowed(kind, key, old, mode, layer); err != nil {
+		return err
+	}
+	if err := tx.runHooks(kind, old, v); err != nil {
+		return err
+	}
+	if msgs := k.validate(v); len(msgs) > 0 {
+		return &Error{Code: Invalid, Kind: kind, Key: key, Msgs: msgs}
+	}
+	if c := k.common(v); c != nil {
+		c.Validated = true
+		if old != nil {
+			was := k.common(old.val)
+			c.Available, c.Errors = was.Available, was.Errors
+		} else {
+			c.Available, c.Errors = true, []string{}
+		}
+		if layer == "" {
+			c.ReadOnly, c.Bundle = false, ""
+		}
+	}
+	stored, public, err := k.encode(v)
+	if err != nil {
+		return err
+	}
+	if old != nil && old.layer == layer && slices.Equal(stored, old.stored) {
+		return nil
+	}
+	e := &entry{key: key, val: v, stored: stored, public: public, layer: layer, seen: tx.mark}
+	if layer == "" && !k.virtual {
+		e.saved = tx.mark
+	}
+	if err := tx.file(kind, old, e, layer != "" || k.virtual); err != nil {
+		return err
+	}
+	tx.reckon = append(tx.reckon, edge{kind, key})
+	return nil
+}
+
+func allowed(kind, key string, old *entry, mode putMode, layer string) error {
+	switch {
+	case key == "":
+		return Errorf(Invalid, kind, "", "the key field is empty")
+	case strings.IndexByte(key, 0) >= 0 || len(key) > 512:
+		return Errorf(Invalid, kind, "", "a key has at most 512 bytes and no NUL")
+	case old == nil && mode == mustReplace:
+		return Errorf(NotFound, kind, key, "not found")
+	case old != nil && mode == mustCreate:
+		return Errorf(Conflict, kind, key, "already exists")
+	case old != nil && old.layer != layer && old.layer != "":
+		return Errorf(Conflict, kind, key, "belongs to content pack %s, which is read only: copy it under another name", old.layer)
+	case old != nil && old.layer != layer:
+		return Errorf(Conflict, kind, key, "exists outside content pack %s: delete or rename it first", layer)
+	}
+	return nil
+}
+
+func (tx *Tx) remove(kind, key, layer string) error {
+	old := tx.find(kind, key)
+	if old == nil {
+		return Errorf(NotFound, kind, key, "not found")
+	}
+	if old.layer != layer {
+		return Errorf(Conflict, kind, key, "belongs to content pack %s, which is read only", old.layer)
+	}
+	if layer == "" {
+		if users := tx.keepers(kind, key); len(users) > 0 {
+			return Errorf(Conflict, kind, key, "still in use by %s", strings.Join(users, ", "))
+		}
+	}
+	if err := tx.runHooks(kind, old, nil); err != nil {
+		return err
+	}
+	if err := tx.file(kind, old, nil, layer != "" || tx.db.kinds[kind].virtual); err != nil {
+		return err
+	}
+	tx.reckon = append(tx.reckon, edge{kind, key})
+	return nil
+}
+
+// file puts new in old's place in the tables, the indexes and the list of changes.
+func (tx *Tx) file(kind string, old, new *entry, derived bool) error {
+	t, k := tx.table(kind), tx.db.kinds[kind]
+	for i, x := range k.indexes {
+		if err := refile(t.idx[i], x, kind, old, new); err != nil {
+			return err
+		}
+	}
+	if new == nil {
+		t.main.Delete([]byte(old.key))
+	} else {
+		t.main.Insert([]byte(new.key), new)
+	}
+	tx.refileRefs(k, old, new)
+	tx.record(kind, old, new, derived)
+	return nil
+}
+
+func (tx *Tx) record(kind string, old, new *entry, derived bool) {
+	at := new
+	if at == nil {
+		at = old
+	}
+	id := edge{kind, at.key}
+	if i, ok := tx.touched[id]; ok {
+		tx.changes[i].new = new
+		tx.changes[i].derived = tx.changes[i].derived && derived
+		return
+	}
+	tx.touched[id] = len(tx.changes)
+	tx.changes = append(tx.changes, change{kind: kind, key: at.key, old: old, new: new, derived: derived})
+}
+
+// refile moves one object in one index; entries whose values stay are replaced in place.
+func refile(t *iradix.Txn[*entry], x erasedIndex, kind string, old, new *entry) error {
+	var was, is []string
+	if old != nil {
+		was = x.of(old.val)
+	}
+	if new != nil {
+		is = x.of(new.val)
+	}
+	for _, v := range was {
+		if !slices.Contains(is, v) {
+			t.Delete(indexKey(v, old.key))
+		}
+	}
+	for _, v := range is {
+		if x.unique && v != "" {
+			if other := firstOther(t, v, new.key); other != "" {
+				return Errorf(Conflict, kind, new.key, "%s %q is already used by %s", x.name, v, other)
+			}
+		}
+		t.Insert(indexKey(v, new.key), new)
+	}
+	return nil
+}
+
+func firstOther(t *iradix.Txn[*entry], value, key string) string {
+	it := t.Root().Iterator()
+	it.SeekPrefix(indexKey(value, ""))
+	for _, e, ok := it.Next(); ok; _, e, ok = it.Next() {
+		if e.key != key {
+			return e.key
+		}
+	}
+	return ""
+}

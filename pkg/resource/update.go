@@ -1,0 +1,183 @@
+package resource
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"drpd/pkg/store"
+)
+
+type actorKey struct{}
+
+// WithActor names who is behind the updates made under ctx, for events and audit.
+func WithActor(ctx context.Context, actor string) context.Context {
+	return context.WithValue(ctx, actorKey{}, actor)
+}
+
+// Actor returns who is behind ctx, "drpd" for the server itself.
+func Actor(ctx context.Context) string {
+	if a, ok := ctx.Value(actorKey{}).(string); ok {
+		return a
+	}
+	return "drpd"
+}
+
+// Update runs fn over the newest state and returns when its changes are
+// durable. If fn fails nothing is changed.
+func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	db.mu.Lock()
+	u, err := db.stage(ctx, fn)
+	if err != nil || u == nil {
+		db.mu.Unlock()
+		return err
+	}
+	lead := !db.committing
+	db.committing = true
+	db.mu.Unlock()
+	if !lead {
+		select {
+		case <-u.done:
+			return u.err
+		case <-u.lead:
+		}
+	}
+	// Whoever leads commits all that is queued, itself included, then hands on.
+	db.commitBatch(context.WithoutCancel(ctx))
+	return u.err
+}
+
+// stage runs fn and queues what it did. It is called with db.mu held.
+func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (*update, error) {
+	tx := db.newTx(db.head)
+	if err := fn(tx); err != nil {
+		return nil, err
+	}
+	if err := tx.settle(); err != nil {
+		return nil, err
+	}
+	if len(tx.changes) == 0 && len(db.queue) == 0 && !db.committing {
+		return nil, nil
+	}
+	u := &update{changes: tx.changes, snap: db.head, actor: Actor(ctx), done: make(chan struct{}), lead: make(chan struct{}, 1)}
+	if len(tx.changes) > 0 {
+		u.snap = tx.snapshot()
+		db.head = u.snap
+	}
+	db.queue = append(db.queue, u)
+	return u, nil
+}
+
+// commitBatch makes everything queued durable in one commit of the store.
+func (db *DB) commitBatch(ctx context.Context) {
+	db.mu.Lock()
+	batch := db.queue
+	db.queue = nil
+	db.mu.Unlock()
+	ops := mergeOps(batch)
+	var rev store.Rev
+	var err error
+	if len(ops) > 0 {
+		rev, err = db.cfg.Store.Commit(ctx, ops)
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if err != nil {
+		batch = append(batch, db.queue...) // built on what failed
+		db.queue = nil
+		db.head = db.durable
+	} else {
+		db.publish(batch, uint64(rev))
+	}
+	for _, u := range batch {
+		if err != nil {
+			u.err = &Error{Code: Unavailable, Msgs: []string{fmt.Sprintf("not saved: %v", err)}}
+		}
+		close(u.done)
+	}
+	if len(db.queue) > 0 {
+		db.queue[0].lead <- struct{}{}
+	} else {
+		db.committing = false
+	}
+}
+
+// publish stamps the batch with its revision and makes it visible, in order.
+func (db *DB) publish(batch []*update, rev uint64) {
+	if rev == 0 {
+		rev = db.durable.rev.rev
+	}
+	now := db.cfg.Now()
+	for _, u := range batch {
+		u.snap.rev.rev = rev
+		db.durable = u.snap
+		db.feed.add(events(u, rev, now))
+	}
+}
+
+func events(u *update, rev uint64, now time.Time) []Event {
+	out := make([]Event, 0, len(u.changes))
+	for _, c := range u.changes {
+		e := Event{Rev: rev, Time: now, Type: c.kind, Key: c.key, Principal: u.actor, Action: "update"}
+		switch {
+		case c.old == nil && c.new == nil:
+			continue
+		case c.old == nil:
+			e.Action = "create"
+		case c.new == nil:
+			e.Action = "delete"
+		}
+		if c.old != nil {
+			e.Original, e.Old = c.old.public, c.old.val
+		}
+		if c.new != nil {
+			e.Object, e.New = c.new.public, c.new.val
+		} else {
+			e.Object = c.old.public
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// mergeOps folds a batch into at most one op for each record: the revision
+// before the batch, the data after it.
+func mergeOps(batch []*update) []store.Op {
+	at := map[edge]int{}
+	var ops []store.Op
+	for _, u := range batch {
+		for _, c := range u.changes {
+			if c.derived {
+				continue
+			}
+			id := edge{c.kind, c.key}
+			i, ok := at[id]
+			if !ok {
+				i = len(ops)
+				at[id] = i
+				ops = append(ops, store.Op{Kind: c.kind, Key: c.key, If: savedRev(c.old)})
+			}
+			ops[i].Data = nil
+			if c.new != nil {
+				ops[i].Data = c.new.stored
+			}
+		}
+	}
+	kept := ops[:0]
+	for _, o := range ops {
+		if o.If != 0 || o.Data != nil {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
+
+func savedRev(e *entry) store.Rev {
+	if e == nil || e.saved == nil {
+		return 0
+	}
+	return store.Rev(e.saved.rev)
+}
