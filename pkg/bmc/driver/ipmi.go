@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -70,16 +69,8 @@ func openIPMI(ctx context.Context, t Target, r reporter, cfg Config, mem *suiteM
 	if err := l.negotiate(ctx, mem); err != nil {
 		return nil, err
 	}
-	// bmclib splits host and port at the colons, so an IPv6 address needs brackets.
-	host, port, err := net.SplitHostPort(t.hostPort())
-	if err != nil {
-		return nil, r.fail(ClassOther, "open", "correct the address", err)
-	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
 	// The suite is named, else bmclib tries 3 and 17 again at every single call.
-	l.lib, err = ipmitool.New(host, t.User, t.Password, ipmitool.WithPort(port),
+	l.lib, err = ipmitool.New(t.host(), t.User, t.Password, ipmitool.WithPort(strconv.Itoa(t.port())),
 		ipmitool.WithCipherSuite(l.suite), ipmitool.WithIpmitoolPath(path))
 	if err != nil {
 		return nil, r.fail(ClassOther, "open", "", err)

@@ -144,51 +144,18 @@ func (s *Session) reset(ctx context.Context) error {
 	return s.await(ctx, WantReset, WantReset, StateOn)
 }
 
-// await reads the state until it is goal. A read that fails is tried again, for
-// controllers refuse reads in the middle of a power change.
+// await verifies order by the state that it leads to.
 func (s *Session) await(ctx context.Context, asked, order Want, goal State) error {
-	within := s.cfg.Timeouts.Verify
+	within, cure := s.cfg.Timeouts.Verify, "try again; if it stays so, restart the controller or look at the machine"
 	if order == WantSoft {
-		within = s.cfg.Timeouts.Soft
+		within, cure = s.cfg.Timeouts.Soft, "the operating system may ignore the power button: order off instead"
 	}
-	bounded, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	tick := time.NewTicker(s.cfg.Timeouts.Poll)
-	defer tick.Stop()
-	var last State
-	var lastErr error
-	for {
-		state, err := s.link.state(bounded)
-		switch class := ClassOf(err); {
-		case err == nil && state == goal:
-			return nil
-		case err == nil:
-			last, lastErr = state, nil
-		case class == ClassAuth || class == ClassUnsupported:
-			return err
-		case bounded.Err() == nil || last == "":
-			lastErr = err
-		}
-		select {
-		case <-bounded.Done():
-			return s.unproved(ctx, asked, order, last, lastErr)
-		case <-tick.C:
-		}
-	}
-}
-
-// unproved says why an accepted order could not be seen done.
-func (s *Session) unproved(ctx context.Context, asked, order Want, last State, lastErr error) error {
-	op := "verify power " + string(asked)
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return s.report.fail(ClassOther, op, "", ctx.Err())
-	case lastErr != nil:
-		return lastErr
-	}
-	cure := "try again; if it stays so, restart the controller or look at the machine"
-	if order == WantSoft {
-		cure = "the operating system may ignore the power button: order off instead"
-	}
-	return s.report.fail(ClassLied, op, cure, ErrLied{Wanted: string(asked), Reported: string(last)})
+	return s.report.until(ctx, proof{
+		op: "verify power " + string(asked), wanted: string(asked), cure: cure,
+		within: within, every: s.cfg.Timeouts.Poll,
+		read: func(ctx context.Context) (bool, string, error) {
+			state, err := s.link.state(ctx)
+			return state == goal, string(state), err
+		},
+	})
 }

@@ -74,6 +74,14 @@ func (t Target) port() int {
 	return 443
 }
 
+// host is the address as libraries want it that append the port to it.
+func (t Target) host() string {
+	if strings.Contains(t.Address, ":") {
+		return "[" + t.Address + "]"
+	}
+	return t.Address
+}
+
 func (t Target) hostPort() string { return net.JoinHostPort(t.Address, strconv.Itoa(t.port())) }
 
 func (t Target) validate() error {
