@@ -105,18 +105,18 @@ func (l *redfishLink) choose() (string, error) {
 	}
 	var names []string
 	var found *redfish.ComputerSystem
+	matches := 0
 	for _, s := range systems {
 		names = append(names, s.Name)
-		if s.ID == l.target.SystemName || s.Name == l.target.SystemName {
+		if want := l.target.SystemName; want == s.ID || want == s.Name || want == "" {
 			found = s
+			matches++
 		}
 	}
-	if l.target.SystemName == "" && len(systems) == 1 {
-		found = systems[0]
-	}
-	if found == nil {
-		return "", l.report.fail(ClassOther, "open", "set the system name to one of these",
-			fmt.Errorf("no single system matches the name %.60q among %.200q", l.target.SystemName, names))
+	slices.Sort(names) // gofish reads them at once, in no order
+	if matches != 1 {
+		return "", l.report.fail(ClassOther, "open", "set the system name to the Id or Name of one",
+			fmt.Errorf("%d systems match the name %.60q among %.200q", matches, l.target.SystemName, names))
 	}
 	l.system = found.ODataID
 	if len(systems) == 1 {
@@ -216,6 +216,7 @@ func (l *redfishLink) fault(ctx context.Context, op string, err error) error {
 	status, broken := l.wire.facts()
 	var untrusted *tls.CertificateVerificationError
 	var pin *pinError
+	var stray *strayError
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return l.report.fail(ClassOther, op, "", ctx.Err())
@@ -224,6 +225,8 @@ func (l *redfishLink) fault(ctx context.Context, op string, err error) error {
 			fingerprint(untrusted.UnverifiedCertificates[0])), broken)
 	case errors.As(broken, &pin):
 		return l.report.fail(ClassOther, op, "find out why the certificate changed, then pin the new one", broken)
+	case errors.As(broken, &stray):
+		return l.report.fail(ClassOther, op, "the controller is broken or not the one meant: look at it", broken)
 	case broken != nil:
 		return l.report.fail(ClassUnreachable, op, "check address, port, cabling and that Redfish is enabled", broken)
 	case ctx.Err() != nil: // in the middle of a reply

@@ -76,6 +76,13 @@ func (e *pinError) Error() string {
 	return fmt.Sprintf("the controller's certificate has SHA-256 %x, which is not the pinned one", e.got)
 }
 
+// strayError says that the controller sent us elsewhere.
+type strayError struct{ host string }
+
+func (e *strayError) Error() string {
+	return fmt.Sprintf("the controller refers to another host, %.80q", e.host)
+}
+
 func fingerprint(cert *x509.Certificate) []byte {
 	sum := sha256.Sum256(cert.Raw)
 	return sum[:]
@@ -121,7 +128,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	// Links come from the controller; one like "@other.host/x" would take the
 	// password elsewhere.
 	if req.URL.Host != t.host {
-		err := fmt.Errorf("the controller refers to another host, %.80q", req.URL.Host)
+		err := &strayError{host: req.URL.Host}
 		t.note(0, err)
 		return nil, err
 	}
