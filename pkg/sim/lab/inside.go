@@ -35,26 +35,30 @@ func (r *Rack) Listen(ctx context.Context, network, addr string) (ln net.Listene
 	return ln, err
 }
 
-// inside runs do on a thread of its own that has entered the namespace. Sockets
-// stay in the namespace they were made in. The thread is never unlocked, so the
-// runtime ends it with its goroutine and nothing else gets to run there.
+// inside runs do on a thread that has entered the namespace meanwhile. Sockets
+// stay in the namespace they were made in.
 func (r *Rack) inside(do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		done <- r.enterAnd(do)
-	}()
-	return <-done
-}
-
-func (r *Rack) enterAnd(do func() error) error {
 	ns, err := os.Open("/run/netns/" + r.Namespace)
 	if err != nil {
 		return fmt.Errorf("enter namespace: %w", err)
 	}
 	defer ns.Close()
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter namespace: %w", err)
+	}
+	defer home.Close()
 	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
 		return fmt.Errorf("enter namespace %s: %w", r.Namespace, err)
 	}
-	return do()
+	err = do()
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		// Still locked: no other goroutine must ever run on this thread.
+		return fmt.Errorf("leave namespace %s: %w", r.Namespace, back)
+	}
+	runtime.UnlockOSThread()
+	return err
 }

@@ -8,14 +8,12 @@ import sushy
 
 warnings.filterwarnings("ignore")  # the certificate is self-signed
 
-# It would override verify=False.
-os.environ.pop("REQUESTS_CA_BUNDLE", None)
+# They would override verify=False.
+for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    os.environ.pop(name, None)
 
 base, user, password = sys.argv[1:]
-root = sushy.Sushy(# It would override verify=False.
-os.environ.pop("REQUESTS_CA_BUNDLE", None)
-
-base, username=user, password=password, verify=False)
+root = sushy.Sushy(base, username=user, password=password, verify=False)
 (path,) = root.get_system_collection().members_identities
 system = root.get_system(path)
 
