@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"drpd/pkg/sim/lab"
 	"drpd/pkg/sim/redfish"
@@ -111,6 +112,16 @@ func TestRealIPMI(t *testing.T) {
 
 	ipmi(t, rack, "power", "off")
 	eventually(t, "off", func() bool { return node.Power() == lab.Off })
+	var calls errgroup.Group
+	for range 6 {
+		calls.Go(func() error {
+			return exec.CommandContext(t.Context(), rack.Labctl, "chassis", "--dir", rack.Dir, "--node", "i1", "set", "power", "1").Run()
+		})
+	}
+	require.NoError(t, calls.Wait(), "calls at the same time, as from several BMC sessions")
+	assert.Equal(t, lab.On, node.Power())
+
+	require.NoError(t, node.PowerOff(t.Context()))
 
 	wrong := rack.Command(t.Context(), "ipmitool", "-I", "lanplus", "-C", "3", "-N", "1", "-R", "1", "-H", "192.168.124.201", "-U", "admin", "-P", "wrong", "power", "status")
 	require.Error(t, wrong.Run(), "a wrong password is refused")
