@@ -8,9 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -146,13 +147,16 @@ func (n Network) configure(l Lease) error {
 	return nil
 }
 
-// domainName is what may be written into the resolver file: the value comes
-// from the network.
-var domainName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+// isDomainName guards the resolver file: the value comes from the network.
+func isDomainName(s string) bool {
+	return s != "" && len(s) <= 253 && strings.IndexFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789.-", unicode.ToLower(r))
+	}) < 0
+}
 
 func resolvConf(l Lease) []byte {
 	var b bytes.Buffer
-	if domainName.MatchString(l.Domain) {
+	if isDomainName(l.Domain) {
 		fmt.Fprintf(&b, "search %s\n", l.Domain)
 	}
 	for _, a := range l.DNS {

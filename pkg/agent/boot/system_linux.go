@@ -88,8 +88,8 @@ const kmsgMax = 900
 func (k *kmsgWriter) Write(p []byte) (int, error) {
 	for line := range strings.Lines(string(p)) {
 		line = strings.TrimRight(line, "\n")
-		// Level 4 (warning) is shown even by a kernel told to be quiet.
-		if _, err := k.f.WriteString("<12>drpd: " + line[:min(len(line), kmsgMax)]); err != nil {
+		// Facility user, level error: shown even by a kernel told to be quiet.
+		if _, err := k.f.WriteString("<11>drpd: " + line[:min(len(line), kmsgMax)]); err != nil {
 			return 0, err
 		}
 	}
