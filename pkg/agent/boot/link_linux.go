@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -147,8 +145,8 @@ func netlinkAnswer(fd int) error {
 }
 
 func hasCarrier(name string) bool {
-	b, err := os.ReadFile(filepath.Join("/sys/class/net", name, "carrier"))
-	return err == nil && len(b) > 0 && b[0] == '1'
+	link, err := net.InterfaceByName(name)
+	return err == nil && link.Flags&net.FlagRunning != 0
 }
 
 // waitCarrier returns the links that have a carrier as soon as one has, or none

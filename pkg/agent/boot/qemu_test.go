@@ -64,10 +64,7 @@ func TestQEMU(t *testing.T) {
 		t.Skip("DRPD_TEST_KERNELS is not set")
 	}
 	dir := t.TempDir()
-	initBin := filepath.Join(dir, "init")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", initBin, "./testdata/init")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	run(t, build)
+	initBin := buildInit(t, dir)
 	packed := makeImage(t, dir)
 	sum := sha256.Sum256(packed)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }))
@@ -95,6 +92,34 @@ func TestQEMU(t *testing.T) {
 			assert.Equal(t, -1, bytes.IndexFunc(b, func(r rune) bool { return r != 0 }))
 		})
 	}
+}
+
+// TestQEMUBench prints how fast the parts of a deploy are under emulation, with
+// a plain and with the fullest processor.
+func TestQEMUBench(t *testing.T) {
+	kernels := os.Getenv("DRPD_TEST_KERNELS")
+	if kernels == "" {
+		t.Skip("DRPD_TEST_KERNELS is not set")
+	}
+	initBin := buildInit(t, t.TempDir())
+	for _, name := range []string{"virtio", "virtio-cpu-max"} {
+		t.Run(name, func(t *testing.T) {
+			g := guests()[name]
+			target := filepath.Join(t.TempDir(), "disk")
+			require.NoError(t, os.WriteFile(target, make([]byte, 1<<20), 0o600))
+			out := g.boot(t, kernels, makeInitrd(t, initBin, kernels, g), target, "drpd.do=bench")
+			assert.Contains(t, out, "RESULT OK")
+		})
+	}
+}
+
+func buildInit(t *testing.T, dir string) string {
+	t.Helper()
+	name := filepath.Join(dir, "init")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", name, "./testdata/init")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	run(t, build)
+	return name
 }
 
 // checkDeployed looks at the disk with tools that share no code with ours.

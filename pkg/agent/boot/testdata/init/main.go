@@ -5,7 +5,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +17,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sys/unix"
 
 	"drpd/pkg/agent/boot"
@@ -89,6 +92,9 @@ func run(ctx context.Context, console io.Writer, log *slog.Logger) error {
 
 func work(ctx context.Context, cmd boot.Cmdline, console io.Writer) error {
 	want := disk.Want{Serial: cmd.Get("serial")}
+	if cmd.Get("do") == "bench" {
+		return bench(console)
+	}
 	if cmd.Get("do") == "wipe" {
 		return wipe(ctx, want, cmd.Get("mode"), console)
 	}
@@ -132,6 +138,29 @@ func wipe(ctx context.Context, want disk.Want, mode string, console io.Writer) e
 		_, err := disk.Host{}.VerifyBlank(ctx, wants, console)
 		return err
 	})
+}
+
+// bench measures the parts of a deploy each by itself, in MB/s of 1 MiB blocks.
+func bench(console io.Writer) error {
+	const rounds = 64
+	block, zeros := make([]byte, 1<<20), make([]byte, 1<<20)
+	for name, do := range map[string]func(){
+		"sha256":  func() { sha256.Sum256(block) },
+		"xxhash":  func() { xxhash.Sum64(block) },
+		"compare": func() { _ = bytes.Equal(block, zeros) },
+		"copy":    func() { copy(block, zeros) },
+	} {
+		err := phase(console, "bench-"+name, rounds<<20, func() error {
+			for range rounds {
+				do()
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func phase(console io.Writer, name string, size int64, do func() error) error {
