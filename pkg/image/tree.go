@@ -38,7 +38,7 @@ func excludedPaths() []string {
 	paths := []string{"/usr/share/doc/*", "/usr/share/info/*", "/usr/share/lintian/*", "/usr/share/locale/*", "/usr/share/man/*"}
 	for _, dir := range []string{
 		"sound", "drivers/bluetooth", "drivers/comedi", "drivers/gpu", "drivers/iio", "drivers/infiniband", "drivers/isdn",
-		"drivers/media", "drivers/net/wireless", "drivers/staging",
+		"drivers/media", "drivers/net/can", "drivers/net/wireless", "drivers/staging", "net/bluetooth", "net/mac80211", "net/wireless",
 	} {
 		paths = append(paths, "/lib/modules/*/kernel/"+dir+"/*")
 	}

@@ -23,8 +23,9 @@ func maskedUnits() []string {
 	return []string{
 		"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
 		"systemd-firstboot.service", "systemd-sysusers.service", "systemd-update-done.service",
-		"modprobe@configfs.service", "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service",
-		"systemd-pstore.service", "proc-sys-fs-binfmt_misc.automount",
+		"systemd-network-generator.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+		"modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service", "modprobe@efi_pstore.service",
+		"modprobe@fuse.service", "modprobe@loop.service", "systemd-pstore.service", "proc-sys-fs-binfmt_misc.automount",
 	}
 }
 
@@ -57,7 +58,7 @@ func tuneTree(ctx context.Context, tree string, cfg OSConfig, disk diskLayout) e
 			return err
 		}
 	}
-	if err := os.Symlink("../run/systemd/resolve/resolv.conf", filepath.Join(tree, "etc/resolv.conf")); err != nil {
+	if err := os.Symlink("../run/resolv.conf", filepath.Join(tree, "etc/resolv.conf")); err != nil {
 		return err
 	}
 	if err := tuneUnits(ctx, tree, cfg.RootPassword); err != nil {
@@ -74,8 +75,9 @@ func tuneUnits(ctx context.Context, tree, password string) error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"enable", "systemd-networkd.service", "systemd-networkd-wait-online.service", "systemd-resolved.service", "drp-agent.service"},
-		{"disable", "etcd.service"}, // a cluster task enables it when its configuration is there
+		{"enable", "systemd-networkd.service", "systemd-networkd-wait-online.service", "drp-agent.service"},
+		// A cluster task enables etcd when its configuration is there.
+		{"disable", "etcd.service", "systemd-resolved.service"},
 		append([]string{"mask"}, masked...),
 	} {
 		// Run inside the tree: the building machine need not have systemd.
