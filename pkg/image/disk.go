@@ -49,7 +49,7 @@ func newDiskLayout(sizeMiB int, tree string) diskLayout {
 func (d diskLayout) rootSectors() int { return d.sectors - rootStart - endReserve }
 
 func (d diskLayout) fstab() string {
-	return fmt.Sprintf("UUID=%s / ext4 errors=remount-ro 0 1\n", d.rootUUID)
+	return fmt.Sprintf("UUID=%s / ext4 errors=remount-ro,x-systemd.growfs 0 1\n", d.rootUUID)
 }
 
 // bootConfig is the GRUB configuration inside the root file system. It uses

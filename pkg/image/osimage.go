@@ -26,7 +26,7 @@ type OSConfig struct {
 	// RootPassword opens a login for root on the screen and the serial port.
 	// Empty locks root and starts no login prompt.
 	RootPassword string
-	// SizeMiB is the size of the raw disk; default 600.
+	// SizeMiB is the size of the raw disk; default 660.
 	SizeMiB int
 	// Cache keeps the installed tree (0.4 GB) and holds temporary files.
 	Cache string
@@ -82,7 +82,7 @@ func (cfg OSConfig) withDefaults() OSConfig {
 		cfg.Kernel = "linux-image-amd64"
 	}
 	if cfg.SizeMiB == 0 {
-		cfg.SizeMiB = 600
+		cfg.SizeMiB = 660
 	}
 	return cfg
 }

@@ -92,7 +92,7 @@ func runOS(ctx context.Context, f *flag.FlagSet, args []string) error {
 	f.StringVar(&cfg.Drpcli, "drpcli", "", "static drpcli program to put into the image")
 	f.StringVar(&cfg.Out, "out", "", "result, without the suffixes .zst and .json")
 	f.StringVar(&cfg.RootPassword, "root-password", "", "open a login for root (laboratories only)")
-	f.IntVar(&cfg.SizeMiB, "size", 600, "raw disk size in MiB")
+	f.IntVar(&cfg.SizeMiB, "size", 660, "raw disk size in MiB")
 	packages := f.String("packages", "", "further packages, separated by commas")
 	sources := f.String("sources", "", "apt source files, separated by commas (default: this machine's)")
 	if err := f.Parse(args); err != nil {
