@@ -23,7 +23,7 @@ import (
 const (
 	MaxOutput = 16 << 20  // bytes, also of each string that a function makes
 	MaxDepth  = 50        // nested calls of templates and expansions
-	MaxSteps  = 1_000_000 // template calls and turns of loops together
+	MaxSteps  = 200_000 // template calls and turns of loops together
 )
 
 // Context is for whom and with what a template is rendered. Reader is

@@ -135,8 +135,8 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	c := scene(t)
 	for in, want := range map[string]string{
-		`{{range 100000000000}}{{end}}`: "more than 1000000 turns of loops and calls of templates",
-		`{{define "a"}}{{range 1000}}{{template "b"}}{{end}}{{end}}{{define "b"}}{{range 1000}}{{template "c"}}{{end}}{{end}}{{define "c"}}{{end}}{{template "a"}}`: "more than 1000000 turns",
+		`{{range 100000000000}}{{end}}`: "more than 200000 turns of loops and calls of templates",
+		`{{define "a"}}{{range 1000}}{{template "b"}}{{end}}{{end}}{{define "b"}}{{range 1000}}{{template "c"}}{{end}}{{end}}{{define "c"}}{{end}}{{template "a"}}`: "more than 200000 turns",
 		`{{range until 20}}{{repeat 1000000 "x"}}{{end}}`:                                           "output is longer than 16777216 bytes",
 		`{{repeat 1000000000000 "x"}}`:                                                              "out of bounds",
 		`{{until 2000000000}}`:                                                                      "2000000000 is out of bounds (-1000000 to 1000000)",
