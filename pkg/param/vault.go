@@ -1,6 +1,7 @@
 package param
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 
@@ -13,7 +14,7 @@ import (
 type ObjectKey struct {
 	Id     string // kind:key of the object, such as "machines:<uuid>"
 	Public []byte // 32 bytes
-	Sealed []byte `json:",omitempty"` // the private key, sealed by the Master
+	Sealed []byte `json:",omitempty"` // the private key, wrapped by the master key
 }
 
 // ObjectKeys by Id.
@@ -47,23 +48,25 @@ type Vault struct{ master seal.Master }
 // NewVault returns a Vault over the server's master key.
 func NewVault(m seal.Master) *Vault { return &Vault{master: m} }
 
-// asSecure recognizes the JSON form of a seal.SecureData.
+// asSecure recognizes the JSON form of sealed values in params.
 func asSecure(v any) (seal.SecureData, bool) {
 	m, ok := v.(map[string]any)
 	if !ok || len(m) != 3 {
 		return seal.SecureData{}, false
 	}
-	for _, name := range []string{"Key", "Nonce", "Payload"} {
-		if _, ok := m[name].(string); !ok {
+	var d seal.SecureData
+	for name, at := range map[string]*[]byte{"Key": &d.Key, "Nonce": &d.Nonce, "Payload": &d.Payload} {
+		s, ok := m[name].(string)
+		if !ok {
 			return seal.SecureData{}, false
 		}
+		b, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			return seal.SecureData{}, false
+		}
+		*at = b
 	}
-	data, err := json.Marshal(m)
-	if err != nil {
-		return seal.SecureData{}, false
-	}
-	var d seal.SecureData
-	return d, json.Unmarshal(data, &d) == nil && len(d.Key) == seal.KeySize && len(d.Nonce) == 24
+	return d, len(d.Key) == seal.KeySize
 }
 
 func isSealed(v any) bool { _, ok := asSecure(v); return ok }
@@ -82,12 +85,8 @@ func SealTo(public []byte, v any) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(d)
-	if err != nil {
-		return nil, err
-	}
-	var out map[string]any
-	return out, json.Unmarshal(data, &out)
+	b64 := base64.StdEncoding.EncodeToString
+	return map[string]any{"Key": b64(d.Key), "Nonce": b64(d.Nonce), "Payload": b64(d.Payload)}, nil
 }
 
 // Open returns the plain form of a value of that object: sealed values are
@@ -108,7 +107,7 @@ func (x *Vault) Open(r resource.Reader, kind, key string, v any) (any, error) {
 	}
 	plain, err := seal.Open(private, d)
 	if err != nil {
-		return nil, fmt.Errorf("open a secure value of %s/%s: it was sealed for another object: %w", kind, key, err)
+		return nil, fmt.Errorf("open a secure value of %s/%s (was it sealed for another object?): %w", kind, key, err)
 	}
 	var out any
 	if err := json.Unmarshal(plain, &out); err != nil {
@@ -126,7 +125,7 @@ func (x *Vault) Public(tx *resource.Tx, kind, key string) ([]byte, error) {
 	}
 	public, private, err := seal.NewKeyPair()
 	if err != nil {
-		return nil, fmt.Errorf("make a key for %s/%s: %w", kind, key, err)
+		return nil, fmt.Errorf("key of %s/%s: %w", kind, key, err)
 	}
 	k := &ObjectKey{Id: id, Public: public[:], Sealed: x.master.Wrap(id, private)}
 	return k.Public, ObjectKeys.Create(tx, k)

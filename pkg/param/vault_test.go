@@ -85,7 +85,7 @@ func TestSecureParamIsSealedBeforeItIsStored(t *testing.T) {
 	assert.Equal(t, "hunter2", got)
 	other := param.NewVault(seal.NewMaster(seal.Key{1}))
 	_, err = other.Open(db.View(), "machines", m.Uuid, sealed)
-	assert.ErrorContains(t, err, "cannot be opened with this key")
+	assert.ErrorContains(t, err, "is this the master key it was sealed with?")
 	for o := range param.ObjectKeys.Each(db.View()) {
 		assert.Equal(t, "machines:"+m.Uuid, o.Key)
 		assert.NotContains(t, string(o.JSON), "Sealed")
@@ -113,7 +113,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 	}{
 		{"ipmi/user", 12.0, "machines/" + m.Uuid + ": param ipmi/user: jsonschema validation failed"},
 		{"ipmi/password", "ab", "param ipmi/password: the secure value does not fit the schema"},
-		{"ipmi/password", foreign, "it was sealed for another object: open sealed data: cannot be opened with this key; send it plain or sealed to this object's public key"},
+		{"ipmi/password", foreign, "(was it sealed for another object?): open sealed data: cannot be opened with this key; send it plain or sealed to this object's public key"},
 	} {
 		err := db.Update(context.Background(), func(tx *resource.Tx) error {
 			return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Params[tc.name] = tc.value; return nil })
