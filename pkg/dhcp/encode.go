@@ -74,8 +74,8 @@ func destination(q Query, r Reply, ports ports, arp func(netip.Addr) error) (net
 		return netip.AddrPortFrom(q.Relay, ports.server), nil
 	case r.Type == dhcpv4.MessageTypeNak:
 		return all, nil
-	case q.Client.IsValid() && q.BINL:
-		return netip.AddrPortFrom(q.Client, ports.binl), nil
+	case q.BINL && q.From.Addr().IsValid() && !q.From.Addr().IsUnspecified():
+		return q.From, nil
 	case q.Client.IsValid():
 		return netip.AddrPortFrom(q.Client, ports.client), nil
 	case q.Packet.IsBroadcast() || !r.Addr.IsValid() || arp == nil:
@@ -87,5 +87,5 @@ func destination(q Query, r Reply, ports ports, arp func(netip.Addr) error) (net
 	return netip.AddrPortFrom(r.Addr, ports.client), nil
 }
 
-// ports in use; other than 67, 68 and 4011 only in tests.
-type ports struct{ server, client, binl uint16 }
+// ports in use; other than 67 and 68 only in tests.
+type ports struct{ server, client uint16 }

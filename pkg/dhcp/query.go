@@ -42,6 +42,7 @@ type Query struct {
 
 	Local  []netip.Prefix // of the interface that it came in on
 	Dst    netip.Addr     // the address that it was sent to
+	From   netip.AddrPort // who sent it
 	BINL   bool           // came to port 4011
 	Packet *dhcpv4.DHCPv4 // for building the reply
 }
