@@ -84,6 +84,7 @@ type BootState struct {
 	Served bool      // the boot script of a one-shot environment went out
 	Home   bool      // an agent running in Env has called home
 	Tries  int       // how often the BMC was told to boot it
+	Error  string    `json:",omitempty"` // why no more boots are tried
 }
 
 // Indexes of machines, clusters and brokers.

@@ -66,6 +66,7 @@ var WorkOrders = &resource.Kind[WorkOrder]{
 		{Name: "State", Of: func(o *WorkOrder) []string { return one(string(o.State)) }},
 		{Name: "For", Of: func(o *WorkOrder) []string { return one(o.For) }},
 		{Name: "Unbound", Of: (*WorkOrder).unbound},
+		{Name: "Active", Of: (*WorkOrder).active},
 	},
 	Default: func(o *WorkOrder) {
 		if o.Uuid == "" {
@@ -91,6 +92,14 @@ func (o *WorkOrder) unbound() []string {
 		return []string{"true"}
 	}
 	return nil
+}
+
+// active is the machine of an order that has not ended.
+func (o *WorkOrder) active() []string {
+	if o.Ended() {
+		return nil
+	}
+	return one(o.Machine)
 }
 
 func (o *WorkOrder) refs() []resource.Ref {

@@ -32,10 +32,13 @@ type Result struct {
 // Rule is a Step and what wakes it.
 type Rule struct {
 	Name string
-	Kind resource.Any                             // the kind of the keys that Step gets
-	Wake map[string]func(resource.Event) []string // event type -> keys; the own kind wakes its key by itself
+	Kind resource.Any    // the kind of the keys that Step gets
+	Wake map[string]Wake // by event type; events of Kind wake their own key anyway
 	Step Step
 }
+
+// Wake says which keys of a rule an event of another kind matters to.
+type Wake func(r resource.Reader, e resource.Event) []string
 
 // Config makes an Engine.
 type Config struct {
@@ -125,7 +128,7 @@ func (e *Engine) route(ev resource.Event) {
 			e.queue.add(item{i, ev.Key})
 		}
 		if wake := r.Wake[ev.Type]; wake != nil {
-			for _, key := range wake(ev) {
+			for _, key := range wake(e.cfg.DB.View(), ev) {
 				e.queue.add(item{i, key})
 			}
 		}
@@ -283,3 +286,8 @@ func (q *queue) done(it item, next time.Time) {
 		delete(q.state, it)
 	}
 }
+
+// Native is an operation of the server itself: the step of a running job. It
+// is called again until its Result is Done; a *resource.Error fails the job
+// with that cause, any other error is retried with back-off.
+type Native func(tx *resource.Tx, now time.Time, job string) (Result, error)

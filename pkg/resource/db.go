@@ -220,3 +220,6 @@ func (db *DB) Kind(name string) Any {
 
 // Now is the DB's clock.
 func (db *DB) Now() time.Time { return db.cfg.Now() }
+
+// Now is the time of the update, for hooks.
+func (tx *Tx) Now() time.Time { return tx.db.cfg.Now() }

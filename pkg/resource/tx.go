@@ -21,6 +21,7 @@ type Tx struct {
 	mark    *stamp
 	loading bool
 	depth   int
+	after   []func() error
 }
 
 type txTable struct {
@@ -300,4 +301,19 @@ func firstOther(t *iradix.Txn[*entry], value, key string) string {
 		}
 	}
 	return ""
+}
+
+// After runs fn at the end of the transaction, when everything else is done:
+// for a hook whose consequence must wait until its own object is filed.
+func (tx *Tx) After(fn func() error) { tx.after = append(tx.after, fn) }
+
+func (tx *Tx) runAfter() error {
+	for len(tx.after) > 0 {
+		fn := tx.after[0]
+		tx.after = tx.after[1:]
+		if err := fn(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

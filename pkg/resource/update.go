@@ -56,6 +56,9 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (*update, error)
 	if err := fn(tx); err != nil {
 		return nil, err
 	}
+	if err := tx.runAfter(); err != nil {
+		return nil, err
+	}
 	if err := tx.settle(); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,234 @@
+// Package bmc makes management controllers do what objects say: it decides
+// when a machine must be powered or booted, and carries the effects out through
+// drivers. Every effect is stored as an object before anything is sent.
+package bmc
+
+import (
+	"fmt"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/engine"
+	"drpd/pkg/param"
+	"drpd/pkg/resource"
+)
+
+// Budgets of a boot. A machine that has not called home within HomeLimit of
+// its BMC saying "on" is booted again, MaxBoots times in all; then it is held.
+const (
+	HomeLimit   = 5 * time.Minute
+	MaxBoots    = 3
+	ActionLimit = 10 * time.Minute
+)
+
+// Params that describe a machine's BMC.
+const (
+	ParamEnabled  = "ipmi/enabled"
+	ParamMode     = "ipmi/mode" // redfish or ipmitool
+	ParamAddress  = "ipmi/address"
+	ParamUser     = "ipmi/username"
+	ParamPassword = "ipmi/password"
+	ParamPort     = "ipmi/port"
+	ParamFirmware = "detected-bios-mode" // uefi or legacy-bios
+)
+
+// Has says whether drpd may drive the machine's BMC.
+func Has(r resource.Reader, m *api.Machine) bool {
+	s := param.Scope{Machine: m}
+	enabled, _, ok := param.Get(r, s, ParamEnabled)
+	addr, _, _ := param.Get(r, s, ParamAddress)
+	if ok && enabled == false {
+		return false
+	}
+	text, _ := addr.(string)
+	return text != ""
+}
+
+// Rule boots machines whose next task needs them in an environment where they
+// are not yet.
+func Rule() engine.Rule {
+	return engine.Rule{Name: "bmc boot", Kind: api.Machines, Step: Boot, Wake: map[string]engine.Wake{
+		"bmc_actions": func(_ resource.Reader, e resource.Event) []string {
+			if a, ok := e.New.(*api.BMCAction); ok {
+				return []string{a.Machine}
+			}
+			return nil
+		},
+	}}
+}
+
+// Boot is the step of Rule.
+func Boot(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
+	m, err := api.Machines.Get(tx, id)
+	if err != nil || m.Boot == nil || m.Boot.Home || !needsAgent(m) {
+		return engine.Result{}, err
+	}
+	if !Has(tx, m) {
+		return engine.Result{Waiting: fmt.Sprintf("boot into %s: no BMC is set (params %s ...), so its agent or a person must reboot it", m.Boot.Env, ParamAddress)}, nil
+	}
+	if m.Boot.Error != "" {
+		return engine.Result{Waiting: "held: " + m.Boot.Error + "; repair, then drpcli machines boot " + m.Name}, nil
+	}
+	a := newest(tx, id, m.Boot.Intent)
+	switch {
+	case a == nil:
+		return engine.Result{Waiting: "power-on is sent"}, start(tx, now, m)
+	case !a.Over():
+		return engine.Result{Waiting: describe(a), Until: a.NextTry}, nil
+	case a.State != "done":
+		return engine.Result{}, hold(tx, id, fmt.Sprintf("BMC: %s", a.Error))
+	}
+	return home(tx, now, m, a)
+}
+
+// home waits for the agent of a machine that was switched on.
+func home(tx *resource.Tx, now time.Time, m *api.Machine, a *api.BMCAction) (engine.Result, error) {
+	until := a.Ended.Add(HomeLimit)
+	if now.Before(until) {
+		return engine.Result{Waiting: fmt.Sprintf("boots into %s, boot %d; last step seen: %s", m.Boot.Env, m.Boot.Tries, LastStep(tx, m, m.Boot.Since)), Until: until}, nil
+	}
+	if m.Boot.Tries >= MaxBoots {
+		return engine.Result{}, hold(tx, m.Uuid, fmt.Sprintf("%d boots into %s led nowhere; last step seen: %s", m.Boot.Tries, m.Boot.Env, LastStep(tx, m, m.Boot.Since)))
+	}
+	return engine.Result{Waiting: "it is booted again"}, start(tx, now, m)
+}
+
+// LastStep says how far the machine's boots have come since a time.
+func LastStep(r resource.Reader, m *api.Machine, since time.Time) string {
+	var last api.BootStep
+	for _, mac := range m.HardwareAddrs {
+		rec, err := api.BootRecords.Get(r, mac)
+		if err != nil {
+			continue
+		}
+		for _, s := range rec.Steps {
+			if s.Time.After(since) && s.Time.After(last.Time) {
+				last = s
+			}
+		}
+	}
+	if last.Step == "" {
+		return "none (not even DHCP)"
+	}
+	return fmt.Sprintf("%s at %s %s", last.Step, last.Time.UTC().Format(time.TimeOnly), last.Detail)
+}
+
+func describe(a *api.BMCAction) string {
+	text := fmt.Sprintf("BMC %s, try %d", a.Want, a.Tries)
+	if a.Error != "" {
+		text += "; last error: " + a.Error
+	}
+	return text
+}
+
+// needsAgent says whether the entry at the machine's cursor is a task.
+func needsAgent(m *api.Machine) bool {
+	if m.WorkOrderMode {
+		return true
+	}
+	if m.CurrentTask < 0 || m.CurrentTask >= len(m.Tasks) {
+		return m.CurrentTask < 0 && len(m.Tasks) > 0
+	}
+	verb, _ := api.Entry(m.Tasks[m.CurrentTask])
+	return verb == ""
+}
+
+func newest(r resource.Reader, machine, intent string) *api.BMCAction {
+	var best *api.BMCAction
+	for a := range api.BMCActions.By(r, "Machine", machine) {
+		if a.Intent == intent && (best == nil || a.Created.After(best.Created)) {
+			best = a
+		}
+	}
+	return best
+}
+
+// start writes the wish to boot the machine from where its environment is.
+func start(tx *resource.Tx, now time.Time, m *api.Machine) error {
+	want := api.BMCBootDisk
+	if env, err := api.BootEnvs.Get(tx, m.BootEnv); err == nil && env.NetBoots() {
+		want = api.BMCBootPXE
+	}
+	if _, err := Order(tx, now, m.Uuid, want, m.Boot.Intent); err != nil {
+		return err
+	}
+	return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Boot.Tries++; return nil })
+}
+
+// Order writes one BMC action and cancels what was under way before it.
+func Order(tx *resource.Tx, now time.Time, machine string, want api.BMCWant, intent string) (string, error) {
+	for old := range api.BMCActions.By(tx, "Machine", machine) {
+		if old.Over() {
+			if now.Sub(old.Ended) > 24*time.Hour {
+				if err := api.BMCActions.Delete(tx, old.Uuid); err != nil {
+					return "", err
+				}
+			}
+			continue
+		}
+		if err := api.BMCActions.Modify(tx, old.Uuid, func(a *api.BMCAction) error {
+			a.State, a.Ended = "cancelled", now
+			return nil
+		}); err != nil {
+			return "", err
+		}
+	}
+	a := &api.BMCAction{Machine: machine, Want: want, Intent: intent, Created: now, NextTry: now, Deadline: now.Add(ActionLimit)}
+	err := api.BMCActions.Create(tx, a)
+	return a.Uuid, err
+}
+
+func hold(tx *resource.Tx, id, why string) error {
+	return api.Machines.Modify(tx, id, func(m *api.Machine) error { m.Boot.Error = why; return nil })
+}
+
+// Natives are the power operations of task lists.
+func Natives() map[string]engine.Native {
+	return map[string]engine.Native{"power/off": powerOff}
+}
+
+// powerOff switches the machine off by its BMC and sees it off. A machine
+// without a BMC is left as it is.
+func powerOff(tx *resource.Tx, now time.Time, job string) (engine.Result, error) {
+	j, err := api.Jobs.Get(tx, job)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	m, err := api.Machines.Get(tx, j.Machine)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	if !Has(tx, m) {
+		return engine.Result{Done: true}, nil
+	}
+	id, _ := j.Note["action"].(string)
+	a, err := api.BMCActions.Get(tx, id)
+	if err != nil {
+		id, err := Order(tx, now, m.Uuid, api.BMCOff, "")
+		if err != nil {
+			return engine.Result{}, err
+		}
+		return engine.Result{Waiting: "power-off is sent"}, api.Jobs.Modify(tx, job, func(j *api.Job) error {
+			j.Note = resource.Params{"action": id}
+			return nil
+		})
+	}
+	switch a.State {
+	case "done":
+		return engine.Result{Done: true}, away(tx, m)
+	case "failed", "cancelled":
+		return engine.Result{}, resource.Errorf(resource.Unavailable, "machines", m.Uuid, "%s was not switched off: %s", m.Name, a.Error)
+	}
+	return engine.Result{Waiting: describe(a), Until: a.NextTry}, nil
+}
+
+// away notes that no agent runs on the machine any more.
+func away(tx *resource.Tx, m *api.Machine) error {
+	return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error {
+		if m.Boot == nil {
+			m.Boot = &api.BootState{Env: m.BootEnv, Since: tx.Now()}
+		}
+		m.Boot.Home = false
+		return nil
+	})
+}

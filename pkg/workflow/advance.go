@@ -1,0 +1,218 @@
+package workflow
+
+import (
+	"fmt"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/engine"
+	"drpd/pkg/resource"
+)
+
+// Flow runs task lists. Natives are the server's own operations, by the name
+// that follows "action:".
+type Flow struct {
+	Natives map[string]engine.Native
+	// Begin picks the next work order of a machine in WorkOrder mode and makes
+	// it running; nil if there is none. Package workorder provides it.
+	Begin func(tx *resource.Tx, now time.Time, machine string) (*api.WorkOrder, error)
+}
+
+// DefaultTimeout is how long a task may run before it is overdue, unless its
+// Meta "timeout" gives a duration.
+const DefaultTimeout = 30 * time.Minute
+
+// step is where a cursor stands after Advance.
+type step struct {
+	job     *api.Job // current job, if it has not ended
+	ready   bool     // the entry at the cursor waits for an agent to ask
+	waiting string
+	until   time.Time
+}
+
+// Advance moves a cursor over everything that needs no agent: stage, bootenv
+// and context entries, and the server's own operations, which become jobs.
+func (f *Flow) Advance(tx *resource.Tx, now time.Time, c *Cursor) (step, error) {
+	// An entry takes at most three rounds, so the list's length bounds the loop.
+	for range 3*len(c.tasks()) + 3 {
+		c.refresh(tx)
+		s, again, err := f.advanceOnce(tx, now, c)
+		if err != nil || !again {
+			return s, err
+		}
+	}
+	return step{}, fmt.Errorf("task list of %s does not end", c.On.Name)
+}
+
+func (f *Flow) advanceOnce(tx *resource.Tx, now time.Time, c *Cursor) (s step, again bool, err error) {
+	index := c.index()
+	if index < 0 {
+		return step{}, true, c.move(tx, 0, c.jobID(), nil)
+	}
+	if j, err := api.Jobs.Get(tx, c.jobID()); err == nil && j.CurrentIndex == index {
+		return f.atJob(tx, now, c, j)
+	}
+	if index >= len(c.tasks()) {
+		return step{}, false, f.complete(tx, now, c)
+	}
+	return f.atEntry(tx, now, c, index)
+}
+
+// atJob looks at the job of the entry at the cursor.
+func (f *Flow) atJob(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job) (step, bool, error) {
+	switch j.State {
+	case api.JobFinished:
+		return step{}, true, c.move(tx, j.CurrentIndex+1, j.Uuid, nil)
+	case api.JobFailed, api.JobCancelled:
+		if c.Order != nil {
+			return step{}, false, endOrder(tx, now, c.Order.Uuid, api.OrderFailed, j)
+		}
+		if !c.On.Runnable {
+			return step{waiting: failure(j)}, false, nil
+		}
+		return f.atEntry(tx, now, c, j.CurrentIndex)
+	case api.JobIncomplete:
+		return step{job: j, ready: true, waiting: "task " + j.Task + " is incomplete; its agent will run it again"}, false, nil
+	}
+	if verb, _ := api.Entry(j.Task); verb == "action" {
+		return f.native(tx, now, c, j)
+	}
+	return overdue(tx, now, j)
+}
+
+func failure(j *api.Job) string {
+	why := "see its log"
+	if len(j.ResultErrors) > 0 {
+		why = j.ResultErrors[len(j.ResultErrors)-1]
+	}
+	return fmt.Sprintf("task %s failed: %s (drpcli jobs log %s); repair, then set Runnable to try again", j.Task, why, j.Uuid)
+}
+
+// atEntry begins the entry at the cursor.
+func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (step, bool, error) {
+	entry := c.tasks()[index]
+	switch verb, arg := api.Entry(entry); verb {
+	case "stage":
+		return step{}, true, c.move(tx, index+1, c.jobID(), func(m *api.Machine) { m.Stage = arg })
+	case "bootenv":
+		return step{}, true, c.move(tx, index+1, c.jobID(), func(m *api.Machine) { m.BootEnv = arg })
+	case "context":
+		return step{}, true, c.move(tx, index+1, c.jobID(), func(m *api.Machine) { m.Context = arg })
+	case "action":
+		if f.Natives[arg] == nil {
+			return step{}, false, f.noSuchAction(tx, now, c, index, arg)
+		}
+		_, err := newJob(tx, now, c, index, api.JobRunning)
+		return step{}, true, err
+	}
+	return step{ready: true, waiting: agentWait(c, entry)}, false, nil
+}
+
+func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int, name string) error {
+	j, err := newJob(tx, now, c, index, api.JobRunning)
+	if err != nil {
+		return err
+	}
+	return Fail(tx, now, j.Uuid, fmt.Sprintf("this server has no action %q", name))
+}
+
+// agentWait says why no agent has taken the entry yet.
+func agentWait(c *Cursor, task string) string {
+	switch b := c.On.Boot; {
+	case b != nil && !b.Home:
+		return fmt.Sprintf("task %s waits for the machine to boot into %s", task, b.Env)
+	case !c.On.Runnable:
+		return fmt.Sprintf("task %s waits for the machine to be runnable", task)
+	}
+	return fmt.Sprintf("task %s waits for the machine's agent to ask for it", task)
+}
+
+// newJob records a try at the entry at index and moves the cursor there.
+func newJob(tx *resource.Tx, now time.Time, c *Cursor, index int, state api.JobState) (*api.Job, error) {
+	j := &api.Job{Machine: c.On.Uuid, Previous: first(c.On.CurrentJob, "00000000-0000-0000-0000-000000000000"), Task: c.tasks()[index],
+		Stage: c.On.Stage, BootEnv: c.On.BootEnv, Workflow: c.On.Workflow, Context: c.On.Context,
+		State: state, StartTime: now, Current: true, CurrentIndex: index, NextIndex: index + 1}
+	if c.Order != nil {
+		j.WorkOrder, j.Workflow, j.Stage = c.Order.Uuid, "", ""
+	}
+	if err := uncurrent(tx, c.jobID()); err != nil {
+		return nil, err
+	}
+	if err := api.Jobs.Create(tx, j); err != nil {
+		return nil, err
+	}
+	return j, c.move(tx, index, j.Uuid, nil)
+}
+
+func uncurrent(tx *resource.Tx, id string) error {
+	if !api.Jobs.Has(tx, id) {
+		return nil
+	}
+	return api.Jobs.Modify(tx, id, func(j *api.Job) error { j.Current = false; return nil })
+}
+
+// native runs one step of a server operation.
+func (f *Flow) native(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job) (step, bool, error) {
+	_, name := api.Entry(j.Task)
+	res, err := f.Natives[name](tx, now, j.Uuid)
+	if code := resource.CodeOf(err); err != nil && code != "" {
+		return step{}, true, Fail(tx, now, j.Uuid, err.Error())
+	}
+	if err != nil {
+		return step{}, false, err
+	}
+	if res.Done {
+		return step{}, true, api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { return j.Move(api.JobFinished, now) })
+	}
+	if err := api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { j.Waiting = res.Waiting; return nil }); err != nil {
+		return step{}, false, err
+	}
+	return step{waiting: j.Task + ": " + res.Waiting, until: res.Until}, false, nil
+}
+
+// overdue fails a job whose agent has been silent for too long.
+func overdue(tx *resource.Tx, now time.Time, j *api.Job) (step, bool, error) {
+	limit := DefaultTimeout
+	if t, err := api.Tasks.Get(tx, j.Task); err == nil {
+		if d, err := time.ParseDuration(t.Meta["timeout"]); err == nil {
+			limit = d
+		}
+	}
+	deadline := j.StartTime.Add(limit)
+	if now.Before(deadline) {
+		return step{job: j, waiting: fmt.Sprintf("task %s runs on the agent since %s", j.Task, j.StartTime.UTC().Format(time.TimeOnly)), until: deadline}, false, nil
+	}
+	return step{}, true, Fail(tx, now, j.Uuid, fmt.Sprintf("overdue: no result within %s", limit))
+}
+
+// Fail ends a job with its cause.
+func Fail(tx *resource.Tx, now time.Time, id, cause string) error {
+	return api.Jobs.Modify(tx, id, func(j *api.Job) error {
+		j.ResultErrors = append(j.ResultErrors, cause)
+		return j.Move(api.JobFailed, now)
+	})
+}
+
+// complete marks the end of the list.
+func (f *Flow) complete(tx *resource.Tx, now time.Time, c *Cursor) error {
+	if c.Order != nil {
+		return endOrder(tx, now, c.Order.Uuid, api.OrderFinished, nil)
+	}
+	if c.On.WorkflowComplete && c.On.CurrentTask == len(c.On.Tasks) {
+		return nil
+	}
+	return c.move(tx, len(c.On.Tasks), c.On.CurrentJob, func(m *api.Machine) { m.WorkflowComplete = true })
+}
+
+func endOrder(tx *resource.Tx, now time.Time, id string, to api.OrderState, j *api.Job) error {
+	return api.WorkOrders.Modify(tx, id, func(o *api.WorkOrder) error {
+		if err := o.Move(to, now); err != nil {
+			return err
+		}
+		if j != nil {
+			o.JobState, o.JobExitState, o.JobResultErrors = j.State, j.ExitState, j.ResultErrors
+			o.Status = failure(j)
+		}
+		return nil
+	})
+}

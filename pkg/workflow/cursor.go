@@ -1,0 +1,94 @@
+package workflow
+
+import (
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// Cursor is a place in a task list: a machine's, or that of the work order
+// which the machine runs.
+type Cursor struct {
+	Kind  *resource.Kind[api.Machine]
+	On    *api.Machine
+	Order *api.WorkOrder // nil: the machine's own workflow
+}
+
+// At finds the cursor that a machine's next job comes from; nil in WorkOrder
+// mode while no order runs.
+func At(r resource.Reader, id string) *Cursor {
+	k, m := api.Runner(r, id)
+	if m == nil {
+		return nil
+	}
+	if !m.WorkOrderMode {
+		return &Cursor{Kind: k, On: m}
+	}
+	for o := range api.WorkOrders.By(r, "Active", id) {
+		if o.State == api.OrderRunning {
+			return &Cursor{Kind: k, On: m, Order: o}
+		}
+	}
+	return nil
+}
+
+// refresh reads again what other objects' hooks may have changed.
+func (c *Cursor) refresh(tx *resource.Tx) {
+	if m, err := c.Kind.Get(tx, c.On.Uuid); err == nil {
+		c.On = m
+	}
+	if c.Order == nil {
+		return
+	}
+	if o, err := api.WorkOrders.Get(tx, c.Order.Uuid); err == nil {
+		c.Order = o
+	}
+}
+
+func (c *Cursor) tasks() []string {
+	if c.Order != nil {
+		return c.Order.Tasks
+	}
+	return c.On.Tasks
+}
+
+func (c *Cursor) index() int {
+	if c.Order != nil {
+		return c.Order.CurrentTask
+	}
+	return c.On.CurrentTask
+}
+
+// JobID is the job of the entry at the cursor, or the one before it.
+func (c *Cursor) JobID() string { return c.jobID() }
+
+func (c *Cursor) jobID() string {
+	if c.Order != nil {
+		return c.Order.CurrentJob
+	}
+	return c.On.CurrentJob
+}
+
+// move sets index, job and, for an own workflow, what a stage entry says.
+func (c *Cursor) move(tx *resource.Tx, index int, job string, also func(*api.Machine)) error {
+	if c.Order != nil {
+		err := api.WorkOrders.Modify(tx, c.Order.Uuid, func(o *api.WorkOrder) error {
+			o.CurrentTask, o.CurrentJob = index, job
+			return nil
+		})
+		if err == nil {
+			c.Order, err = api.WorkOrders.Get(tx, c.Order.Uuid)
+		}
+		return err
+	}
+	err := c.Kind.Modify(tx, c.On.Uuid, func(m *api.Machine) error {
+		m.CurrentTask, m.CurrentJob = index, job
+		if also != nil {
+			also(m)
+		}
+		return nil
+	})
+	if err == nil {
+		c.On, err = c.Kind.Get(tx, c.On.Uuid)
+	}
+	return err
+}

@@ -1,0 +1,45 @@
+package workflow
+
+import (
+	"slices"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// saveJob checks every move of a job and draws its consequences.
+func (f *Flow) saveJob(tx *resource.Tx, old, new *api.Job) error {
+	if old == nil || new == nil || old.State == new.State {
+		return nil
+	}
+	moved := *old
+	if err := moved.Move(new.State, tx.Now()); err != nil {
+		return err
+	}
+	new.StartTime, new.EndTime, new.Waiting = moved.StartTime, moved.EndTime, ""
+	if new.State != api.JobFailed || new.WorkOrder != "" {
+		return nil
+	}
+	return stopMachine(tx, new)
+}
+
+// stopMachine makes a machine wait for repair after its current job failed.
+func stopMachine(tx *resource.Tx, j *api.Job) error {
+	k, m := api.Runner(tx, j.Machine)
+	if m == nil || m.CurrentJob != j.Uuid || !m.Runnable {
+		return nil
+	}
+	return k.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Runnable = false; return nil })
+}
+
+// Failed returns the failed current job of a machine that is stopped by it.
+func Failed(r resource.Reader, m *api.Machine) *api.Job {
+	j, err := api.Jobs.Get(r, m.CurrentJob)
+	if err != nil || j.CurrentIndex != m.CurrentTask {
+		return nil
+	}
+	if slices.Contains([]api.JobState{api.JobFailed, api.JobCancelled}, j.State) && !m.Runnable {
+		return j
+	}
+	return nil
+}

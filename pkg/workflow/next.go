@@ -1,0 +1,154 @@
+package workflow
+
+import (
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/engine"
+	"drpd/pkg/resource"
+)
+
+// Next is the answer to an agent that asks for work.
+type Next struct {
+	Job     *api.Job // nil: nothing to do now
+	Resumed bool     // the same job as before, to be run again
+	Waiting string   // why there is nothing to do
+}
+
+// NextJob decides and records what the agent of a machine does next. It is a
+// Conflict while the machine may not run tasks or has one running.
+func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next, error) {
+	k, m := api.Runner(tx, id)
+	if m == nil {
+		return Next{}, resource.Errorf(resource.Invalid, "jobs", "", "no machine %q", id)
+	}
+	if b := m.Boot; b != nil && !b.Home {
+		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s has yet to boot into %s", m.Name, b.Env)
+	}
+	if !m.Runnable || !m.Available {
+		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not runnable", m.Name)
+	}
+	if m.Context != context {
+		return Next{Waiting: "another context has its turn: " + m.Context}, nil
+	}
+	return f.nextAt(tx, now, k, m)
+}
+
+func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine) (Next, error) {
+	c, err := f.cursor(tx, now, m.Uuid)
+	if err != nil || c == nil {
+		return Next{Waiting: "no work order is queued"}, err
+	}
+	s, err := f.Advance(tx, now, c)
+	if err != nil {
+		return Next{}, err
+	}
+	switch {
+	case s.job != nil && s.job.State == api.JobIncomplete:
+		return Next{Job: s.job, Resumed: true}, nil
+	case s.job != nil:
+		return Next{}, resource.Errorf(resource.Conflict, "jobs", s.job.Uuid, "task %s of %s is still %s", s.job.Task, m.Name, s.job.State)
+	case !s.ready:
+		return Next{Waiting: first(s.waiting, "nothing to do")}, nil
+	}
+	// The list may have led to another boot environment.
+	if _, m = api.Runner(tx, m.Uuid); !m.Runnable {
+		return Next{Waiting: s.waiting}, nil
+	}
+	j, err := newJob(tx, now, c, c.index(), api.JobCreated)
+	return Next{Job: j}, err
+}
+
+// cursor is the place to work at; in WorkOrder mode it takes the next order.
+func (f *Flow) cursor(tx *resource.Tx, now time.Time, id string) (*Cursor, error) {
+	if c := At(tx, id); c != nil {
+		return c, nil
+	}
+	if f.Begin == nil {
+		return nil, nil
+	}
+	o, err := f.Begin(tx, now, id)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	k, m := api.Runner(tx, id)
+	return &Cursor{Kind: k, On: m, Order: o}, nil
+}
+
+// Rules are the steps that move machines, clusters and brokers along their
+// own workflows.
+func (f *Flow) Rules() []engine.Rule {
+	wakeByJob := func(_ resource.Reader, e resource.Event) []string {
+		if j, ok := e.New.(*api.Job); ok {
+			return []string{j.Machine}
+		}
+		return nil
+	}
+	var out []engine.Rule
+	for _, k := range api.MachineLike() {
+		wake := map[string]engine.Wake{"jobs": wakeByJob}
+		if k == api.Clusters {
+			wake["machines"] = owner
+			wake["work_orders"] = asker
+		}
+		if k == api.Machines {
+			wake["bmc_actions"] = bmcMachine
+		}
+		out = append(out, engine.Rule{Name: "workflow " + k.Name, Kind: k, Wake: wake, Step: f.drive})
+	}
+	return out
+}
+
+// drive advances a machine's own workflow; work orders have their own rule.
+func (f *Flow) drive(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
+	k, m := api.Runner(tx, id)
+	if m == nil || m.WorkOrderMode || (m.AtEnd() && m.WorkflowComplete) {
+		return engine.Result{}, nil
+	}
+	return f.Drive(tx, now, &Cursor{Kind: k, On: m})
+}
+
+// Drive is Advance for a rule.
+func (f *Flow) Drive(tx *resource.Tx, now time.Time, c *Cursor) (engine.Result, error) {
+	s, err := f.Advance(tx, now, c)
+	return engine.Result{Waiting: s.waiting, Until: s.until}, err
+}
+
+func owner(_ resource.Reader, e resource.Event) []string {
+	for _, v := range []any{e.New, e.Old} {
+		if m, ok := v.(*api.Machine); ok && m.Owner != "" {
+			return []string{m.Owner}
+		}
+	}
+	return nil
+}
+
+func asker(_ resource.Reader, e resource.Event) []string {
+	if o, ok := e.New.(*api.WorkOrder); ok && o.For != "" {
+		return []string{o.For}
+	}
+	return nil
+}
+
+func bmcMachine(_ resource.Reader, e resource.Event) []string {
+	if a, ok := e.New.(*api.BMCAction); ok {
+		return []string{a.Machine}
+	}
+	return nil
+}
+
+// Home notes that an agent runs on the machine in env. If that is where the
+// machine shall be, its tasks may run.
+func Home(tx *resource.Tx, id, env string) error {
+	m, err := api.Machines.Get(tx, id)
+	if err != nil || m.BootEnv != env || (m.Boot != nil && m.Boot.Home) {
+		return err
+	}
+	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
+		if m.Boot == nil {
+			m.Boot = &api.BootState{Env: env, Since: tx.Now()}
+		}
+		m.Boot.Home, m.Boot.Error, m.Runnable = true, "", true
+		return nil
+	})
+}
