@@ -3,11 +3,9 @@ package dhcp
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,27 +18,8 @@ import (
 	"drpd/pkg/pxe"
 	"drpd/pkg/resource"
 	"drpd/pkg/store"
+	"drpd/pkg/store/mem"
 )
-
-// memStore numbers commits and forgets them; fail makes it refuse them.
-type memStore struct {
-	mu   sync.Mutex
-	rev  store.Rev
-	fail bool
-}
-
-func (s *memStore) Load(context.Context, func(store.Record) error) (store.Rev, error) { return 0, nil }
-func (s *memStore) Close() error                                                      { return nil }
-func (s *memStore) Watch(context.Context, store.Rev) iter.Seq2[store.Commit, error]   { return nil }
-func (s *memStore) Commit(context.Context, []store.Op) (store.Rev, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fail {
-		return 0, fmt.Errorf("disk full")
-	}
-	s.rev++
-	return s.rev, nil
-}
 
 const (
 	macA = "52:54:00:00:00:0a"
@@ -53,7 +32,7 @@ var (
 	local = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}
 )
 
-func newDB(t testing.TB, st *memStore, put func(tx *resource.Tx) error) *resource.DB {
+func newDB(t testing.TB, st store.Store, put func(tx *resource.Tx) error) *resource.DB {
 	t.Helper()
 	db, err := resource.Open(t.Context(), resource.Config{Store: st, Kinds: api.Kinds(), Now: func() time.Time { return epoch }})
 	require.NoError(t, err)
@@ -78,7 +57,9 @@ func opt(code uint8, v ...byte) change { return func(p *dhcpv4.DHCPv4) { p.Optio
 func ip(code uint8, a string) change   { return opt(code, netip.MustParseAddr(a).AsSlice()...) }
 func text(code uint8, v string) change { return opt(code, []byte(v)...) }
 func ciaddr(a string) change           { return func(p *dhcpv4.DHCPv4) { p.ClientIPAddr = net.ParseIP(a).To4() } }
-func giaddr(a string) change           { return func(p *dhcpv4.DHCPv4) { p.GatewayIPAddr = net.ParseIP(a).To4() } }
+func giaddr(a string) change {
+	return func(p *dhcpv4.DHCPv4) { p.GatewayIPAddr = net.ParseIP(a).To4() }
+}
 
 func raw(mac string, t dhcpv4.MessageType, changes ...change) []byte {
 	hw, _ := net.ParseMAC(mac)
@@ -178,7 +159,7 @@ func TestDecide(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			db := newDB(t, &memStore{}, func(tx *resource.Tx) error {
+			db := newDB(t, mem.New(mem.Config{}), func(tx *resource.Tx) error {
 				for _, l := range tt.leases {
 					c := *l
 					require.NoError(t, api.Leases.Create(tx, &c))
@@ -218,7 +199,7 @@ func stateOf(db *resource.DB, addr string) string {
 
 func TestStrangersMeetSilence(t *testing.T) {
 	t.Parallel()
-	db := newDB(t, &memStore{}, func(tx *resource.Tx) error { return api.Subnets.Create(tx, subnet(nil)) })
+	db := newDB(t, mem.New(mem.Config{}), func(tx *resource.Tx) error { return api.Subnets.Create(tx, subnet(nil)) })
 	q := query(t, macA, discover)
 	q.Local = []netip.Prefix{netip.MustParsePrefix("172.16.0.1/16")}
 	var d Decider
@@ -249,7 +230,7 @@ type granted struct {
 }
 
 func oneHolder(t *testing.T, rnd *rand.Rand) {
-	db := newDB(t, &memStore{}, func(tx *resource.Tx) error {
+	db := newDB(t, mem.New(mem.Config{}), func(tx *resource.Tx) error {
 		require.NoError(t, api.Reservations.Create(tx, &api.Reservation{Addr: "10.0.0.11", Token: macR}))
 		return api.Subnets.Create(tx, subnet(nil))
 	})
@@ -288,7 +269,7 @@ func oneHolder(t *testing.T, rnd *rand.Rand) {
 // TestNextFreeIsCheap fills a /16 and counts what the last client costs.
 func TestNextFreeIsCheap(t *testing.T) {
 	t.Parallel()
-	db := newDB(t, &memStore{}, func(tx *resource.Tx) error {
+	db := newDB(t, mem.New(mem.Config{}), func(tx *resource.Tx) error {
 		return api.Subnets.Create(tx, &api.Subnet{Name: "big", Enabled: true, Subnet: "10.8.0.1/16", ActiveStart: "10.8.0.2", ActiveEnd: "10.8.15.255"})
 	})
 	var d Decider
@@ -310,17 +291,17 @@ func TestNextFreeIsCheap(t *testing.T) {
 
 func TestStoreFailureIsSilence(t *testing.T) {
 	t.Parallel()
-	st := &memStore{}
+	st := store.NewFaulty(mem.New(mem.Config{}), store.Faults{})
 	db := newDB(t, st, func(tx *resource.Tx) error { return api.Subnets.Create(tx, subnet(nil)) })
-	st.fail = true
+	st.Set(store.Faults{Every: 1})
 	_, err := New(Config{DB: db}).decide(t.Context(), query(t, macA, discover))
-	require.ErrorContains(t, err, "disk full")
+	require.ErrorContains(t, err, "injected")
 	assert.Zero(t, api.Leases.Len(db.View()))
 }
 
 func TestMachineFollowsItsLease(t *testing.T) {
 	t.Parallel()
-	db := newDB(t, &memStore{}, func(tx *resource.Tx) error {
+	db := newDB(t, mem.New(mem.Config{}), func(tx *resource.Tx) error {
 		require.NoError(t, api.Machines.Create(tx, &api.Machine{Name: "m1", Uuid: "11111111-1111-4111-8111-111111111111", HardwareAddrs: []string{macA}}))
 		require.NoError(t, api.Leases.Create(tx, lease("10.0.0.12", macA, "OFFER", time.Second)))
 		return api.Subnets.Create(tx, subnet(nil))
@@ -368,7 +349,7 @@ func TestBootOptions(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			db := newDB(t, &memStore{}, func(tx *resource.Tx) error { return api.Subnets.Create(tx, subnet(tt.subnet)) })
+			db := newDB(t, mem.New(mem.Config{}), func(tx *resource.Tx) error { return api.Subnets.Create(tx, subnet(tt.subnet)) })
 			q := query(t, macA, tt.typ, tt.with...)
 			q.BINL = tt.binl
 			r, err := New(Config{DB: db, Boot: bootTo("f")}).decide(t.Context(), q)
@@ -397,7 +378,7 @@ func TestBootOptions(t *testing.T) {
 func FuzzPacket(f *testing.F) {
 	f.Add(raw(macA, discover, text(60, "PXEClient"), opt(55, 67), opt(82, 5, 4, 10, 0, 0, 0)))
 	f.Add(raw(macA, request, ciaddr("10.0.0.10"), opt(175, 19, 1, 1), text(77, "iPXE")))
-	db := newDB(f, &memStore{}, func(tx *resource.Tx) error { return api.Subnets.Create(tx, subnet(nil)) })
+	db := newDB(f, mem.New(mem.Config{}), func(tx *resource.Tx) error { return api.Subnets.Create(tx, subnet(nil)) })
 	s := New(Config{DB: db, Boot: bootTo("f")})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		q, err := Parse(data)

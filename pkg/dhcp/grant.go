@@ -158,5 +158,3 @@ func (r Reply) detail() string {
 	}
 	return out
 }
-
-
