@@ -139,8 +139,11 @@ func TestWire(t *testing.T) {
 	parked, err := api.Leases.Get(k.db.View(), "10.0.0.10")
 	require.NoError(t, err)
 	assert.Equal(t, "INVALID", parked.State)
-	_, err = c.RequestFromOffer(t.Context(), &dhcpv4.DHCPv4{Options: dhcpv4.Options{54: {10, 0, 0, 1}}, YourIPAddr: net.IPv4(10, 0, 0, 50), ServerIPAddr: net.IPv4(10, 0, 0, 1)})
-	assert.Error(t, err, "an address that was never offered")
+	never := *l.Offer
+	never.YourIPAddr = net.IPv4(10, 0, 0, 50)
+	_, err = c.RequestFromOffer(t.Context(), &never)
+	var refused *nclient4.ErrNak
+	assert.ErrorAs(t, err, &refused, "an address that was never offered")
 }
 
 // TestLab boots real firmware in QEMU. DRPD_LAB_KERNEL names a kernel.
@@ -179,26 +182,50 @@ func TestLab(t *testing.T) {
 			assert.Contains(t, k.timeline(), "kernel files/lab/vmlinuz")
 		})
 	}
-	t.Run("local disk", func(t *testing.T) { labLocal(t, blobs) })
+	t.Run("uefi disk", func(t *testing.T) { labLocalUEFI(t, blobs) })
+	t.Run("bios disk", func(t *testing.T) { labLocalBIOS(t, blobs) })
 }
 
-// labLocal proves that firmware that is told to boot its disk does so: the
-// disk holds another boot program, which asks DHCP again.
-func labLocal(t *testing.T, blobs string) {
+func labLocal(tx *resource.Tx) error {
+	if err := api.Preferences.Create(tx, &api.Preference{Name: "unknownBootEnv", Value: "local"}); err != nil {
+		return err
+	}
+	if err := api.BootEnvs.Create(tx, &api.BootEnv{Name: "local"}); err != nil {
+		return err
+	}
+	return labSubnet(tx)
+}
+
+// labLocalUEFI proves that firmware that is told to boot its disk does so: the
+// disk holds another iPXE.
+func labLocalUEFI(t *testing.T, blobs string) {
 	disk := filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.MkdirAll(filepath.Join(disk, "EFI/BOOT"), 0o755))
 	loader, err := os.ReadFile("/usr/lib/ipxe/ipxe.efi")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(disk, "EFI/BOOT/BOOTX64.EFI"), loader, 0o644))
-	k := serve(t, func(tx *resource.Tx) error {
-		require.NoError(t, api.Preferences.Create(tx, &api.Preference{Name: "unknownBootEnv", Value: "local"}))
-		require.NoError(t, api.BootEnvs.Create(tx, &api.BootEnv{Name: "local"}))
-		return labSubnet(tx)
-	}, blobs, nil)
+	k := serve(t, labLocal, blobs, nil)
 	serial := boot(t, append(ovmf(t), "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:00:00:01,romfile=,bootindex=0",
 		"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n",
-		"-drive", "if=none,id=d0,format=raw,file=fat:"+disk, "-device", "virtio-blk-pci,drive=d0,bootindex=1"), "starting Boot0003")
-	t.Logf("%.1f s to the disk\n%s\n%s", time.Since(k.start).Seconds(), k.timeline(), serial)
+		"-drive", "if=none,id=d0,format=raw,file=fat:rw:"+disk, "-device", "virtio-blk-pci,drive=d0,bootindex=1"), `starting Boot0001 "UEFI Misc Device"`)
+	t.Logf("%.1f s to the disk\n%s", time.Since(k.start).Seconds(), k.timeline())
+	assert.Contains(t, serial, "boots its local disk")
+}
+
+// labLocalBIOS does the same with a boot sector that writes to the serial port.
+func labLocalBIOS(t *testing.T, blobs string) {
+	sector := []byte{0xba, 0xf8, 0x03} // mov dx, 0x3f8
+	for _, c := range []byte("\nDISK-BOOTS\n") {
+		sector = append(sector, 0xb0, c, 0xee) // mov al, c; out dx, al
+	}
+	sector = append(sector, 0xf4, 0xeb, 0xfd) // hlt, again
+	sector = append(append(sector, make([]byte, 510-len(sector))...), 0x55, 0xaa)
+	disk := filepath.Join(t.TempDir(), "disk")
+	require.NoError(t, os.WriteFile(disk, append(sector, make([]byte, 1<<20)...), 0o644))
+	k := serve(t, labLocal, blobs, nil)
+	serial := boot(t, []string{"-device", "virtio-net-pci,netdev=n0,mac=52:54:00:00:00:01,bootindex=0",
+		"-drive", "if=none,id=d0,format=raw,file=" + disk, "-device", "virtio-blk-pci,drive=d0,bootindex=1"}, "DISK-BOOTS")
+	t.Logf("%.1f s to the disk\n%s", time.Since(k.start).Seconds(), k.timeline())
 	assert.Contains(t, serial, "boots its local disk")
 }
 
