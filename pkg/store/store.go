@@ -1,57 +1,64 @@
-// Package store keeps numbered records atomically and lets them be followed.
+// Package store is the durable home of every object: a flat set of records,
+// each named by kind and key, changed by atomic compare-and-set commits that
+// are numbered and can be followed.
 //
-// It knows nothing of what the records mean: package resource gives them
-// types, and one conformance suite (storetest) says what every backend must do.
+// The package knows nothing of what a record means. It is four methods so that
+// a backend is easy to write and the suite in storetest can hold it to them.
 package store
 
 import (
 	"context"
-	"errors"
 	"iter"
 )
 
-// Rev numbers commits: strictly increasing, 0 before the first.
+// Rev numbers commits. It starts at 1, rises with every commit and is never
+// used twice, even when all records of a commit are gone. 0 means "none".
 type Rev uint64
 
-// Record is one stored value. Data is nil only inside a Commit, where it says
-// that the record was deleted.
+// Record is one stored object. Data is opaque, shared with the store and must
+// not be changed by whoever receives it.
 type Record struct {
 	Kind, Key string
-	Rev       Rev
-	Data      []byte
+	Rev       Rev    // the commit that last wrote it
+	Data      []byte // nil only inside a Commit: deleted
 }
 
-// Op is one change of a Commit. If is the revision at which the record was
-// last seen, 0 if it must not exist. Nil Data deletes. Need compares only.
+// Op is one step of a commit: compare the record's revision with If, then
+// write, delete or (Need) do nothing.
 type Op struct {
 	Kind, Key string
-	If        Rev
-	Data      []byte
-	Need      bool
+	If        Rev    // revision last seen; 0: the record must not exist
+	Data      []byte // nil deletes; empty but not nil is an empty record
+	Need      bool   // compare only; Data must be nil
 }
 
-// Commit is what one successful call of Store.Commit changed.
+// Commit is what one call of Store.Commit changed, in the order of its ops.
+// Ops that only compared are not in it.
 type Commit struct {
 	Rev     Rev
 	Records []Record
 }
 
-var (
-	// ErrConflict is wrapped by Commit when a record is not at the revision
-	// that its Op names; nothing was changed.
-	ErrConflict = errors.New("record changed meanwhile")
-	// ErrCompacted ends a Watch whose start is no longer in the log: Load again.
-	ErrCompacted = errors.New("history no longer kept")
-)
-
-// Store is durable, ordered and atomic. All methods may be called at once.
+// Store keeps records. All methods may be called concurrently, and end with
+// ErrClosed once the store is closed.
 type Store interface {
-	// Load calls fn for every live record and returns the revision they are of.
+	// Load calls fn with every live record, in no particular order, and returns
+	// the revision they are of: following Watch from it misses nothing. An error
+	// of fn stops Load and is returned.
 	Load(ctx context.Context, fn func(Record) error) (Rev, error)
-	// Commit does all ops or none. When it returns without error the change
-	// survives a loss of power.
+
+	// Commit applies all ops or none. When it returns nil the change survives
+	// power loss (durable backends) and Rev is its number; ops that all only
+	// compare change nothing and return the current revision. ErrConflict: a
+	// record is not at the revision an op gave. ErrBadOps: see CheckOps. After
+	// any other error the change may or may not have been made: load again.
 	Commit(ctx context.Context, ops []Op) (Rev, error)
-	// Watch yields every later commit, in order, until ctx ends.
+
+	// Watch yields every commit later than after, in order and without gaps,
+	// and waits for more. It ends by yielding one error: that of ctx, ErrClosed,
+	// or ErrCompacted when commits after that revision are no longer kept.
 	Watch(ctx context.Context, after Rev) iter.Seq2[Commit, error]
+
+	// Close ends all watches and frees the store. A second call does nothing.
 	Close() error
 }

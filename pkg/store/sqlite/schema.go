@@ -1,0 +1,133 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// formatVersion is the layout this code reads and writes. Each layout has one
+// entry in migrations; the entry at index v leads from v to v+1.
+const formatVersion = 1
+
+// ErrNewerFormat: the file was written by a newer program.
+var ErrNewerFormat = errors.New("newer format")
+
+var migrations = [formatVersion]string{`
+CREATE TABLE format (version INTEGER NOT NULL);
+INSERT INTO format VALUES (0);
+CREATE TABLE state (rev INTEGER NOT NULL);
+INSERT INTO state VALUES (0);
+CREATE TABLE record (
+	kind TEXT NOT NULL,
+	key  TEXT NOT NULL,
+	rev  INTEGER NOT NULL,
+	data BLOB NOT NULL,
+	PRIMARY KEY (kind, key)
+);
+CREATE TABLE log (
+	seq  INTEGER PRIMARY KEY,
+	rev  INTEGER NOT NULL,
+	at   INTEGER NOT NULL,
+	kind TEXT NOT NULL,
+	key  TEXT NOT NULL,
+	data BLOB
+);
+CREATE INDEX log_rev ON log (rev);
+`}
+
+// migrate brings the file to formatVersion in one transaction.
+func migrate(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer tx.Rollback()
+	have, err := readFormat(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if have > formatVersion {
+		return fmt.Errorf("%w: file has format %d, this program knows up to %d: run the newer program or restore a backup",
+			ErrNewerFormat, have, formatVersion)
+	}
+	if have == formatVersion {
+		return nil
+	}
+	for v := have; v < formatVersion; v++ {
+		if _, err := tx.ExecContext(ctx, migrations[v]); err != nil {
+			return fmt.Errorf("migrate from format %d: %w", v, err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE format SET version = ?", formatVersion); err != nil {
+		return fmt.Errorf("migrate to format %d: %w", formatVersion, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("migrate to format %d: %w", formatVersion, err)
+	}
+	return nil
+}
+
+// readFormat returns the file's format, 0 when it is empty.
+func readFormat(ctx context.Context, tx *sql.Tx) (int, error) {
+	var tables, ours int
+	err := tx.QueryRowContext(ctx,
+		"SELECT count(*), count(*) FILTER (WHERE name = 'format') FROM sqlite_master WHERE type = 'table'").Scan(&tables, &ours)
+	if err != nil {
+		return 0, fmt.Errorf("read schema: %w", err)
+	}
+	if ours == 0 {
+		if tables > 0 {
+			return 0, errors.New("a database of some other program: give another path")
+		}
+		return 0, nil
+	}
+	var version int
+	if err := tx.QueryRowContext(ctx, "SELECT version FROM format").Scan(&version); err != nil {
+		return 0, fmt.Errorf("read format version: %w", err)
+	}
+	return version, nil
+}
+
+type writeStmts struct {
+	rev, next, find        *sql.Stmt
+	insert, update, remove *sql.Stmt
+	log, trim              *sql.Stmt
+}
+
+type readStmts struct{ rev, load, since *sql.Stmt }
+
+// trimSQL drops all commits up to the later of two: the last one wholly older
+// than ?1, and the one holding row max-?2; never the newest, ?3.
+const trimSQL = `DELETE FROM log WHERE rev < ?3 AND rev <= max(
+	coalesce((SELECT rev - 1 FROM log WHERE at > ?1 ORDER BY seq LIMIT 1), ?3),
+	coalesce((SELECT rev FROM log WHERE seq = (SELECT max(seq) FROM log) - ?2), 0))`
+
+// prepare compiles every statement once.
+func (s *Store) prepare(ctx context.Context) error {
+	for _, p := range []struct {
+		db   *sql.DB
+		to   **sql.Stmt
+		text string
+	}{
+		{s.write, &s.w.rev, "SELECT rev FROM state"},
+		{s.write, &s.w.next, "UPDATE state SET rev = rev + 1 RETURNING rev"},
+		{s.write, &s.w.find, "SELECT rev FROM record WHERE kind = ? AND key = ?"},
+		{s.write, &s.w.insert, "INSERT INTO record (rev, data, kind, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
+		{s.write, &s.w.update, "UPDATE record SET rev = ?, data = ? WHERE kind = ? AND key = ? AND rev = ?"},
+		{s.write, &s.w.remove, "DELETE FROM record WHERE kind = ? AND key = ? AND rev = ?"},
+		{s.write, &s.w.log, "INSERT INTO log (rev, at, kind, key, data) VALUES (?, ?, ?, ?, ?)"},
+		{s.write, &s.w.trim, trimSQL},
+		{s.read, &s.r.rev, "SELECT rev FROM state"},
+		{s.read, &s.r.load, "SELECT kind, key, rev, data FROM record ORDER BY kind, key"},
+		{s.read, &s.r.since, "SELECT rev, kind, key, data IS NULL, data FROM log WHERE rev > ? ORDER BY rev, seq"},
+	} {
+		stmt, err := p.db.PrepareContext(ctx, p.text)
+		if err != nil {
+			return fmt.Errorf("prepare %q: %w", p.text, err)
+		}
+		*p.to = stmt
+	}
+	return nil
+}

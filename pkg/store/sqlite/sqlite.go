@@ -1,0 +1,178 @@
+// Package sqlite is a store.Store in one SQLite file.
+//
+// Two tables hold everything: record has what is, log what happened. Commits
+// go through one connection and are on disk when they return (WAL with
+// synchronous=FULL); reads have connections of their own and never wait for a
+// commit. Revisions have no gaps, so a hole in the log shows by itself.
+//
+// One process at a time may have the file open: a lock file beside it sees to
+// that, because watchers are woken by commits of their own process only.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"drpd/pkg/store"
+
+	_ "modernc.org/sqlite" // the "sqlite" driver
+)
+
+// Defaults of Config.
+const (
+	DefaultLogAge  = 24 * time.Hour
+	DefaultLogRows = 100_000
+	DefaultReaders = 4
+)
+
+// busyTimeout is how long a connection waits for a lock, in milliseconds.
+// Nobody should hold one long; backup programs do.
+const busyTimeout = 10_000
+
+// Config says where the store is and how much history it keeps.
+type Config struct {
+	Path    string           // the database file; created with mode 0600, its folder must exist
+	LogAge  time.Duration    // commits older than this are trimmed; 0: DefaultLogAge
+	LogRows int              // changed records kept at most; 0: DefaultLogRows
+	Readers int              // connections for reading; 0: DefaultReaders
+	Now     func() time.Time // nil: time.Now
+}
+
+func (c Config) withDefaults() Config {
+	if c.LogAge <= 0 {
+		c.LogAge = DefaultLogAge
+	}
+	if c.LogRows <= 0 {
+		c.LogRows = DefaultLogRows
+	}
+	if c.Readers <= 0 {
+		c.Readers = DefaultReaders
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Store implements store.Store; make it with Open.
+type Store struct {
+	cfg    Config
+	lock   *os.File
+	write  *sql.DB // exactly one connection
+	read   *sql.DB
+	w      writeStmts
+	r      readStmts
+	seen   *progress
+	closer sync.Once
+	closed chan struct{}
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store of cfg, creating it if there is none. It refuses a file
+// of a newer format, one that is not ours, and one that is in use.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{cfg: cfg.withDefaults(), closed: make(chan struct{}), seen: newProgress()}
+	if err := s.open(ctx); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", cfg.Path, errors.Join(err, s.release()))
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	path, err := filepath.Abs(s.cfg.Path)
+	if err != nil {
+		return err
+	}
+	if s.lock, err = lockFile(path + ".lock"); err != nil {
+		return err
+	}
+	if err = createFile(path); err != nil {
+		return err
+	}
+	if s.write, err = sql.Open("sqlite", dsn(path, false)); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	if err = migrate(ctx, s.write); err != nil {
+		return err
+	}
+	if s.read, err = sql.Open("sqlite", dsn(path, true)); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(s.cfg.Readers)
+	s.read.SetMaxIdleConns(s.cfg.Readers)
+	if err = s.prepare(ctx); err != nil {
+		return err
+	}
+	return s.start(ctx)
+}
+
+// start learns the current revision and trims what grew old while we were down.
+func (s *Store) start(ctx context.Context) error {
+	var rev int64
+	if err := s.w.rev.QueryRowContext(ctx).Scan(&rev); err != nil {
+		return fmt.Errorf("read revision: %w", err)
+	}
+	s.seen.advance(store.Rev(rev))
+	return s.inTx(ctx, func(tx *sql.Tx) error { return s.trim(ctx, tx, rev) })
+}
+
+// dsn names the file as a URI, so that no character of the path means anything.
+// busy_timeout comes first: switching to WAL may itself meet a lock.
+func dsn(path string, readOnly bool) string {
+	pragmas := []string{
+		fmt.Sprintf("_pragma=busy_timeout(%d)", busyTimeout),
+		"_pragma=journal_mode(WAL)",
+		"_pragma=synchronous(FULL)",
+	}
+	if readOnly {
+		pragmas = append(pragmas, "_pragma=query_only(1)")
+	} else {
+		pragmas = append(pragmas, "_txlock=immediate")
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(pragmas, "&")}
+	return u.String()
+}
+
+// Close implements store.Store.
+func (s *Store) Close() (err error) {
+	s.closer.Do(func() {
+		close(s.closed)
+		err = s.release()
+	})
+	return err
+}
+
+// release closes what is open; the lock goes last.
+func (s *Store) release() error {
+	var errs []error
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// fail wraps an error with what was tried; after Close every error is ErrClosed.
+func (s *Store) fail(what string, err error) error {
+	select {
+	case <-s.closed:
+		return fmt.Errorf("%s: %w", what, store.ErrClosed)
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}

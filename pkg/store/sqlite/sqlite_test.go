@@ -1,0 +1,208 @@
+package sqlite
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"drpd/pkg/store"
+	"drpd/pkg/store/storetest"
+)
+
+func openPath(t testing.TB, cfg Config) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s
+}
+
+func openNew(t testing.TB, logRows int) store.Store {
+	return openPath(t, Config{Path: filepath.Join(t.TempDir(), "drpd.db"), LogRows: logRows})
+}
+
+func reopen(t testing.TB, s store.Store) store.Store {
+	require.NoError(t, s.Close())
+	return openPath(t, s.(*Store).cfg)
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, storetest.Backend{Open: openNew, Reopen: reopen})
+}
+
+func BenchmarkCommit(b *testing.B) { storetest.Bench(b, openNew) }
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	exec := func(t *testing.T, path, text string) {
+		db, err := sql.Open("sqlite", path)
+		require.NoError(t, err)
+		_, err = db.Exec(text)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
+	for _, c := range []struct {
+		name string
+		make func(t *testing.T, path string)
+		want string
+	}{
+		{"newer format", func(t *testing.T, path string) {
+			require.NoError(t, openPath(t, Config{Path: path}).Close())
+			exec(t, path, "UPDATE format SET version = 2")
+		}, "newer format: file has format 2, this program knows up to 1"},
+		{"another program's database", func(t *testing.T, path string) {
+			exec(t, path, "CREATE TABLE bookmark (url TEXT)")
+		}, "a database of some other program"},
+		{"not a database", func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("plain text ", 100)), 0o600))
+		}, "file is not a database"},
+		{"in use", func(t *testing.T, path string) {
+			openPath(t, Config{Path: path})
+		}, "in use by another process: stop it first"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "drpd.db")
+			c.make(t, path)
+			_, err := Open(t.Context(), Config{Path: path})
+			require.ErrorContains(t, err, c.want)
+			assert.ErrorContains(t, err, "open store "+path)
+		})
+	}
+	_, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "none", "drpd.db")})
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestFileModesAndPragmas(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "odd name ?#%41")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	s := openPath(t, Config{Path: filepath.Join(dir, "drpd.db")})
+	_, err := s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: "a", Data: []byte("x")}})
+	require.NoError(t, err)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+		info, err := e.Info()
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), e.Name())
+	}
+	assert.Equal(t, []string{"drpd.db", "drpd.db-shm", "drpd.db-wal", "drpd.db.lock"}, names)
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000"} {
+		var got string
+		require.NoError(t, s.write.QueryRow("PRAGMA "+pragma).Scan(&got))
+		assert.Equal(t, want, got, pragma)
+	}
+	_, err = s.read.Exec("DELETE FROM record")
+	assert.Error(t, err, "the read pool cannot write")
+}
+
+func TestTrimByAge(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	cfg := Config{Path: filepath.Join(t.TempDir(), "drpd.db"), LogAge: time.Hour, Now: func() time.Time { return now }}
+	s := openPath(t, cfg)
+	for i := range 3 {
+		_, err := s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: fmt.Sprint(i), Data: []byte("x")}})
+		require.NoError(t, err)
+		now = now.Add(40 * time.Minute)
+	}
+	kept := func(s *Store) (revs string) {
+		require.NoError(t, s.read.QueryRow("SELECT group_concat(rev) FROM log").Scan(&revs))
+		return revs
+	}
+	assert.Equal(t, "1,2,3", kept(s))
+	require.NoError(t, s.Close())
+	s = openPath(t, cfg) // commits were 120, 80 and 40 minutes ago
+	assert.Equal(t, "3", kept(s))
+	require.NoError(t, s.Close())
+	now = now.Add(24 * time.Hour)
+	assert.Equal(t, "3", kept(openPath(t, cfg)), "the newest is never trimmed")
+}
+
+// crashPath names the file TestCrashWriter writes; set only in the helper.
+const crashPath = "DRPD_TEST_CRASH_PATH"
+
+// TestCrashWriter is the helper process of TestKill: it commits until killed
+// and prints each revision once the store said it is kept.
+func TestCrashWriter(t *testing.T) {
+	path := os.Getenv(crashPath)
+	if path == "" {
+		t.Skip("helper process of TestKill")
+	}
+	s := openPath(t, Config{Path: path})
+	_, last := loadCounts(t, s)
+	for rev := last; ; {
+		next, err := s.Commit(context.Background(), []store.Op{
+			{Kind: "left", Key: fmt.Sprint(rev + 1), Data: []byte("x")},
+			{Kind: "right", Key: fmt.Sprint(rev + 1), Data: []byte("x")},
+		})
+		require.NoError(t, err)
+		rev = next
+		fmt.Printf("kept %d\n", uint64(rev))
+	}
+}
+
+func loadCounts(t testing.TB, s store.Store) (map[string]int, store.Rev) {
+	counts := map[string]int{}
+	rev, err := s.Load(context.Background(), func(r store.Record) error { counts[r.Kind]++; return nil })
+	require.NoError(t, err)
+	return counts, rev
+}
+
+// TestKill kills a writer in the middle of its work, repeatedly: all it was
+// told is kept must be there, and no commit by halves.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "drpd.db")
+	for range 3 {
+		kept := writeAndKill(t, path, 40)
+		s := openPath(t, Config{Path: path})
+		counts, rev := loadCounts(t, s)
+		assert.GreaterOrEqual(t, uint64(rev), kept)
+		assert.Equal(t, map[string]int{"left": int(rev), "right": int(rev)}, counts)
+		var check string
+		require.NoError(t, s.read.QueryRow("PRAGMA integrity_check").Scan(&check))
+		assert.Equal(t, "ok", check)
+		require.NoError(t, s.Close())
+	}
+}
+
+// writeAndKill runs the helper for some commits and returns the last revision
+// it reported before it died.
+func writeAndKill(t *testing.T, path string, commits int) (kept uint64) {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestCrashWriter$")
+	cmd.Env = append(os.Environ(), crashPath+"="+path)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines, seen := bufio.NewScanner(out), 0
+	for lines.Scan() {
+		text, ok := strings.CutPrefix(lines.Text(), "kept ")
+		if !ok {
+			continue
+		}
+		kept, err = strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err)
+		if seen++; seen == commits {
+			require.NoError(t, cmd.Process.Kill())
+		}
+	}
+	assert.ErrorContains(t, cmd.Wait(), "signal: killed")
+	assert.GreaterOrEqual(t, seen, commits)
+	return kept
+}
