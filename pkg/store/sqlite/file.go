@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"drpd/pkg/atomicfile"
 )
 
 // lockFile takes the lock that lives as long as the process. The file stays
@@ -40,14 +42,5 @@ func createFile(path string) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a new file's name survive power loss.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
