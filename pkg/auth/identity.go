@@ -21,18 +21,18 @@ type Identity struct {
 	Expires time.Time  // zero for a login by password
 
 	payload token.Payload
-	secrets token.Secrets // what payload is bound to
-	claims  []api.Claim   // what the user's roles or the job allow
-	only    []api.Claim   // if not nil, allowed are only these of the claims
-	machine string        // the machine that a machine or job token speaks for
-	db      *resource.DB
+	secrets token.Secrets  // what payload is bound to
+	claims  []api.Claim    // what the user's roles or the job allow
+	only    []api.Claim    // if not nil, allowed are only these of the claims
+	machine string         // the machine that a machine or job token speaks for
+	view    *resource.View // what Allow looks things up in: Allow may be called inside an update
 }
 
 // Machine is the uuid that a machine's or job's token speaks for, "" otherwise.
 func (i Identity) Machine() string { return i.machine }
 
 // Allow says whether the caller may do action on the object specific of kind
-// scope. Actions are list, get, create, delete, update:/Field, token,
+// scope, as things were when the identity was made or refreshed. Actions are list, get, create, delete, update:/Field, token,
 // password, log, actions, action:<verb> and the like.
 func (i Identity) Allow(scope, action, specific string) bool {
 	switch i.Kind {
@@ -105,7 +105,7 @@ func (a *Auth) Refresh(i Identity) (Identity, error) {
 // refresh fills in what the objects say about the identity now.
 func (a *Auth) refresh(i Identity) (Identity, error) {
 	v := a.cfg.DB.View()
-	i.db, i.claims, i.machine = a.cfg.DB, nil, ""
+	i.view, i.claims, i.machine = v, nil, ""
 	switch i.Kind {
 	case token.User:
 		u, err := api.Users.Get(v, i.Key)

@@ -48,7 +48,7 @@ func (i Identity) mayJob(action, specific string) bool {
 	if action == "create" {
 		return specific == i.machine
 	}
-	j, err := api.Jobs.Get(i.db.View(), specific)
+	j, err := api.Jobs.Get(i.view, specific)
 	if err != nil || j.Machine != i.machine {
 		return false
 	}
@@ -57,7 +57,7 @@ func (i Identity) mayJob(action, specific string) bool {
 }
 
 func (i Identity) ownOrder(id string) bool {
-	o, err := api.WorkOrders.Get(i.db.View(), id)
+	o, err := api.WorkOrders.Get(i.view, id)
 	return err == nil && o.Machine == i.machine
 }
 
@@ -67,7 +67,7 @@ func (i Identity) carries(profile string) bool {
 	if profile == "global" {
 		return true
 	}
-	v := i.db.View()
+	v := i.view
 	_, m := api.Runner(v, i.machine)
 	if m == nil {
 		return false

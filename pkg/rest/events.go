@@ -85,10 +85,10 @@ func (u *subscriber) follow(ctx context.Context, after uint64, send func(resourc
 		if err != nil {
 			return err
 		}
+		if err := u.recheck(); err != nil {
+			return err
+		}
 		for _, e := range evs {
-			if err := u.recheck(e); err != nil {
-				return err
-			}
 			if !u.wants(e) {
 				continue
 			}
@@ -100,13 +100,8 @@ func (u *subscriber) follow(ctx context.Context, after uint64, send func(resourc
 	return ctx.Err()
 }
 
-// recheck looks at the caller's rights again when what they rest on changed.
-func (u *subscriber) recheck(e resource.Event) error {
-	switch e.Type {
-	case "users", "roles", "machines", "clusters", "resource_brokers", "jobs":
-	default:
-		return nil
-	}
+// recheck looks at the caller's rights again: what they rest on may have changed.
+func (u *subscriber) recheck() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	id, err := u.s.cfg.Auth.Refresh(u.id)

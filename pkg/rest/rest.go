@@ -159,17 +159,17 @@ func (s *server) kindRoutes(g *echo.Group, k resource.Any) {
 	if k.KindName() != api.Jobs.Name && k.KindName() != api.Files.Name {
 		g.POST(p, h.create)
 	}
-	if k.KindName() != api.Files.Name {
+	if k.KindName() != api.Files.Name { // paths of files have slashes: see blobRoutes
 		g.GET(p+"/:id", h.read)
 		g.HEAD(p+"/:id", h.read)
 		g.PUT(p+"/:id", h.replace)
 		g.PATCH(p+"/:id", h.patch)
 		g.DELETE(p+"/:id", h.remove)
+		g.GET("/meta"+p+"/:id", h.getMeta)
+		g.PATCH("/meta"+p+"/:id", h.patchMeta)
+		g.POST(p+"/:id/actions/:cmd", h.action)
+		g.POST(p+"/:id/:verb", h.verb)
 	}
-	g.GET("/meta"+p+"/:id", h.getMeta)
-	g.PATCH("/meta"+p+"/:id", h.patchMeta)
-	g.POST(p+"/:id/actions/:cmd", h.action)
-	g.POST(p+"/:id/:verb", h.verb)
 	if zero, err := k.Decode([]byte("{}")); err == nil && k.ParamsOf(zero) != nil {
 		g.GET(p+"/:id/params", h.getParams)
 		g.POST(p+"/:id/params", h.setParams)
