@@ -74,7 +74,9 @@ func (s *session) root() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "objects", Title: "Objects"}, &cobra.Group{ID: "work", Title: "Commands"})
 	s.flags.declare(root.PersistentFlags(), s.env)
 	for _, k := range api.Kinds() {
-		root.AddCommand(s.group(k))
+		if k.KindName() != api.Preferences.Name { // prefs shows them all at once
+			root.AddCommand(s.group(k))
+		}
 	}
 	for _, c := range s.commands() {
 		c.GroupID = "work"

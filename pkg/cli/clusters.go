@@ -12,7 +12,10 @@ import (
 )
 
 // clusters are the verbs of clusters only.
-type clusters struct{ *group }
+type clusters struct {
+	*group
+	detach bool
+}
 
 func (c *clusters) verbs() []*cobra.Command {
 	ref := cobra.ExactArgs(1)
@@ -21,23 +24,18 @@ func (c *clusters) verbs() []*cobra.Command {
 		func(ctx context.Context, a []string) error { return c.create(ctx, a, flow) })
 	create.Example = "  drpcli clusters create web cluster/count=3\n  drpcli clusters create web --workflow my-cluster broker/name=rack-east\n  drpcli clusters create web.yaml --detach"
 	create.Flags().StringVar(&flow, "workflow", flowProvision, "workflow that provisions it")
-	out := []*cobra.Command{create, c.cmd("restore <id>", "Provision a defined cluster, or resume where it failed.", ref, c.restore),
+	out := []*cobra.Command{create,
+		c.cmd("bootstrap <name> [key=value]...", "The same as create.", cobra.MinimumNArgs(1), func(ctx context.Context, a []string) error { return c.create(ctx, a, flowProvision) }),
+		c.cmd("restore <id>", "Provision a defined cluster, or resume where it failed.", ref, c.restore),
 		c.cmd("destroy <id>", "Tear a cluster down: members go back to their pool and are wiped; the definition stays.", ref, c.destroy)}
 	for _, v := range out {
-		v.Flags().Bool("detach", false, "do not follow the work")
-		run := v.RunE
-		v.RunE = func(cmd *cobra.Command, args []string) error {
-			on, _ := cmd.Flags().GetBool("detach")
-			cmd.SetContext(context.WithValue(cmd.Context(), detachKey{}, on))
-			return run(cmd, args)
-		}
+		v.Flags().BoolVar(&c.detach, "detach", false, "do not follow the work")
 	}
 	return append(out,
 		c.cmd("define <name> [key=value]...", "Define a cluster without provisioning it.", cobra.MinimumNArgs(1), func(ctx context.Context, a []string) error {
 			_, err := c.define(ctx, a, "", true)
 			return err
 		}),
-		c.cmd("bootstrap <name> [key=value]...", "The same as create.", cobra.MinimumNArgs(1), func(ctx context.Context, a []string) error { return c.create(ctx, a, flowProvision) }),
 		c.cmd("forget <id>", "Delete a cluster's definition; refused while it holds machines.", ref, c.forget),
 		c.cmd("protect <id>", "Refuse to destroy the cluster.", ref, func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], true) }),
 		c.cmd("unprotect <id>", "Allow destroying the cluster again.", ref, func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], false) }),
@@ -47,10 +45,6 @@ func (c *clusters) verbs() []*cobra.Command {
 		c.cmd("members <id>", "List the machines that a cluster holds.", ref, c.members),
 	)
 }
-
-type detachKey struct{}
-
-func detached(ctx context.Context) bool { on, _ := ctx.Value(detachKey{}).(bool); return on }
 
 // define creates the record; all pairs that are no fields are params.
 func (c *clusters) define(ctx context.Context, args []string, flow string, show bool) (object, error) {

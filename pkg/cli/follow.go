@@ -23,7 +23,7 @@ type watcher struct {
 // follow watches a cluster's run until it ends and prints how it stands then.
 // Stopping it stops nothing else.
 func (c *clusters) follow(ctx context.Context, key, name, flow string) error {
-	if detached(ctx) || flow == "" {
+	if c.detach || flow == "" {
 		f, err := c.cluster(ctx, key)
 		if err != nil {
 			return err

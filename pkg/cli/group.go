@@ -74,7 +74,7 @@ func (g *group) extras() []*cobra.Command {
 	case "resource_brokers":
 		return g.runnerVerbs()
 	case "clusters":
-		return append(g.runnerVerbs(), (&clusters{g}).verbs()...)
+		return append(g.runnerVerbs(), (&clusters{group: g}).verbs()...)
 	case "jobs":
 		return []*cobra.Command{g.jobLogCmd()}
 	case "work_orders":
