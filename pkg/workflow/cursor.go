@@ -58,6 +58,9 @@ func (c *Cursor) index() int {
 	return c.On.CurrentTask
 }
 
+// JobID is the job of the entry at the cursor, or the one before it.
+func (c *Cursor) JobID() string { return c.jobID() }
+
 func (c *Cursor) jobID() string {
 	if c.Order != nil {
 		return c.Order.CurrentJob

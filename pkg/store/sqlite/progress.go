@@ -6,7 +6,9 @@ import (
 	"drpd/pkg/store"
 )
 
-// progress is the newest committed revision and a way to wait for a newer one.
+// progress is the newest revision known to be committed and a way to wait for
+// a newer one. Readers may find a commit in the file before the committer comes
+// to report it; so whoever hands out a revision advances to it first.
 type progress struct {
 	mu      sync.Mutex
 	rev     store.Rev

@@ -16,6 +16,7 @@ func (s *Store) Load(ctx context.Context, fn func(store.Record) error) (store.Re
 	if err != nil {
 		return 0, s.fail("load", err)
 	}
+	s.seen.advance(rev)
 	return rev, nil
 }
 
@@ -123,6 +124,7 @@ func (s *Store) since(ctx context.Context, after store.Rev) ([]store.Commit, err
 	if len(commits) == 0 || commits[0].Rev != after+1 {
 		return nil, store.ErrCompacted
 	}
+	s.seen.advance(commits[len(commits)-1].Rev)
 	return commits, nil
 }
 

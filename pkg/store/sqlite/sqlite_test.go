@@ -134,6 +134,34 @@ func TestTrimByAge(t *testing.T) {
 	assert.Equal(t, "3", kept(openPath(t, cfg)), "the newest is never trimmed")
 }
 
+// TestReadersAheadOfProgress: a commit is in the file, its committer has not
+// yet told. Who read it must be able to go on from there.
+func TestReadersAheadOfProgress(t *testing.T) {
+	t.Parallel()
+	for _, byLoad := range []bool{true, false} {
+		s := openNew(t, 0).(*Store)
+		op := func(key string) []store.Op { return []store.Op{{Kind: "machines", Key: key, Data: []byte("x")}} }
+		_, err := s.Commit(t.Context(), op("told"))
+		require.NoError(t, err)
+		require.NoError(t, s.inTx(t.Context(), func(tx *sql.Tx) error {
+			_, err := s.applyAll(t.Context(), tx, op("not told"))
+			return err
+		}))
+		seen, _ := s.seen.get()
+		require.Equal(t, store.Rev(1), seen)
+		if byLoad {
+			_, rev := loadCounts(t, s)
+			require.Equal(t, store.Rev(2), rev)
+		} else {
+			commits, err := s.next(t.Context(), 0)
+			require.NoError(t, err)
+			require.Len(t, commits, 2)
+		}
+		seen, _ = s.seen.get() // a watch from beyond it would be told ErrCompacted
+		assert.Equal(t, store.Rev(2), seen)
+	}
+}
+
 // crashPath names the file TestCrashWriter writes; set only in the helper.
 const crashPath = "DRPD_TEST_CRASH_PATH"
 

@@ -1,0 +1,150 @@
+// Package daemon puts drpd together: the core (objects, rules, actions) and
+// the services around it. Its table of rules is the map of what the system
+// does by itself.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"time"
+
+	"drpd/content"
+	"drpd/pkg/api"
+	"drpd/pkg/bmc"
+	"drpd/pkg/broker"
+	"drpd/pkg/bundle"
+	"drpd/pkg/cluster"
+	"drpd/pkg/diskplan"
+	"drpd/pkg/engine"
+	"drpd/pkg/param"
+	"drpd/pkg/pool"
+	"drpd/pkg/resource"
+	"drpd/pkg/store"
+	"drpd/pkg/workflow"
+	"drpd/pkg/workorder"
+)
+
+// CoreConfig makes a Core. Store, Vault and Match are required.
+type CoreConfig struct {
+	Store   store.Store
+	Vault   *param.Vault
+	Match   workorder.Match
+	Actions func(*resource.DB) []engine.Runner // effects; nil: none
+	Now     func() time.Time                   // default time.Now
+	Log     *slog.Logger                       // default: discard
+}
+
+// Core is drpd without its network services: what a test runs in process.
+type Core struct {
+	DB     *resource.DB
+	Flow   *workflow.Flow
+	Orders *workorder.Orders
+	Engine *engine.Engine
+}
+
+// Kinds lists every kind of a running drpd: the API's, the engine's reasons
+// and the keys of secure params.
+func Kinds() []resource.Any {
+	return append(api.Kinds(), engine.Waits, param.ObjectKeys)
+}
+
+// NewCore loads the store and prepares the rules; nothing runs yet.
+func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
+	flow := &workflow.Flow{Natives: natives(cfg.Match)}
+	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
+	flow.Begin = orders.Begin
+	db, err := resource.Open(ctx, resource.Config{
+		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log, Base: builtIn,
+		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), []resource.Hook{bundle.Hook(api.Kinds())}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{DB: db, Flow: flow, Orders: orders}
+	var actions []engine.Runner
+	if cfg.Actions != nil {
+		actions = cfg.Actions(db)
+	}
+	c.Engine, err = engine.New(engine.Config{DB: db, Rules: c.rules(), Actions: actions, Now: cfg.Now, Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	return c, db.Update(ctx, seed)
+}
+
+// rules is everything that drpd decides by itself. Each row reads what it
+// needs and is alone in moving what the comment names.
+func (c *Core) rules() []engine.Rule {
+	rules := c.Flow.Rules() // machines, clusters, brokers: cursor, stage, boot environment
+	return append(rules,
+		c.Orders.Rule(), // work orders: state and cursor
+		pool.Rule(),     // machines: PoolStatus
+		bmc.Rule(),      // machines: boots by their BMC, as BMCActions
+		cluster.Rule(),  // clusters: WorkOrderMode after provisioning
+	)
+}
+
+// natives are the operations behind "action:" entries.
+func natives(match workorder.Match) map[string]engine.Native {
+	out := map[string]engine.Native{}
+	for _, m := range []map[string]engine.Native{bmc.Natives(), cluster.Natives(), diskplan.Natives(), broker.Natives(match)} {
+		for name, fn := range m {
+			out[name] = fn
+		}
+	}
+	return out
+}
+
+// builtIn loads the embedded content packs as read-only layers.
+func builtIn(tx *resource.Tx) error {
+	for _, name := range content.Packs {
+		dir, err := fs.Sub(content.FS, name)
+		if err != nil {
+			return err
+		}
+		pack, err := bundle.FromDir(dir)
+		if err != nil {
+			return fmt.Errorf("built-in content pack %s: %w", name, err)
+		}
+		if err := bundle.Load(tx, api.Kinds(), pack); err != nil {
+			return fmt.Errorf("built-in content pack %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// DefaultBroker serves clusters that name no other resource broker.
+const DefaultBroker = "pool-broker"
+
+// seed makes what a first start needs and an operator may change later.
+func seed(tx *resource.Tx) error {
+	prefs := map[string]string{"defaultWorkflow": "universal-discover", "defaultStage": "none", "defaultBootEnv": "local",
+		"unknownBootEnv": "discovery", "knownTokenTimeout": "3600", "unknownTokenTimeout": "600"}
+	for name, value := range prefs {
+		if !api.Preferences.Has(tx, name) {
+			if err := api.Preferences.Create(tx, &api.Preference{Name: name, Value: value}); err != nil {
+				return err
+			}
+		}
+	}
+	if !api.Profiles.Has(tx, "global") {
+		if err := api.Profiles.Create(tx, &api.Profile{Name: "global"}); err != nil {
+			return err
+		}
+	}
+	if !api.Pools.Has(tx, "default") {
+		p := &api.Pool{Id: "default", ReleaseActions: &api.PoolActions{Workflow: "universal-decommission"}}
+		if err := api.Pools.Create(tx, p); err != nil {
+			return err
+		}
+	}
+	if api.Brokers.Len(tx) > 0 {
+		return nil
+	}
+	b := &api.Machine{Name: DefaultBroker, WorkOrderMode: true}
+	b.Description = "allocates machines from pools"
+	return api.Brokers.Create(tx, b)
+}

@@ -1,0 +1,252 @@
+// Package diskplan decides, before anything is written, which disks an
+// installation or a wipe may touch: by serial number, never by device name.
+// The plan is stored with the machine; the agent acts on exactly that plan and
+// refuses when the hardware does not fit it.
+package diskplan
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/engine"
+	"drpd/pkg/param"
+	"drpd/pkg/resource"
+)
+
+// Params that plans are made from and kept in.
+const (
+	ParamInventory = "inventory/data"
+	ParamProtected = "disk/protected"
+	ParamImage     = "image-deploy/image"
+	ParamSerial    = "image-deploy/disk-serial"
+	ParamInstall   = "disk-plan/install"
+	ParamWipe      = "disk-plan/wipe"
+	ParamWipeDisks = "disk-wipe/serials"
+)
+
+// Disk is what a plan needs to know of a disk in the inventory.
+type Disk struct {
+	Name, Serial, WWN   string
+	Size                int64 // bytes
+	Removable, ReadOnly bool
+}
+
+// Install is one planned installation.
+type Install struct {
+	Serial  string
+	WWN     string
+	Size    int64  // of the disk, bytes
+	Image   string // path under the provisioner's URL
+	SHA256  string
+	RawSize int64 // of the unpacked image, bytes
+}
+
+// Natives are the planning operations of task lists.
+func Natives() map[string]engine.Native {
+	return map[string]engine.Native{"disk/plan-install": planInstall, "disk/plan-wipe": planWipe}
+}
+
+type planner struct {
+	tx *resource.Tx
+	m  *api.Machine
+}
+
+func forJob(tx *resource.Tx, job string) (planner, error) {
+	j, err := api.Jobs.Get(tx, job)
+	if err != nil {
+		return planner{}, err
+	}
+	m, err := api.Machines.Get(tx, j.Machine)
+	return planner{tx, m}, err
+}
+
+func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error) {
+	p, err := forJob(tx, job)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	image, err := p.image()
+	if err != nil {
+		return engine.Result{}, err
+	}
+	disks, err := p.disks()
+	if err != nil {
+		return engine.Result{}, err
+	}
+	d, problem := Choose(disks, p.text(ParamSerial), p.protected(), image.RawSize)
+	if problem != "" {
+		return engine.Result{}, p.refuse("%s", problem)
+	}
+	image.Serial, image.WWN, image.Size = d.Serial, d.WWN, d.Size
+	return engine.Result{Done: true}, p.set(ParamInstall, image)
+}
+
+// planWipe names the disks that were installed to, or those in disk-wipe/serials.
+func planWipe(tx *resource.Tx, _ time.Time, job string) (engine.Result, error) {
+	p, err := forJob(tx, job)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	serials, err := param.Strings(tx, param.Scope{Machine: p.m}, ParamWipeDisks)
+	if err != nil || len(serials) == 0 {
+		var was Install
+		if !p.read(ParamInstall, &was) {
+			// Nothing was ever installed by us: there is nothing of ours to wipe.
+			return engine.Result{Done: true}, p.set(ParamWipe, []Disk{})
+		}
+		serials = []string{was.Serial}
+	}
+	disks, err := p.disks()
+	if err != nil {
+		return engine.Result{}, err
+	}
+	var plan []Disk
+	for _, s := range serials {
+		d, problem := Named(disks, s, p.protected())
+		if problem != "" {
+			return engine.Result{}, p.refuse("%s", problem)
+		}
+		plan = append(plan, Disk{Serial: d.Serial, WWN: d.WWN})
+	}
+	return engine.Result{Done: true}, p.set(ParamWipe, plan)
+}
+
+// Choose picks the disk to install to: the one with that serial, else the
+// smallest that the image fits on. The problem says why there is none.
+func Choose(disks []Disk, serial string, protected []string, rawSize int64) (Disk, string) {
+	if serial != "" {
+		d, problem := Named(disks, serial, protected)
+		if problem == "" && d.Size < rawSize {
+			problem = fmt.Sprintf("disk %s has %d bytes, the image needs %d", serial, d.Size, rawSize)
+		}
+		return d, problem
+	}
+	var fit []Disk
+	var why []string
+	for _, d := range disks {
+		if r := unfit(d, protected, rawSize); r != "" {
+			why = append(why, fmt.Sprintf("%s (serial %q): %s", d.Name, d.Serial, r))
+			continue
+		}
+		fit = append(fit, d)
+	}
+	if len(fit) == 0 {
+		return Disk{}, "no disk to install to: " + strings.Join(append(why, fmt.Sprintf("%d disks found", len(disks))), ", ")
+	}
+	slices.SortFunc(fit, func(a, b Disk) int { return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Serial, b.Serial)) })
+	return fit[0], ""
+}
+
+func unfit(d Disk, protected []string, rawSize int64) string {
+	switch {
+	case d.Serial == "":
+		return "has no serial number"
+	case isProtected(d, protected):
+		return "is protected"
+	case d.Removable:
+		return "is removable"
+	case d.ReadOnly:
+		return "is read only"
+	case d.Size < rawSize:
+		return fmt.Sprintf("has %d bytes, the image needs %d", d.Size, rawSize)
+	}
+	return ""
+}
+
+// Named finds the one disk with that serial that may be written to.
+func Named(disks []Disk, serial string, protected []string) (Disk, string) {
+	var found []Disk
+	var present []string
+	for _, d := range disks {
+		present = append(present, d.Serial)
+		if d.Serial == serial {
+			found = append(found, d)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return Disk{}, fmt.Sprintf("no disk with serial %s; the inventory has %s", serial, strings.Join(present, ", "))
+	case len(found) > 1:
+		return Disk{}, fmt.Sprintf("%d disks have serial %s; remove the doubt by hand", len(found), serial)
+	case isProtected(found[0], protected):
+		return Disk{}, fmt.Sprintf("disk %s is protected (param %s)", serial, ParamProtected)
+	case found[0].ReadOnly:
+		return Disk{}, fmt.Sprintf("disk %s is read only", serial)
+	}
+	return found[0], ""
+}
+
+func isProtected(d Disk, protected []string) bool {
+	return slices.Contains(protected, d.Serial) || (d.WWN != "" && slices.Contains(protected, d.WWN))
+}
+
+func (p planner) image() (Install, error) {
+	name := p.text(ParamImage)
+	env, err := api.BootEnvs.Get(p.tx, name)
+	switch {
+	case name == "":
+		return Install{}, p.refuse("param %s is not set: name the image to install", ParamImage)
+	case err != nil:
+		return Install{}, p.refuse("param %s: no boot environment %q", ParamImage, name)
+	case !env.Available:
+		return Install{}, p.refuse("image %s is not available: %s", name, strings.Join(env.Errors, "; "))
+	case env.OS.IsoFile == "" || env.OS.IsoSha256 == "":
+		return Install{}, p.refuse("boot environment %s names no image with its SHA-256 (OS.IsoFile, OS.IsoSha256)", name)
+	}
+	raw, err := strconv.ParseInt(env.Meta["raw-size"], 10, 64)
+	if err != nil || raw <= 0 {
+		return Install{}, p.refuse("boot environment %s: Meta raw-size %q is not the unpacked size in bytes", name, env.Meta["raw-size"])
+	}
+	return Install{Image: "isos/" + env.OS.IsoFile, SHA256: env.OS.IsoSha256, RawSize: raw}, nil
+}
+
+func (p planner) disks() ([]Disk, error) {
+	var inv struct{ Disks []Disk }
+	if !p.read(ParamInventory, &inv) {
+		return nil, p.refuse("no inventory is known: run workflow universal-discover first")
+	}
+	return inv.Disks, nil
+}
+
+func (p planner) read(name string, into any) bool {
+	v, _, ok := param.Get(p.tx, param.Scope{Machine: p.m}, name)
+	if !ok {
+		return false
+	}
+	data, err := json.Marshal(v)
+	return err == nil && json.Unmarshal(data, into) == nil
+}
+
+func (p planner) text(name string) string {
+	v, _, _ := param.Get(p.tx, param.Scope{Machine: p.m}, name)
+	s, _ := v.(string)
+	return s
+}
+
+func (p planner) protected() []string {
+	list, _ := param.Strings(p.tx, param.Scope{Machine: p.m}, ParamProtected)
+	return list
+}
+
+// set stores a plan as plain JSON values, as a client would have sent it.
+func (p planner) set(name string, plan any) error {
+	data, err := json.Marshal(plan)
+	if err != nil {
+		return err
+	}
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	return api.Machines.Modify(p.tx, p.m.Uuid, func(m *api.Machine) error { m.Params[name] = v; return nil })
+}
+
+func (p planner) refuse(format string, args ...any) error {
+	return resource.Errorf(resource.Refused, "machines", p.m.Uuid, "%s: %s", p.m.Name, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,162 @@
+package render
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strings"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// machine is .Machine: the fields of the object, without its secret.
+type machine struct {
+	api.Machine
+	c Context
+}
+
+func newMachine(c Context) *machine {
+	m := &machine{Machine: *c.Machine, c: c}
+	m.Secret = ""
+	m.Machine.Params = nil // reached through Params only, which copies
+	return m
+}
+
+// Params copies the machine's own params as they are stored.
+func (m *machine) Params() resource.Params { return cloneParams(m.c.Machine.Params) }
+
+// UUID is the Uuid.
+func (m *machine) UUID() string { return m.Uuid }
+
+// HexAddress is the IPv4 address as PXELINUX looks for it: 8 digits, upper case.
+func (m *machine) HexAddress() string {
+	ip := net.ParseIP(m.Address).To4()
+	if ip == nil {
+		return ""
+	}
+	return fmt.Sprintf("%02X%02X%02X%02X", ip[0], ip[1], ip[2], ip[3])
+}
+
+// ShortName is the name up to the first dot.
+func (m *machine) ShortName() string {
+	short, _, _ := strings.Cut(m.Name, ".")
+	return short
+}
+
+// MacAddr is the hardware address in the form that a loader asks for: raw
+// (also ipxe and grub), pxelinux or rpi4.
+func (m *machine) MacAddr(form ...string) (string, error) {
+	mac := m.c.MAC
+	if mac == "" && len(m.HardwareAddrs) > 0 {
+		mac = m.HardwareAddrs[0]
+	}
+	if mac == "" {
+		return "", fmt.Errorf("machine %s has no hardware address", m.Name)
+	}
+	switch strings.Join(form, ",") {
+	case "", "raw", "ipxe", "grub":
+		return mac, nil
+	case "pxelinux":
+		return "01-" + strings.ReplaceAll(mac, ":", "-"), nil
+	case "rpi4":
+		return strings.ReplaceAll(mac, ":", "-"), nil
+	}
+	return "", fmt.Errorf("MacAddr knows no form %q; use raw, ipxe, grub, pxelinux or rpi4", strings.Join(form, ","))
+}
+
+// Path is the folder of the machine's own files.
+func (m *machine) Path() string { return "machines/" + m.Uuid }
+
+// Url is where that folder is served.
+func (m *machine) Url() string { return m.c.Server.ProvisionerURL + "/" + m.Path() }
+
+// HasProfile says whether the machine itself lists the profile.
+func (m *machine) HasProfile(name string) bool { return slices.Contains(m.Profiles, name) }
+
+// HasTask says whether the task is in the machine's task list.
+func (m *machine) HasTask(name string) bool { return slices.Contains(m.Tasks, name) }
+
+// bootEnv is .Env: the fields of the object with DRP's methods.
+type bootEnv struct {
+	api.BootEnv
+	OS osInfo
+	s  *session
+}
+
+func newBootEnv(s *session) *bootEnv {
+	return &bootEnv{BootEnv: *s.c.Env, OS: osInfo{s.c.Env.OS}, s: s}
+}
+
+// BootParams are the kernel's, rendered.
+func (e *bootEnv) BootParams() (string, error) {
+	return e.s.text("bootenv "+e.Name+": BootParams", e.BootEnv.BootParams)
+}
+
+// PathFor is where a file of the environment is found by protocol: tftp gives
+// a path, http a URL.
+func (e *bootEnv) PathFor(proto, file string) (string, error) {
+	p := path.Join("files", path.Join("/", file)) // no way out of files
+	switch proto {
+	case "tftp":
+		return p, nil
+	case "http":
+		return e.s.c.Server.ProvisionerURL + "/" + p, nil
+	}
+	return "", fmt.Errorf("PathFor knows no protocol %q; use tftp or http", proto)
+}
+
+// JoinInitrds lists the initrds by protocol, separated by spaces.
+func (e *bootEnv) JoinInitrds(proto string) (string, error) {
+	out := make([]string, 0, len(e.Initrds))
+	for _, f := range e.Initrds {
+		p, err := e.PathFor(proto, f)
+		if err != nil {
+			return "", err
+		}
+		out = append(out, p)
+	}
+	return strings.Join(out, " "), nil
+}
+
+// osInfo is .Env.OS.
+type osInfo struct{ api.OsInfo }
+
+// FamilyName is the family, or the part of the name before the version.
+func (o osInfo) FamilyName() string {
+	if o.Family != "" {
+		return o.Family
+	}
+	name, _, _ := strings.Cut(o.Name, "-")
+	return name
+}
+
+// FamilyVersion is the version, or the part of the name after the family.
+func (o osInfo) FamilyVersion() string {
+	if o.Version != "" {
+		return o.Version
+	}
+	_, version, _ := strings.Cut(o.Name, "-")
+	return version
+}
+
+// FamilyType groups families that install in the same way: rhel or debian,
+// else the family itself.
+func (o osInfo) FamilyType() string {
+	switch f := o.FamilyName(); f {
+	case "centos", "redhat", "rhel", "fedora", "scientificlinux", "rocky", "alma", "almalinux":
+		return "rhel"
+	case "debian", "ubuntu":
+		return "debian"
+	default:
+		return f
+	}
+}
+
+// VersionEq says whether the version begins with want, part by part: 22.04
+// is both 22 and 22.04.
+func (o osInfo) VersionEq(want string) bool {
+	have := o.FamilyVersion()
+	return have == want || strings.HasPrefix(have, want+".")
+}

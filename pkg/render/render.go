@@ -1,0 +1,155 @@
+// Package render expands templates for one machine: text/template with sprig's
+// functions and DRP's names for what belongs to the machine.
+//
+// Every stored Template can be called by its ID; only those that a text calls
+// are parsed. Rendering does no I/O: functions that would tell of the server's
+// environment, the time or the network are left out. What one rendering may
+// produce and how long it may loop is bounded, see the limits below.
+package render
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/param"
+	"drpd/pkg/resource"
+)
+
+// Limits of one rendering.
+const (
+	MaxOutput = 16 << 20  // bytes, also of each string that a function makes
+	MaxDepth  = 50        // nested calls of templates and expansions
+	MaxSteps  = 200_000 // template calls and turns of loops together
+)
+
+// Context is for whom and with what a template is rendered. Reader is
+// required; the objects are read only and may be nil.
+type Context struct {
+	Reader    resource.Reader
+	Machine   *api.Machine // or a cluster or broker
+	MAC       string       // which address of Machine .MacAddr means; "" is the first
+	Stage     *api.Stage
+	Task      *api.Task
+	Env       *api.BootEnv
+	Job       *api.Job
+	Order     *api.WorkOrder
+	Blueprint *api.Blueprint
+	Extra     resource.Params
+	Vault     *param.Vault // opens secure params; nil: they stay sealed
+	Server    Server
+	Token     func(kind string, ttl time.Duration) (string, error)
+	Cache     *Cache // nil: nothing is kept between renderings
+}
+
+// Server is this server as the machine can reach it.
+type Server struct {
+	ApiURL         string // https://address:port
+	ProvisionerURL string // http://address:port
+	Address        string
+	CAFingerprint  string
+}
+
+// The kinds that Context.Token is asked for.
+const (
+	TokenMachine = "machine" // for the machine in the Context
+	TokenUnknown = "unknown" // only to create and find machines
+)
+
+// Text renders one text. name says in errors what it is; give it a form that
+// no template ID has, such as "task x: script".
+func Text(c Context, name, text string) (string, error) {
+	s := newSession(c, nil)
+	out, err := s.text(rootName(c, name), text)
+	if err != nil {
+		return "", c.fail(name, err)
+	}
+	return out, nil
+}
+
+// rootName keeps a text from being taken for a stored template of its name.
+func rootName(c Context, name string) string {
+	if name == "" || api.Templates.Has(c.Reader, name) {
+		return "text:" + name
+	}
+	return name
+}
+
+// Actions renders the templates of a task for its agent, in order. They may
+// call each other by Name. All required params of the task must have values.
+func Actions(c Context, templates []api.TemplateInfo) ([]api.JobAction, error) {
+	if err := c.required(); err != nil {
+		return nil, err
+	}
+	out := make([]api.JobAction, 0, len(templates))
+	for _, t := range templates {
+		a, err := c.action(t, templates)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func (c Context) action(t api.TemplateInfo, all []api.TemplateInfo) (api.JobAction, error) {
+	name := "template " + t.Name
+	if c.Task != nil {
+		name = fmt.Sprintf("task %s: template %s", c.Task.Name, t.Name)
+	}
+	s := newSession(c, all)
+	path, err := s.text(name+": path", t.Path)
+	if err != nil {
+		return api.JobAction{}, c.fail(name, err)
+	}
+	var content string
+	switch {
+	case t.ID != "":
+		content, err = s.call(t.ID, s.dot)
+	case t.Contents == "" && t.Link != "":
+		err = errors.New("a Link has no contents that an agent could run or write: give ID or Contents")
+	default:
+		content, err = s.text(name, t.Contents)
+	}
+	if err != nil {
+		return api.JobAction{}, c.fail(name, err)
+	}
+	return api.JobAction{Name: t.Name, Path: path, Content: content, Meta: maps.Clone(t.Meta)}, nil
+}
+
+func (c Context) required() error {
+	if c.Task == nil {
+		return nil
+	}
+	var missing []string
+	for _, name := range c.Task.RequiredParams {
+		if _, _, ok := param.Get(c.Reader, c.scope(), name); !ok {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return c.fail("task "+c.Task.Name, fmt.Errorf("required params have no value: %s", strings.Join(missing, ", ")))
+}
+
+func (c Context) scope() param.Scope {
+	return param.Scope{Order: c.Order, Machine: c.Machine, Blueprint: c.Blueprint, Stage: c.Stage, Extra: c.Extra}
+}
+
+func (c Context) resolver() param.Resolver {
+	return param.Resolver{Reader: c.Reader, Scope: c.scope(), Vault: c.Vault}
+}
+
+// fail says for which machine what could not be rendered. The user can correct
+// it, so it is Invalid whatever the cause.
+func (c Context) fail(name string, err error) error {
+	if c.Machine == nil {
+		return resource.Errorf(resource.Invalid, "", "", "render %s: %v", name, err)
+	}
+	return resource.Errorf(resource.Invalid, param.KindOf(c.Reader, c.Machine), c.Machine.Uuid,
+		"render %s for %s: %v", name, c.Machine.Name, err)
+}

@@ -1,0 +1,311 @@
+// Package inproc is a simulated rack that lives in the test's process: machines
+// with simulated power, disks and agents that call drpd's core directly, with
+// no network. They outlive the core, so a test can crash it at any commit and
+// start it again over the same store.
+package inproc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/daemon"
+	"drpd/pkg/engine"
+	"drpd/pkg/resource"
+	"drpd/pkg/workflow"
+)
+
+// Machine is one simulated server.
+type Machine struct {
+	Name, MAC, Serial string
+	Size              int64
+
+	mu        sync.Mutex // guards all below
+	on        bool
+	boot      api.BMCWant // from where the next power-on boots
+	env       string      // what it runs: "", "discovery" or "local"
+	installed bool
+	Installs  int
+	Wipes     int
+	fail      map[string]string // task -> cause: fails once
+	BMCFails  int               // so many BMC calls fail
+	BMCLies   bool              // the BMC says on and leaves the machine off
+	noBoot    bool              // powered on, it never reaches an agent
+	due       *outcome          // done but not reported yet
+	ran       []string          // tasks that its agent ran to the end, in order
+}
+
+// Rack is a set of simulated machines around whatever core runs now.
+type Rack struct {
+	Machines []*Machine
+
+	mu   sync.Mutex // guards core
+	core *daemon.Core
+}
+
+// New makes n machines named n1, n2, ...
+func New(n int) *Rack {
+	r := &Rack{}
+	for i := 1; i <= n; i++ {
+		r.Machines = append(r.Machines, &Machine{Name: fmt.Sprintf("n%d", i), MAC: fmt.Sprintf("52:54:00:00:00:%02x", i),
+			Serial: fmt.Sprintf("DISK%d", i), Size: 4 << 30, fail: map[string]string{}})
+	}
+	return r
+}
+
+// FailOnce makes the machine's agent fail a task, once, with a cause.
+func (m *Machine) FailOnce(task, cause string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail[task] = cause
+}
+
+// Hang makes the machine never boot as far as an agent, or boot again.
+func (m *Machine) Hang(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noBoot = on
+}
+
+// On says whether the machine has power.
+func (m *Machine) On() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.on
+}
+
+// Ran lists the tasks that the machine's agent finished.
+func (m *Machine) Ran() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]string(nil), m.ran...)
+}
+
+// Serve lets the rack talk to this core from now on.
+func (r *Rack) Serve(c *daemon.Core) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.core = c
+}
+
+func (r *Rack) served() *daemon.Core {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.core
+}
+
+// BMC is the engine's action that stands in for management controllers.
+func (r *Rack) BMC(db *resource.DB) []engine.Runner {
+	return []engine.Runner{engine.Action[api.BMCAction]{
+		Name: "simulated bmc", Kind: api.BMCActions, Timeout: time.Second, Parallel: 8,
+		Due: func(a *api.BMCAction, now time.Time) (bool, time.Time) {
+			return !a.Over() && !now.Before(a.NextTry), a.NextTry
+		},
+		Claim: func(a *api.BMCAction, _ time.Time) { a.State, a.Tries = "working", a.Tries+1 },
+		Do: func(_ context.Context, a *api.BMCAction) func(*api.BMCAction) error {
+			err := r.press(db, a)
+			return func(a *api.BMCAction) error {
+				if a.Over() {
+					return nil
+				}
+				a.State, a.Ended = "done", time.Now()
+				if err != nil {
+					a.State, a.Ended, a.Error, a.NextTry = "wanted", time.Time{}, err.Error(), time.Now().Add(20*time.Millisecond)
+				}
+				return nil
+			}
+		},
+	}}
+}
+
+func (r *Rack) press(db *resource.DB, a *api.BMCAction) error {
+	o, err := api.Machines.Get(db.View(), a.Machine)
+	if err != nil {
+		return err
+	}
+	for _, m := range r.Machines {
+		if m.Name == o.Name {
+			return m.press(a.Want)
+		}
+	}
+	return fmt.Errorf("no simulated machine %s", o.Name)
+}
+
+func (m *Machine) press(want api.BMCWant) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.BMCFails > 0 {
+		m.BMCFails--
+		return fmt.Errorf("BMC of %s does not answer", m.Name)
+	}
+	if m.BMCLies {
+		return fmt.Errorf("BMC of %s accepted %s but power stays as it was", m.Name, want)
+	}
+	m.on, m.env = false, ""
+	switch want {
+	case api.BMCOff:
+		return nil
+	case api.BMCBootPXE, api.BMCBootDisk:
+		m.boot = want
+	}
+	m.on = true
+	switch {
+	case m.noBoot:
+	case m.boot == api.BMCBootPXE:
+		m.env = "discovery"
+	case m.installed:
+		m.env = "local"
+	}
+	return nil
+}
+
+// Run plays every machine's agent until ctx ends.
+func (r *Rack) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, m := range r.Machines {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if !r.turn(ctx, m) {
+					select {
+					case <-ctx.Done():
+					case <-time.After(time.Millisecond):
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// turn does one thing that the agent of a machine would do; false if there is
+// nothing to do. Errors of the core are what an agent sees of a dead server:
+// it tries again.
+func (r *Rack) turn(ctx context.Context, m *Machine) bool {
+	c := r.served()
+	env, due := m.state()
+	if c == nil || env == "" {
+		return false
+	}
+	if due != nil {
+		return m.settle(ctx, c, due)
+	}
+	o := api.Machines.One(c.DB.View(), api.ByMAC, m.MAC)
+	if o == nil || o.BootEnv != env {
+		return false
+	}
+	if o.Boot != nil && !o.Boot.Home {
+		return c.DB.Update(ctx, func(tx *resource.Tx) error { return workflow.Home(tx, o.Uuid, env) }) == nil
+	}
+	return m.work(ctx, c, o)
+}
+
+func (m *Machine) state() (env string, due *outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.env, m.due
+}
+
+// outcome is what an agent has done and must report before anything else.
+type outcome struct {
+	job, task string
+	state     api.JobState
+	cause     string
+}
+
+// work asks for a job, says that it runs, and does it.
+func (m *Machine) work(ctx context.Context, c *daemon.Core, o *api.Machine) bool {
+	var job *api.Job
+	err := c.DB.Update(ctx, func(tx *resource.Tx) error {
+		n, err := c.Flow.NextJob(tx, tx.Now(), o.Uuid, "")
+		job = n.Job
+		return err
+	})
+	if err != nil {
+		// The reply may have been lost: a created job of this machine is its own.
+		job = taken(c.DB.View(), o.Uuid)
+	}
+	if job == nil || report(ctx, c, outcome{job: job.Uuid, state: api.JobRunning}) != nil {
+		return false
+	}
+	done := m.do(job, o)
+	if done.task == "inventory" && done.cause == "" && m.inventory(ctx, c, o.Uuid) != nil {
+		return false
+	}
+	return m.settle(ctx, c, &done)
+}
+
+// settle reports an outcome; it is kept until the server has it.
+func (m *Machine) settle(ctx context.Context, c *daemon.Core, done *outcome) bool {
+	err := report(ctx, c, *done)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.due = done
+	if err == nil || resource.CodeOf(err) == resource.Conflict || resource.CodeOf(err) == resource.NotFound {
+		m.due = nil
+		m.ran = append(m.ran, done.task)
+	}
+	return m.due == nil
+}
+
+// taken is the machine's own job that it took and has not begun, or was
+// running when the server died.
+func taken(v *resource.View, machine string) *api.Job {
+	c := workflow.At(v, machine)
+	if c == nil {
+		return nil
+	}
+	j, err := api.Jobs.Get(v, c.JobID())
+	if err != nil || j.Ended() {
+		return nil
+	}
+	if verb, _ := api.Entry(j.Task); verb != "" {
+		return nil
+	}
+	return j
+}
+
+func report(ctx context.Context, c *daemon.Core, d outcome) error {
+	return c.DB.Update(ctx, func(tx *resource.Tx) error {
+		return api.Jobs.Modify(tx, d.job, func(j *api.Job) error {
+			if j.State == d.state {
+				return nil
+			}
+			if d.cause != "" {
+				j.ResultErrors = []string{d.cause}
+			}
+			return j.Move(d.state, tx.Now())
+		})
+	})
+}
+
+// do is the effect of a task on the simulated hardware.
+func (m *Machine) do(job *api.Job, o *api.Machine) outcome {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	done := outcome{job: job.Uuid, task: job.Task, state: api.JobFinished}
+	if cause := m.fail[job.Task]; cause != "" {
+		delete(m.fail, job.Task)
+		done.state, done.cause = api.JobFailed, cause
+		return done
+	}
+	switch job.Task {
+	case "image-deploy":
+		m.installed = true
+		m.Installs++
+	case "disk-wipe":
+		m.installed = false
+		m.Wipes++
+	}
+	return done
+}
+
+func (m *Machine) inventory(ctx context.Context, c *daemon.Core, id string) error {
+	return c.DB.Update(ctx, func(tx *resource.Tx) error {
+		return api.Machines.Modify(tx, id, func(o *api.Machine) error {
+			o.Params["inventory/data"] = map[string]any{"Disks": []any{map[string]any{"Name": "vda", "Serial": m.Serial, "Size": m.Size}}}
+			return nil
+		})
+	})
+}
