@@ -1,0 +1,238 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/labstack/echo/v4"
+
+	"drpd/pkg/api"
+	"drpd/pkg/blob"
+	"drpd/pkg/resource"
+)
+
+// UploadReply is the answer to an upload.
+type UploadReply struct {
+	Path string
+	Size int64
+}
+
+// blobRoutes adds files and logs: those that carry bulk data have no time limit.
+func (s *server) blobRoutes(bulk, g *echo.Group) {
+	if k := s.kinds[api.Jobs.Name]; k != nil {
+		h := &kindServer{s, k}
+		bulk.PUT("/jobs/:id/log", h.appendLog)
+		bulk.GET("/jobs/:id/log", h.readLog)
+		bulk.HEAD("/jobs/:id/log", h.readLog)
+	}
+	k := s.kinds[api.Files.Name]
+	if k == nil {
+		return
+	}
+	h := &kindServer{s, k}
+	for _, area := range []string{"files", "isos"} {
+		up := func(f func(echo.Context, string) error) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				name, err := blobName(area, c.Param("*"))
+				if err != nil {
+					return err
+				}
+				return f(c, name)
+			}
+		}
+		bulk.POST("/"+area+"/*", up(h.upload))
+		bulk.GET("/"+area+"/*", up(h.download))
+		bulk.HEAD("/"+area+"/*", up(h.download))
+		g.DELETE("/"+area+"/*", up(h.removeFile))
+	}
+	g.GET("/isos", h.listISOs)
+	g.HEAD("/isos", h.listISOs)
+}
+
+// blobName is the key of a file object and the name of its blob.
+func blobName(area, rest string) (string, error) {
+	p, err := url.PathUnescape(rest)
+	name := area + "/" + strings.TrimPrefix(p, "/")
+	if err == nil {
+		err = blob.CheckName(name)
+	}
+	if err != nil {
+		return "", resource.Errorf(resource.Malformed, "files", name, "%v", err)
+	}
+	return name, nil
+}
+
+// upload stores the body and then, once it is durable, its object.
+func (h *kindServer) upload(c echo.Context, name string) error {
+	r := c.Request()
+	if !strings.Contains(r.Header.Get(echo.HeaderContentType), octets) {
+		return failf(http.StatusUnsupportedMediaType, "BadRequest", "send the file as %s", octets)
+	}
+	if err := allow(c, h.kind.KindName(), "create", name); err != nil {
+		return err
+	}
+	if r.ContentLength > h.cfg.UploadLimit {
+		return failf(http.StatusRequestEntityTooLarge, "TooLarge", "%s has %d bytes, %d at most", name, r.ContentLength, h.cfg.UploadLimit)
+	}
+	want, err := wantedSum(r)
+	if err != nil {
+		return err
+	}
+	if !h.uploads.add(name) {
+		return resource.Errorf(resource.Conflict, "files", name, "is being uploaded or removed by someone else")
+	}
+	defer h.uploads.remove(name)
+	info, err := h.cfg.Blobs.Put(r.Context(), name, r.Body, blob.PutOptions{MaxSize: h.cfg.UploadLimit, SHA256: want})
+	if errors.Is(err, blob.ErrChecksum) || errors.Is(err, blob.ErrTooLarge) {
+		return err
+	}
+	if err != nil {
+		return putError(name, err)
+	}
+	err = h.cfg.DB.Update(context.WithoutCancel(r.Context()), func(tx *resource.Tx) error {
+		return api.Files.Put(tx, &api.File{Path: name, Size: info.Size, SHA256: info.SHA256})
+	})
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("X-DRP-SHA256SUM", info.SHA256)
+	_, short, _ := strings.Cut(name, "/")
+	return c.JSON(http.StatusCreated, UploadReply{Path: short, Size: info.Size})
+}
+
+// putError says what went wrong with an upload that the body is not to blame for.
+func putError(name string, err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, fs.ErrNotExist) {
+		return resource.Errorf(resource.Conflict, "files", name, "cannot be written, perhaps a folder has that name: %v", err)
+	}
+	return resource.Errorf(resource.Unavailable, "files", name, "upload not complete: %v", err)
+}
+
+func wantedSum(r *http.Request) (string, error) {
+	want := r.Header.Get("X-DRP-SHA256SUM")
+	if q := r.URL.Query().Get("sha256"); q != "" {
+		want = q
+	}
+	want = strings.ToLower(strings.TrimSpace(want))
+	if want != "" && (len(want) != 64 || strings.Trim(want, "0123456789abcdef") != "") {
+		return "", resource.Errorf(resource.Malformed, "files", "", "the expected SHA-256 %q is not 64 hexadecimal digits", want)
+	}
+	return want, nil
+}
+
+func (h *kindServer) download(c echo.Context, name string) error {
+	if err := allow(c, h.kind.KindName(), "get", name); err != nil {
+		return resource.Errorf(resource.NotFound, "files", name, "not found")
+	}
+	f, err := h.cfg.Blobs.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	head := c.Response().Header()
+	head.Set(echo.HeaderContentType, octets)
+	if o, err := api.Files.Get(h.cfg.DB.View(), name); err == nil {
+		head.Set("X-DRP-SHA256SUM", o.SHA256)
+		head.Set("ETag", `"SHA256:`+o.SHA256+`"`)
+	}
+	http.ServeContent(c.Response(), c.Request(), "", info.ModTime(), f)
+	return nil
+}
+
+// removeFile removes the object first: what has no object is not promised.
+func (h *kindServer) removeFile(c echo.Context, name string) error {
+	if err := allow(c, h.kind.KindName(), "delete", name); err != nil {
+		return err
+	}
+	if !h.uploads.add(name) {
+		return resource.Errorf(resource.Conflict, "files", name, "is being uploaded or removed by someone else")
+	}
+	defer h.uploads.remove(name)
+	var gone api.File
+	err := h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+		f, err := api.Files.Get(tx, name)
+		if err != nil {
+			return err
+		}
+		gone = *f
+		return api.Files.Delete(tx, name)
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.cfg.Blobs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return c.JSON(http.StatusOK, gone)
+}
+
+func (h *kindServer) listISOs(c echo.Context) error {
+	if c.QueryParams().Has("path") {
+		return h.listFolder(c, "isos")
+	}
+	r := c.Request().Clone(c.Request().Context())
+	q := r.URL.Query()
+	q.Add("Path", "Re(^isos/)")
+	r.URL.RawQuery = q.Encode()
+	only := c.Echo().NewContext(r, c.Response())
+	only.Set(identityKey, identity(c))
+	return h.list(only)
+}
+
+// listFolder names what is in one folder, folders with a slash at the end.
+func (h *kindServer) listFolder(c echo.Context, area string) error {
+	under := strings.Trim(path.Clean("/"+c.QueryParam("path")), "/")
+	prefix := area + "/"
+	if under != "" {
+		prefix += under + "/"
+	}
+	id, seen, out := identity(c), map[string]bool{}, []string{}
+	for f := range api.Files.All(h.cfg.DB.View()) {
+		rest, ok := strings.CutPrefix(f.Path, prefix)
+		if !ok || !id.Allow(h.kind.KindName(), "list", f.Path) {
+			continue
+		}
+		if dir, _, deeper := strings.Cut(rest, "/"); deeper {
+			rest = dir + "/"
+		}
+		if !seen[rest] {
+			seen[rest] = true
+			out = append(out, rest)
+		}
+	}
+	return c.JSON(http.StatusOK, out)
+}
+
+// nameSet holds names that somebody works on.
+type nameSet struct {
+	mu    sync.Mutex // guards names
+	names map[string]bool
+}
+
+func newNameSet() *nameSet { return &nameSet{names: map[string]bool{}} }
+
+func (n *nameSet) add(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.names[name] {
+		return false
+	}
+	n.names[name] = true
+	return true
+}
+
+func (n *nameSet) remove(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.names, name)
+}

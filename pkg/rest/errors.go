@@ -1,0 +1,134 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"drpd/pkg/auth"
+	"drpd/pkg/blob"
+	"drpd/pkg/resource"
+)
+
+// ErrorReply is the body of every error.
+type ErrorReply struct {
+	Model    string
+	Key      string
+	Type     string
+	Messages []string
+	Code     int // the HTTP status again
+}
+
+// fail is an error whose status does not follow from its class.
+type fail struct {
+	status int
+	kind   string
+	err    error
+}
+
+func (f *fail) Error() string { return f.err.Error() }
+func (f *fail) Unwrap() error { return f.err }
+
+func failf(status int, typ, format string, args ...any) error {
+	return &fail{status, typ, fmt.Errorf(format, args...)}
+}
+
+// statusOf is the one table from classes of errors to HTTP.
+func statusOf(code resource.Code, verb string) (int, string) {
+	switch code {
+	case resource.NotFound:
+		return http.StatusNotFound, verb
+	case resource.Conflict:
+		return http.StatusConflict, "Conflict"
+	case resource.Invalid:
+		return http.StatusUnprocessableEntity, "ValidationError"
+	case resource.Malformed:
+		return http.StatusBadRequest, "BadRequest"
+	case resource.Forbidden:
+		return http.StatusForbidden, "AUTH"
+	case resource.Refused:
+		return http.StatusConflict, "Refused"
+	case resource.Unavailable:
+		return http.StatusServiceUnavailable, "Unavailable"
+	}
+	return http.StatusInternalServerError, "InternalError"
+}
+
+// replyOf words an error for the caller. Internal errors keep their details
+// for the log.
+func replyOf(err error, verb string) ErrorReply {
+	r := ErrorReply{Messages: []string{err.Error()}}
+	if e, ok := errors.AsType[*resource.Error](err); ok {
+		r.Model, r.Key, r.Messages = e.Kind, e.Key, e.Msgs
+	}
+	var f *fail
+	var h *echo.HTTPError
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &f):
+		r.Code, r.Type = f.status, f.kind
+	case errors.As(err, &h):
+		r.Code, r.Type, r.Messages = h.Code, http.StatusText(h.Code), []string{fmt.Sprint(h.Message)}
+	case errors.Is(err, auth.ErrAnonymous):
+		r.Code, r.Type = http.StatusUnauthorized, "AUTH"
+	case errors.Is(err, auth.ErrTooMany):
+		r.Code, r.Type = http.StatusTooManyRequests, "AUTH"
+	case errors.Is(err, auth.ErrDenied):
+		r.Code, r.Type = http.StatusForbidden, "AUTH"
+	case errors.As(err, &big):
+		r.Code, r.Type = http.StatusRequestEntityTooLarge, "TooLarge"
+		r.Messages = []string{fmt.Sprintf("the body has more than %d bytes", big.Limit)}
+	case errors.Is(err, blob.ErrTooLarge):
+		r.Code, r.Type = http.StatusRequestEntityTooLarge, "TooLarge"
+	case errors.Is(err, blob.ErrChecksum):
+		r.Code, r.Type = http.StatusUnprocessableEntity, "Checksum"
+	case errors.Is(err, fs.ErrNotExist):
+		r.Code, r.Type = http.StatusNotFound, verb
+		r.Messages = []string{"not found"}
+	case errors.Is(err, context.DeadlineExceeded):
+		r.Code, r.Type, r.Messages = http.StatusServiceUnavailable, "Timeout", []string{"the request took too long: try again"}
+	default:
+		r.Code, r.Type = statusOf(resource.CodeOf(err), verb)
+		if r.Code == http.StatusInternalServerError {
+			r.Messages = []string{"internal error: see the server's log"}
+		}
+	}
+	return r
+}
+
+// answerError is echo's handler of the errors that handlers return.
+func (s *server) answerError(err error, c echo.Context) {
+	if c.Response().Committed {
+		s.cfg.Log.Warn("reply cut off", "path", c.Path(), "err", err)
+		return
+	}
+	r := replyOf(err, c.Request().Method)
+	if r.Code == http.StatusInternalServerError {
+		s.cfg.Log.Error("request failed", "path", c.Request().URL.Path, "request", requestID(c), "err", err)
+	}
+	switch r.Code {
+	case http.StatusUnauthorized:
+		c.Response().Header().Set("WWW-Authenticate", "dr-provision")
+	case http.StatusTooManyRequests:
+		c.Response().Header().Set("Retry-After", "60")
+	}
+	if c.Request().Method == http.MethodHead {
+		_ = c.NoContent(r.Code)
+		return
+	}
+	data, _ := json.Marshal(r)
+	_ = c.JSONBlob(r.Code, data)
+}
+
+func noRoute(c echo.Context) error {
+	return failf(http.StatusNotFound, c.Request().Method, "there is no %s %s", c.Request().Method, c.Request().URL.Path)
+}
+
+func notWired(what string) error {
+	return failf(http.StatusNotImplemented, "NotImplemented", "this server does not offer %s", what)
+}

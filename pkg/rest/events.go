@@ -1,0 +1,319 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/errgroup"
+
+	"drpd/pkg/api"
+	"drpd/pkg/auth"
+	"drpd/pkg/resource"
+)
+
+const (
+	maxRegistrations = 64
+	// writeTimeout is how long a reader may take for one message.
+	writeTimeout = 10 * time.Second
+)
+
+func (s *server) eventRoutes(g *echo.Group) {
+	g.GET("/ws", s.websocket)
+	g.GET("/events/stream", s.stream)
+}
+
+// subscriber is one open stream of events.
+type subscriber struct {
+	s        *server
+	mu       sync.Mutex // guards below
+	id       auth.Identity
+	patterns []pattern
+}
+
+func (u *subscriber) register(text string) error {
+	p, err := parsePattern(text)
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if slices.ContainsFunc(u.patterns, func(q pattern) bool { return q.text == text }) {
+		return nil
+	}
+	if len(u.patterns) >= maxRegistrations {
+		return resource.Errorf(resource.Refused, "", "", "at most %d registrations on one connection", maxRegistrations)
+	}
+	u.patterns = append(u.patterns, p)
+	return nil
+}
+
+func (u *subscriber) deregister(text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.patterns = slices.DeleteFunc(u.patterns, func(p pattern) bool { return p.text == text })
+}
+
+// wants says whether an event goes out: asked for, and visible to the caller.
+func (u *subscriber) wants(e resource.Event) bool {
+	u.mu.Lock()
+	id := u.id
+	asked := slices.ContainsFunc(u.patterns, func(p pattern) bool { return p.matches(e) })
+	u.mu.Unlock()
+	if !asked {
+		return false
+	}
+	if j, ok := e.Old.(*api.Job); ok && e.Action == "delete" {
+		return id.Machine() == "" && id.Allow(e.Type, "get", e.Key) || id.Machine() == j.Machine
+	}
+	return id.Allow(e.Type, "get", e.Key)
+}
+
+// follow sends every wanted event after Seq after, until ctx ends, the caller's
+// rights end, or events were lost.
+func (u *subscriber) follow(ctx context.Context, after uint64, send func(resource.Event) error) error {
+	for evs, err := range u.s.cfg.DB.Watch(ctx, after) {
+		if err != nil {
+			return err
+		}
+		if err := u.recheck(); err != nil {
+			return err
+		}
+		for _, e := range evs {
+			if !u.wants(e) {
+				continue
+			}
+			if err := send(e); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// recheck looks at the caller's rights again: what they rest on may have changed.
+func (u *subscriber) recheck() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	id, err := u.s.cfg.Auth.Refresh(u.id)
+	if err != nil {
+		return err
+	}
+	u.id = id
+	return nil
+}
+
+// until ends with the caller's token.
+func (s *server) until(ctx context.Context, id auth.Identity) (context.Context, context.CancelFunc) {
+	if id.Expires.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, id.Expires.Sub(s.cfg.Now()), auth.ErrDenied)
+}
+
+func (s *server) websocket(c echo.Context) error {
+	conn, err := websocket.Accept(c.Response(), c.Request(), nil)
+	if err != nil {
+		s.cfg.Log.Debug("websocket not opened", "err", err)
+		return nil // Accept has answered
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(4 * maxPatternLen)
+	u := &subscriber{s: s, id: identity(c)}
+	after := s.cfg.DB.Seq()
+	g, ctx := errgroup.WithContext(c.Request().Context())
+	g.Go(func() error { return u.listen(ctx, conn) })
+	g.Go(func() error {
+		// Only following ends with the token: a read cut off by its context
+		// would close the connection before the client is told why.
+		ctx, cancel := s.until(ctx, identity(c))
+		defer cancel()
+		err := u.follow(ctx, after, func(e resource.Event) error { return sendWS(ctx, conn, e) })
+		closeWS(conn, err) // also ends listen
+		return err
+	})
+	g.Go(func() error { return s.ping(ctx, conn) })
+	if err := g.Wait(); err != nil {
+		s.cfg.Log.Debug("websocket closed", "actor", identity(c).Name, "err", err)
+	}
+	return nil
+}
+
+// closeWS tells the client why its stream ends.
+func closeWS(conn *websocket.Conn, err error) {
+	switch {
+	case errors.Is(err, resource.ErrLagged):
+		_ = conn.Close(websocket.StatusTryAgainLater, resource.ErrLagged.Error())
+	case errors.Is(err, auth.ErrDenied), errors.Is(err, context.DeadlineExceeded):
+		_ = conn.Close(websocket.StatusPolicyViolation, "the token ended: log in again")
+	default:
+		_ = conn.Close(websocket.StatusGoingAway, "closing")
+	}
+}
+
+func (s *server) ping(ctx context.Context, conn *websocket.Conn) error {
+	tick := time.NewTicker(s.cfg.Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			pctx, cancel := context.WithTimeout(ctx, writeTimeout)
+			err := conn.Ping(pctx)
+			cancel()
+			if err != nil {
+				return fmt.Errorf("ping: %w", err)
+			}
+		}
+	}
+}
+
+func sendWS(ctx context.Context, conn *websocket.Conn, e resource.Event) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	return conn.Write(ctx, websocket.MessageText, data)
+}
+
+// listen carries out "register <pattern>" and "deregister <pattern>" and
+// answers each with an event of type websocket.
+func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn) error {
+	for {
+		_, msg, err := conn.Read(ctx)
+		if err != nil {
+			return fmt.Errorf("read websocket: %w", err)
+		}
+		verb, text, _ := strings.Cut(strings.TrimSpace(string(msg)), " ")
+		reply := resource.Event{Time: u.s.cfg.Now(), Type: "websocket", Action: verb, Key: text, Object: json.RawMessage("null")}
+		switch verb {
+		case "register":
+			err = u.register(text)
+		case "deregister":
+			u.deregister(text)
+		default:
+			err = resource.Errorf(resource.Malformed, "", "", "say register <pattern> or deregister <pattern>")
+		}
+		if err != nil {
+			reply.Action = "error"
+			reply.Object, _ = json.Marshal(replyOf(err, verb))
+		}
+		if err := sendWS(ctx, conn, reply); err != nil {
+			return err
+		}
+	}
+}
+
+// stream sends events as text/event-stream; the id of each is its sequence
+// number, from which ?after= or Last-Event-ID continues.
+func (s *server) stream(c echo.Context) error {
+	u := &subscriber{s: s, id: identity(c)}
+	for _, text := range c.QueryParams()["register"] {
+		if err := u.register(text); err != nil {
+			return err
+		}
+	}
+	if len(u.patterns) == 0 {
+		return resource.Errorf(resource.Malformed, "", "", "say what to follow, as ?register=machines.*.*")
+	}
+	after, err := s.resume(c.QueryParam("after"), c.Request().Header.Get("Last-Event-ID"))
+	if err != nil && !errors.Is(err, resource.ErrLagged) {
+		return err
+	}
+	ctx, cancel := s.until(c.Request().Context(), identity(c))
+	defer cancel()
+	head := c.Response().Header()
+	head.Set(echo.HeaderContentType, "text/event-stream")
+	head.Set("Cache-Control", "no-store")
+	if err != nil {
+		_, err = fmt.Fprintf(c.Response(), "event: lagged\ndata: %q\n\n", err)
+		return err
+	}
+	return u.stream(ctx, c.Response(), after)
+}
+
+// resume reads where a client left off: <epoch>.<number>, or only a number.
+// Numbers start anew with the server, so those of another epoch are lost.
+func (s *server) resume(given ...string) (uint64, error) {
+	after := s.cfg.DB.Seq()
+	for _, g := range given {
+		if g == "" {
+			continue
+		}
+		if epoch, number, ok := strings.Cut(g, "."); ok {
+			if epoch != s.epoch {
+				return 0, resource.ErrLagged
+			}
+			g = number
+		}
+		n, err := strconv.ParseUint(g, 10, 64)
+		if err != nil {
+			return 0, resource.Errorf(resource.Malformed, "", "", "after=%q is not the number of an event", g)
+		}
+		after = n
+	}
+	return after, nil
+}
+
+func (u *subscriber) stream(ctx context.Context, w *echo.Response, after uint64) error {
+	var mu sync.Mutex // one writer at a time
+	write := func(format string, args ...any) error {
+		mu.Lock()
+		defer mu.Unlock()
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+		if _, err := fmt.Fprintf(w, format, args...); err != nil {
+			return err
+		}
+		w.Flush()
+		return nil
+	}
+	if err := write(": following after %s.%d\n\n", u.s.epoch, after); err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return u.follow(gctx, after, func(e resource.Event) error {
+			data, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			return write("id: %s.%d\ndata: %s\n\n", u.s.epoch, e.Seq, data)
+		})
+	})
+	g.Go(func() error { return beat(gctx, u.s.cfg.Beat, func() error { return write(": alive\n\n") }) })
+	err := g.Wait()
+	switch {
+	case errors.Is(err, resource.ErrLagged):
+		_ = write("event: lagged\ndata: %q\n\n", resource.ErrLagged.Error())
+	case errors.Is(err, auth.ErrDenied), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		_ = write("event: denied\ndata: \"the token ended: log in again\"\n\n")
+	}
+	return nil
+}
+
+func beat(ctx context.Context, every time.Duration, send func() error) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if err := send(); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// Limits of a list request.
+const (
+	maxFilters   = 32 // conditions of one request
+	maxFilterLen = 4096
+	maxRegexLen  = 256
+)
+
+// condition is one "key=Op(args)" of a query.
+type condition struct {
+	key  string
+	op   string
+	args []string
+	re   *regexp.Regexp
+}
+
+var filterForm = regexp.MustCompile(`(?s)^(Eq|Ne|Lt|Lte|Gt|Gte|Between|Except|In|Nin|Re)\((.*)\)$`)
+
+// parseCondition reads one filter. A value without an operator means Eq; for
+// HardwareAddr it may be a comma list, as discovery sends it.
+func parseCondition(key, value string) (condition, error) {
+	if len(value) > maxFilterLen {
+		return condition{}, badFilter("filter %s has %d bytes, %d at most", key, len(value), maxFilterLen)
+	}
+	c := condition{key: key, op: "Eq", args: []string{value}}
+	m := filterForm.FindStringSubmatch(value)
+	if m != nil {
+		c.op, c.args = m[1], []string{m[2]}
+	} else if key == api.ByMAC && strings.Contains(value, ",") {
+		c.op = "In"
+	}
+	switch c.op {
+	case "In", "Nin":
+		c.args = strings.Split(c.args[0], ",")
+	case "Between", "Except":
+		c.args = strings.Split(c.args[0], ",")
+		if len(c.args) != 2 {
+			return condition{}, badFilter("filter %s: %s takes two values, as %s(a,b)", key, c.op, c.op)
+		}
+	case "Re":
+		return c.compile()
+	}
+	if key == api.ByMAC {
+		for i, a := range c.args {
+			c.args[i] = strings.ToLower(a)
+		}
+	}
+	return c, nil
+}
+
+func (c condition) compile() (condition, error) {
+	if len(c.args[0]) > maxRegexLen {
+		return c, badFilter("filter %s: the regular expression has %d bytes, %d at most", c.key, len(c.args[0]), maxRegexLen)
+	}
+	re, err := regexp.Compile(c.args[0])
+	if err != nil {
+		return c, badFilter("filter %s: %v", c.key, err)
+	}
+	c.re = re
+	return c, nil
+}
+
+func badFilter(format string, args ...any) error {
+	return failf(http.StatusNotAcceptable, "BadFilter", format, args...)
+}
+
+// negative operators hold when the positive one does not.
+func (c condition) negative() bool { return c.op == "Ne" || c.op == "Nin" || c.op == "Except" }
+
+// holds says whether the values of an object meet the condition. Of several
+// values one that meets it is enough; a negative operator wants none to be
+// among what it excludes. An object without a value meets only negative ones.
+func (c condition) holds(values []any) bool {
+	return slices.ContainsFunc(values, c.one) != c.negative()
+}
+
+func (c condition) one(v any) bool {
+	switch c.op {
+	case "Eq", "Ne":
+		return compare(v, c.args[0]) == 0
+	case "Lt":
+		return compare(v, c.args[0]) < 0
+	case "Lte":
+		return compare(v, c.args[0]) <= 0
+	case "Gt":
+		return compare(v, c.args[0]) > 0
+	case "Gte":
+		return compare(v, c.args[0]) >= 0
+	case "Between", "Except":
+		return compare(v, c.args[0]) >= 0 && compare(v, c.args[1]) <= 0
+	case "In", "Nin":
+		return slices.ContainsFunc(c.args, func(a string) bool { return compare(v, a) == 0 })
+	}
+	return c.re.MatchString(text(v))
+}
+
+// compare orders a value against the text of a filter: as numbers if the value
+// is one, as addresses or times if both are, else as text.
+func compare(v any, arg string) int {
+	if n, ok := v.(float64); ok {
+		if a, err := strconv.ParseFloat(arg, 64); err == nil {
+			switch {
+			case n < a:
+				return -1
+			case n > a:
+				return 1
+			}
+			return 0
+		}
+	}
+	s := text(v)
+	if a, err := netip.ParseAddr(s); err == nil {
+		if b, err := netip.ParseAddr(arg); err == nil {
+			return a.Compare(b)
+		}
+	}
+	if a, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		if b, err := time.Parse(time.RFC3339Nano, arg); err == nil {
+			return a.Compare(b)
+		}
+	}
+	return strings.Compare(s, arg)
+}
+
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
+
+// query is a parsed list request.
+type query struct {
+	any     map[string][]condition // by key; one of each key's must hold
+	sort    []string
+	reverse bool
+	offset  int
+	limit   int // -1: none
+	view    shape
+}
+
+// modifiers are the query keys that are no filters.
+var modifiers = []string{"sort", "reverse", "offset", "limit", "slim", "params", "decode", "aggregate", "force", "token", "path"}
+
+func parseQuery(q url.Values) (query, error) {
+	out := query{any: map[string][]condition{}, sort: q["sort"], reverse: isTrue(q.Get("reverse")), limit: -1, view: shapeOf(q)}
+	if len(out.sort) > maxFilters {
+		return out, badFilter("%d sort keys, %d at most", len(out.sort), maxFilters)
+	}
+	var err error
+	if out.offset, err = count(q, "offset", 0); err != nil {
+		return out, err
+	}
+	if out.limit, err = count(q, "limit", -1); err != nil {
+		return out, err
+	}
+	n := 0
+	for key, values := range q {
+		if slices.Contains(modifiers, key) {
+			continue
+		}
+		for _, v := range values {
+			if n++; n > maxFilters {
+				return out, badFilter("more than %d filters: use In(a,b,...) or Re(...)", maxFilters)
+			}
+			c, err := parseCondition(key, v)
+			if err != nil {
+				return out, err
+			}
+			out.any[key] = append(out.any[key], c)
+		}
+	}
+	return out, nil
+}
+
+func isTrue(s string) bool { b, _ := strconv.ParseBool(s); return b }
+
+func count(q url.Values, key string, def int) (int, error) {
+	s := q.Get(key)
+	if s == "" {
+		return def, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, badFilter("%s=%q is not a number of 0 or more", key, s)
+	}
+	return n, nil
+}
+
+// holds evaluates all conditions on one object.
+func (q query) holds(f *fields, o resource.Object) bool {
+	for key, conds := range q.any {
+		values := f.of(o, key)
+		if !slices.ContainsFunc(conds, func(c condition) bool { return c.holds(values) }) {
+			return false
+		}
+	}
+	return true
+}

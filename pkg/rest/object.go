@@ -1,0 +1,210 @@
+package rest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+func pathID(c echo.Context) (string, error) {
+	id, err := url.PathUnescape(c.Param("id"))
+	if err != nil {
+		return "", resource.Errorf(resource.Malformed, "", c.Param("id"), "the id is not a proper part of a URL")
+	}
+	return id, nil
+}
+
+// visible looks an object up by key or Index:value; one that the caller may not
+// get does not exist for it.
+func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object, error) {
+	ref, err := pathID(c)
+	if err != nil {
+		return resource.Object{}, err
+	}
+	o, err := h.kind.Lookup(r, ref)
+	if err != nil {
+		return o, err
+	}
+	if !identity(c).Allow(h.kind.KindName(), "get", o.Key) {
+		return o, resource.Errorf(resource.NotFound, h.kind.KindName(), ref, "not found")
+	}
+	return o, nil
+}
+
+func etag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }
+
+func (h *kindServer) read(c echo.Context) error {
+	o, err := h.visible(c, h.cfg.DB.View())
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("ETag", etag(o.Rev))
+	if c.Request().Header.Get("If-None-Match") == etag(o.Rev) {
+		return c.NoContent(http.StatusNotModified)
+	}
+	data := o.JSON
+	if h.kind.KindName() != api.ContentPacks.Name { // read alone, a pack is shown whole
+		if data, err = h.render(o, shapeOf(c.QueryParams())); err != nil {
+			return err
+		}
+	}
+	if c.Request().Method == http.MethodHead {
+		return c.NoContent(http.StatusOK)
+	}
+	return c.JSONBlob(http.StatusOK, data)
+}
+
+func (h *kindServer) create(c echo.Context) error {
+	data, err := body(c, h.bodyLimit())
+	if err != nil {
+		return err
+	}
+	val, err := h.kind.Decode(data)
+	if err != nil {
+		return err
+	}
+	if err := checkNew(h.kind, data); err != nil {
+		return err
+	}
+	if err := allow(c, h.kind.KindName(), "create", h.kind.KeyOf(val)); err != nil {
+		return err
+	}
+	var made resource.Object
+	err = h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+		// fn may not keep what an earlier run changed: decode afresh
+		fresh, err := h.kind.Decode(data)
+		if err != nil {
+			return err
+		}
+		if err := h.kind.CreateAny(tx, fresh); err != nil {
+			return err
+		}
+		made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return h.reply(c, http.StatusCreated, made)
+}
+
+func (h *kindServer) bodyLimit() int64 {
+	if h.kind.KindName() == api.ContentPacks.Name {
+		return h.cfg.PackLimit
+	}
+	return h.cfg.BodyLimit
+}
+
+// reply shows an object as it is durable now: availability and revision are
+// known only after the update.
+func (h *kindServer) reply(c echo.Context, status int, o resource.Object) error {
+	if now, err := h.kind.Lookup(h.cfg.DB.View(), o.Key); err == nil {
+		o = now
+	}
+	data, err := h.render(o, shape{})
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("ETag", etag(o.Rev))
+	return c.JSONBlob(status, data)
+}
+
+func (h *kindServer) replace(c echo.Context) error {
+	data, err := body(c, h.bodyLimit())
+	if err != nil {
+		return err
+	}
+	o, err := h.change(c, func([]byte) ([]byte, error) { return data, nil })
+	if err != nil {
+		return err
+	}
+	return h.reply(c, http.StatusOK, o)
+}
+
+func (h *kindServer) patch(c echo.Context) error {
+	data, err := body(c, h.bodyLimit())
+	if err != nil {
+		return err
+	}
+	p, err := parsePatch(data)
+	if err != nil {
+		return err
+	}
+	if err := p.refuseFields(h.kind); err != nil {
+		return err
+	}
+	o, err := h.change(c, p.apply)
+	if err != nil {
+		return err
+	}
+	return h.reply(c, http.StatusOK, o)
+}
+
+func (h *kindServer) remove(c echo.Context) error {
+	var gone resource.Object
+	err := h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+		o, err := h.visible(c, tx)
+		if err != nil {
+			return err
+		}
+		if err := allow(c, o.Kind, "delete", o.Key); err != nil {
+			return err
+		}
+		if err := matches(c, o); err != nil {
+			return err
+		}
+		if err := h.refuseLocked(c, o, nil); err != nil {
+			return err
+		}
+		gone = o
+		return h.kind.Delete(tx, o.Key)
+	})
+	if err != nil {
+		return err
+	}
+	data, err := h.render(gone, shape{})
+	if err != nil {
+		return err
+	}
+	return c.JSONBlob(http.StatusOK, data)
+}
+
+// matches honors If-Match.
+func matches(c echo.Context, o resource.Object) error {
+	want := strings.TrimPrefix(c.Request().Header.Get("If-Match"), "W/")
+	if want == "" || want == "*" || want == etag(o.Rev) {
+		return nil
+	}
+	return failf(http.StatusPreconditionFailed, "Conflict", "%s/%s is at revision %s, not %s: read it again", o.Kind, o.Key, etag(o.Rev), want)
+}
+
+// PackSummary is what replies show of a content pack.
+type PackSummary struct {
+	Meta     api.PackMeta `json:"meta"`
+	Counts   map[string]int
+	Warnings []string
+}
+
+func summary(p *api.ContentPack) PackSummary {
+	s := PackSummary{Meta: p.Meta, Counts: map[string]int{}, Warnings: []string{}}
+	for section, objects := range p.Sections {
+		s.Counts[section] = len(objects)
+	}
+	return s
+}
+
+// raw reads the top level of our own encoding of an object.
+func raw(data []byte) (map[string]json.RawMessage, error) {
+	m := map[string]json.RawMessage{}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, resource.Errorf(resource.Malformed, "", "", "the body is not a JSON object: %v", err)
+	}
+	return m, nil
+}

@@ -1,0 +1,181 @@
+// Package rest serves the HTTP API v3 with the routes and names of Digital
+// Rebar Provision.
+//
+// Six handlers over resource.Any serve every kind of object the same way; the
+// special routes are small, and where they decide something, the decision is a
+// function of Config that another package provides. Handlers return errors and
+// one place answers them.
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"drpd/pkg/api"
+	"drpd/pkg/auth"
+	"drpd/pkg/blob"
+	"drpd/pkg/resource"
+)
+
+// Config makes the handler. DB, Auth and Blobs are required. A special route
+// whose function is nil answers 501.
+type Config struct {
+	DB     *resource.DB
+	Auth   *auth.Auth
+	Blobs  *blob.Dir        // uploads under files/ and isos/, job logs under joblogs/
+	Static http.Handler     // serves paths outside /api; nil: 404
+	Now    func() time.Time // default time.Now
+	Log    *slog.Logger     // default: discard
+
+	BodyLimit   int64         // bytes of a JSON body; default 2 MiB
+	PackLimit   int64         // bytes of a content pack; default 32 MiB
+	UploadLimit int64         // bytes of an upload; default 64 GiB
+	LogLimit    int64         // bytes of one job log in all; default 256 MiB
+	Timeout     time.Duration // of a request that is no upload, log or stream; default 60 s
+	FollowFor   time.Duration // how long a log request with follow=1 waits; default 30 s
+	Beat        time.Duration // between signs of life on idle streams; default 15 s
+	PrefNames   []string      // allowed preferences; default those of DRP
+
+	// Param finds a parameter of an object through its profiles, stage, the
+	// global profile and the default. Nil: only the object's own.
+	Param func(r resource.Reader, val any, name string) (any, bool)
+	// Params are all parameters of an object: its own or, with aggregate, all
+	// that apply; with decode, secure ones opened. Nil: only the own, sealed.
+	Params func(r resource.Reader, val any, aggregate, decode bool) (map[string]any, error)
+	// NextJob is POST /jobs. status is 201 or 202 with a job, 204 with the
+	// reason why there is none; errors carry the other cases.
+	NextJob func(ctx context.Context, machine, jobContext string) (job *api.Job, status int, reason string, err error)
+	// JobActions renders the templates of a job; base is https://host:port as
+	// the agent called it.
+	JobActions func(ctx context.Context, job, base string) ([]api.JobAction, error)
+	// WhoAmI finds the machine with a fingerprint.
+	WhoAmI func(ctx context.Context, req WhoAmIRequest) (WhoAmIReply, error)
+	// Action is POST /<kind>/<id>/actions/<cmd>: power and the like.
+	Action func(ctx context.Context, obj resource.Object, cmd string, params map[string]any) (any, error)
+	// Verbs are POST /<kind>/<id>/<verb>, by "<kind>/<verb>".
+	Verbs map[string]Verb
+	// Why explains what an object does and waits for.
+	Why func(ctx context.Context, obj resource.Object) (WhyReply, error)
+	// Info is GET /info.
+	Info func(ctx context.Context) (any, error)
+}
+
+// Verb carries out a named operation on one object. body is at most BodyLimit
+// bytes of JSON, or empty. A status of 0 means 200.
+type Verb func(ctx context.Context, obj resource.Object, body []byte, query url.Values) (status int, reply any, err error)
+
+// The defaults of Config.
+const (
+	DefaultBodyLimit   = 2 << 20
+	DefaultPackLimit   = 32 << 20
+	DefaultUploadLimit = 64 << 30
+	DefaultLogLimit    = 256 << 20
+)
+
+func (c *Config) fill() error {
+	if c.DB == nil || c.Auth == nil || c.Blobs == nil {
+		return errors.New("rest needs DB, Auth and Blobs")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	for p, d := range map[*int64]int64{&c.BodyLimit: DefaultBodyLimit, &c.PackLimit: DefaultPackLimit,
+		&c.UploadLimit: DefaultUploadLimit, &c.LogLimit: DefaultLogLimit} {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	for p, d := range map[*time.Duration]time.Duration{&c.Timeout: time.Minute, &c.FollowFor: 30 * time.Second, &c.Beat: 15 * time.Second} {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	if c.PrefNames == nil {
+		c.PrefNames = []string{"defaultBootEnv", "unknownBootEnv", "defaultStage", "defaultWorkflow", "knownTokenTimeout",
+			"unknownTokenTimeout", "baseTokenSecret", "systemGrantorSecret", "logLevel", "debugBootEnv", "debugDhcp",
+			"debugRenderer", "debugFrontend", "debugPlugins"}
+	}
+	return nil
+}
+
+// server holds what handlers share.
+type server struct {
+	cfg     Config
+	kinds   map[string]resource.Any
+	logs    *bell    // rung when a job log grows
+	uploads *nameSet // names being uploaded or removed
+	epoch   string   // of event numbers: another one after each start
+}
+
+// New returns the handler of everything below /api/v3, and of Static.
+func New(cfg Config) (http.Handler, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, logs: newBell(), uploads: newNameSet(), epoch: uuid.NewString()[:8]}
+	for _, k := range cfg.DB.Kinds() {
+		s.kinds[k.KindName()] = k
+	}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = s.answerError
+	g := e.Group("/api/v3", s.request, s.authenticate)
+	s.routes(g)
+	if cfg.Static != nil {
+		e.Any("/*", echo.WrapHandler(cfg.Static))
+	}
+	return e, nil
+}
+
+func (s *server) routes(g *echo.Group) {
+	s.eventRoutes(g)
+	q := g.Group("", s.limitTime)
+	s.specialRoutes(q)
+	s.blobRoutes(g, q)
+	for _, k := range s.cfg.DB.Kinds() {
+		s.kindRoutes(q, k)
+	}
+	g.RouteNotFound("/*", func(c echo.Context) error { return noRoute(c) })
+}
+
+func (s *server) kindRoutes(g *echo.Group, k resource.Any) {
+	p := "/" + k.KindName()
+	h := &kindServer{s, k}
+	if k.KindName() != api.Preferences.Name {
+		g.GET(p, h.list)
+		g.HEAD(p, h.list)
+	}
+	if k.KindName() != api.Jobs.Name && k.KindName() != api.Files.Name {
+		g.POST(p, h.create)
+	}
+	if k.KindName() != api.Files.Name { // paths of files have slashes: see blobRoutes
+		g.GET(p+"/:id", h.read)
+		g.HEAD(p+"/:id", h.read)
+		g.PUT(p+"/:id", h.replace)
+		g.PATCH(p+"/:id", h.patch)
+		g.DELETE(p+"/:id", h.remove)
+		g.GET("/meta"+p+"/:id", h.getMeta)
+		g.PATCH("/meta"+p+"/:id", h.patchMeta)
+		g.POST(p+"/:id/actions/:cmd", h.action)
+		g.POST(p+"/:id/:verb", h.verb)
+	}
+	if zero, err := k.Decode([]byte("{}")); err == nil && k.ParamsOf(zero) != nil {
+		g.GET(p+"/:id/params", h.getParams)
+		g.POST(p+"/:id/params", h.setParams)
+		g.PATCH(p+"/:id/params", h.patchParams)
+		g.GET(p+"/:id/params/*", h.getParam)
+		g.POST(p+"/:id/params/*", h.setParam)
+		g.DELETE(p+"/:id/params/*", h.deleteParam)
+	}
+}
