@@ -1,29 +1,20 @@
 package param
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 
-	"golang.org/x/crypto/nacl/box"
-
 	"drpd/pkg/resource"
+	"drpd/pkg/seal"
 )
-
-// Master seals the private keys of objects at rest. label says whose key it
-// is: what was sealed under one label does not open under another.
-type Master interface {
-	Seal(label string, plain []byte) ([]byte, error)
-	Open(label string, sealed []byte) ([]byte, error)
-}
 
 // ObjectKey is the curve25519 key pair to which the secure params of one
 // object are sealed.
 type ObjectKey struct {
 	Id     string // kind:key of the object, such as "machines:<uuid>"
 	Public []byte // 32 bytes
-	Sealed []byte `json:",omitempty"` // the private key, sealed by the Master
+	Sealed []byte `json:",omitempty"` // the private key, wrapped by the master key
 }
 
 // ObjectKeys by Id.
@@ -52,62 +43,50 @@ func (s Secret) GoString() string { return "[secret]" }
 func (s Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 
 // Vault seals and opens secure params.
-type Vault struct{ master Master }
+type Vault struct{ master seal.Master }
 
 // NewVault returns a Vault over the server's master key.
-func NewVault(m Master) *Vault { return &Vault{master: m} }
+func NewVault(m seal.Master) *Vault { return &Vault{master: m} }
 
-// secureData is DRP's form of a sealed value: a NaCl box from an ephemeral key.
-type secureData struct{ Key, Nonce, Payload []byte }
-
-// asSecure recognizes the JSON form of secureData.
-func asSecure(v any) (secureData, bool) {
+// asSecure recognizes the JSON form of sealed values in params.
+func asSecure(v any) (seal.SecureData, bool) {
 	m, ok := v.(map[string]any)
 	if !ok || len(m) != 3 {
-		return secureData{}, false
+		return seal.SecureData{}, false
 	}
-	var d secureData
+	var d seal.SecureData
 	for name, at := range map[string]*[]byte{"Key": &d.Key, "Nonce": &d.Nonce, "Payload": &d.Payload} {
 		s, ok := m[name].(string)
 		if !ok {
-			return secureData{}, false
+			return seal.SecureData{}, false
 		}
 		b, err := base64.StdEncoding.DecodeString(s)
 		if err != nil {
-			return secureData{}, false
+			return seal.SecureData{}, false
 		}
 		*at = b
 	}
-	return d, len(d.Key) == 32 && len(d.Nonce) == 24 && len(d.Payload) >= box.Overhead
+	return d, len(d.Key) == seal.KeySize
 }
 
 func isSealed(v any) bool { _, ok := asSecure(v); return ok }
 
-func (d secureData) json() map[string]any {
-	b64 := base64.StdEncoding.EncodeToString
-	return map[string]any{"Key": b64(d.Key), "Nonce": b64(d.Nonce), "Payload": b64(d.Payload)}
-}
-
 // SealTo seals a JSON value to the public key of an object, in the JSON form
 // that params hold.
 func SealTo(public []byte, v any) (map[string]any, error) {
-	if len(public) != 32 {
-		return nil, fmt.Errorf("seal a value: the public key has %d bytes, 32 wanted", len(public))
+	if len(public) != seal.KeySize {
+		return nil, fmt.Errorf("seal a value: the public key has %d bytes, %d wanted", len(public), seal.KeySize)
 	}
 	plain, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("seal a value: not JSON (%T)", v)
 	}
-	pub, priv, err := box.GenerateKey(rand.Reader)
+	d, err := seal.Seal(seal.Key(public), plain)
 	if err != nil {
-		return nil, fmt.Errorf("make an ephemeral key: %w", err)
+		return nil, err
 	}
-	var nonce [24]byte
-	if _, err := rand.Read(nonce[:]); err != nil {
-		return nil, fmt.Errorf("make a nonce: %w", err)
-	}
-	sealed := box.Seal(nil, plain, &nonce, (*[32]byte)(public), priv)
-	return secureData{Key: pub[:], Nonce: nonce[:], Payload: sealed}.json(), nil
+	b64 := base64.StdEncoding.EncodeToString
+	return map[string]any{"Key": b64(d.Key), "Nonce": b64(d.Nonce), "Payload": b64(d.Payload)}, nil
 }
 
 // Open returns the plain form of a value of that object: sealed values are
@@ -122,16 +101,13 @@ func (x *Vault) Open(r resource.Reader, kind, key string, v any) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a secure value of %s/%s: it has no key, so the value was sealed for another object", kind, key)
 	}
-	priv, err := x.master.Open(id, k.Sealed)
+	private, err := x.master.Unwrap(id, k.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open the key of %s/%s (is this the master key it was sealed with?): %w", kind, key, err)
 	}
-	if len(priv) != 32 {
-		return nil, fmt.Errorf("open the key of %s/%s: it has %d bytes, 32 wanted", kind, key, len(priv))
-	}
-	plain, ok := box.Open(nil, d.Payload, (*[24]byte)(d.Nonce), (*[32]byte)(d.Key), (*[32]byte)(priv))
-	if !ok {
-		return nil, fmt.Errorf("open a secure value of %s/%s: it was sealed for another object", kind, key)
+	plain, err := seal.Open(private, d)
+	if err != nil {
+		return nil, fmt.Errorf("open a secure value of %s/%s (was it sealed for another object?): %w", kind, key, err)
 	}
 	var out any
 	if err := json.Unmarshal(plain, &out); err != nil {
@@ -147,14 +123,10 @@ func (x *Vault) Public(tx *resource.Tx, kind, key string) ([]byte, error) {
 	if k, err := ObjectKeys.Get(tx, id); err == nil {
 		return k.Public, nil
 	}
-	pub, priv, err := box.GenerateKey(rand.Reader)
+	public, private, err := seal.NewKeyPair()
 	if err != nil {
-		return nil, fmt.Errorf("make a key for %s/%s: %w", kind, key, err)
+		return nil, fmt.Errorf("key of %s/%s: %w", kind, key, err)
 	}
-	sealed, err := x.master.Seal(id, priv[:])
-	if err != nil {
-		return nil, fmt.Errorf("seal the key of %s/%s: %w", kind, key, err)
-	}
-	k := &ObjectKey{Id: id, Public: pub[:], Sealed: sealed}
+	k := &ObjectKey{Id: id, Public: public[:], Sealed: x.master.Wrap(id, private)}
 	return k.Public, ObjectKeys.Create(tx, k)
 }

@@ -1,43 +1,21 @@
 package param_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/nacl/secretbox"
 
 	"drpd/pkg/api"
 	"drpd/pkg/param"
 	"drpd/pkg/resource"
+	"drpd/pkg/seal"
 	"drpd/pkg/store"
 	"drpd/pkg/store/mem"
 )
-
-// master is a Master with one key and no file.
-type master struct{ key [32]byte }
-
-func (m *master) Seal(label string, plain []byte) ([]byte, error) {
-	var nonce [24]byte
-	copy(nonce[:], label)
-	return secretbox.Seal(nil, append([]byte(label+"\x00"), plain...), &nonce, &m.key), nil
-}
-
-func (m *master) Open(label string, sealed []byte) ([]byte, error) {
-	var nonce [24]byte
-	copy(nonce[:], label)
-	out, ok := secretbox.Open(nil, sealed, &nonce, &m.key)
-	rest, ours := bytes.CutPrefix(out, []byte(label+"\x00"))
-	if !ok || !ours {
-		return nil, errors.New("wrong master key")
-	}
-	return rest, nil
-}
 
 func open(t *testing.T, v *param.Vault) *resource.DB { return openOver(t, v, mem.New(mem.Config{})) }
 
@@ -55,7 +33,7 @@ func openOver(t *testing.T, v *param.Vault, st store.Store) *resource.DB {
 // withSecret is a database with machine web1 whose ipmi/password is plain text
 // before it is saved.
 func withSecret(t *testing.T) (*resource.DB, *param.Vault, *api.Machine, store.Store) {
-	v, st := param.NewVault(&master{}), mem.New(mem.Config{})
+	v, st := param.NewVault(seal.NewMaster(seal.Key{})), mem.New(mem.Config{})
 	db := openOver(t, v, st)
 	m := &api.Machine{Name: "web1", Params: resource.Params{"ipmi/password": "hunter2", "ipmi/user": "root"}}
 	update(t, db, func(tx *resource.Tx) error {
@@ -105,9 +83,9 @@ func TestSecureParamIsSealedBeforeItIsStored(t *testing.T) {
 	got, err = param.Resolver{Reader: db.View(), Scope: s, Vault: v}.String("ipmi/password")
 	require.NoError(t, err)
 	assert.Equal(t, "hunter2", got)
-	other := param.NewVault(&master{key: [32]byte{1}})
+	other := param.NewVault(seal.NewMaster(seal.Key{1}))
 	_, err = other.Open(db.View(), "machines", m.Uuid, sealed)
-	assert.ErrorContains(t, err, "wrong master key")
+	assert.ErrorContains(t, err, "is this the master key it was sealed with?")
 	for o := range param.ObjectKeys.Each(db.View()) {
 		assert.Equal(t, "machines:"+m.Uuid, o.Key)
 		assert.NotContains(t, string(o.JSON), "Sealed")
@@ -135,7 +113,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 	}{
 		{"ipmi/user", 12.0, "machines/" + m.Uuid + ": param ipmi/user: jsonschema validation failed"},
 		{"ipmi/password", "ab", "param ipmi/password: the secure value does not fit the schema"},
-		{"ipmi/password", foreign, "it was sealed for another object; send it plain or sealed to this object's public key"},
+		{"ipmi/password", foreign, "(was it sealed for another object?): open sealed data: cannot be opened with this key; send it plain or sealed to this object's public key"},
 	} {
 		err := db.Update(context.Background(), func(tx *resource.Tx) error {
 			return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Params[tc.name] = tc.value; return nil })
@@ -165,7 +143,7 @@ func TestClientSealsToPublicKey(t *testing.T) {
 
 func TestParamBecomesSecure(t *testing.T) {
 	t.Parallel()
-	v := param.NewVault(&master{})
+	v := param.NewVault(seal.NewMaster(seal.Key{}))
 	db := open(t, v)
 	update(t, db, func(tx *resource.Tx) error {
 		require.NoError(t, api.ParamDefs.Create(tx, &api.Param{Name: "token", Schema: map[string]any{"type": "string"}}))

@@ -21,9 +21,9 @@ import (
 
 // Limits of one rendering.
 const (
-	MaxOutput = 16 << 20  // bytes, also of each string that a function makes
-	MaxDepth  = 50        // nested calls of templates and expansions
-	MaxSteps  = 200_000 // template calls and turns of loops together
+	MaxOutput = 16 << 20 // bytes, also of each string that a function makes
+	MaxDepth  = 50       // nested calls of templates and expansions
+	MaxSteps  = 200_000  // template calls and turns of loops together
 )
 
 // Context is for whom and with what a template is rendered. Reader is

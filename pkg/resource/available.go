@@ -121,10 +121,12 @@ func (tx *Tx) settleOne(at edge) error {
 
 func (tx *Tx) isChanged(at edge) bool { _, ok := tx.touched[at]; return ok }
 
-// unsettled lists the referrers that a changed but still available object may
-// matter to: all of them if it is new, else those that check its contents.
+// unsettled lists the referrers that a changed and available object may matter
+// to: all of them if it was not there or not available before the transaction,
+// else those that check its contents.
 func (tx *Tx) unsettled(at edge) []edge {
-	isNew := tx.changes[tx.touched[at]].old == nil
+	was := tx.changes[tx.touched[at]].old
+	isNew := was == nil || !tx.db.kinds[at.kind].common(was.val).Available
 	var out []edge
 	for _, from := range tx.referrers(at.kind, at.key) {
 		e := tx.find(from.kind, from.key)

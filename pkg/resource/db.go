@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"drpd/pkg/store"
@@ -53,9 +54,10 @@ type DB struct {
 	hooks map[string][]Hook
 	feed  *feed
 
+	durable atomic.Pointer[snapshot] // newest that readers may see
+
 	mu         sync.Mutex // guards all below
 	head       *snapshot  // newest, perhaps not durable yet
-	durable    *snapshot
 	queue      []*update
 	committing bool
 }
@@ -89,7 +91,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := db.load(ctx); err != nil {
 		return nil, err
 	}
-	db.durable = db.head
+	db.durable.Store(db.head)
 	return db, nil
 }
 
@@ -199,11 +201,7 @@ func (tx *Tx) snapshot() *snapshot {
 }
 
 // View returns the newest durable state.
-func (db *DB) View() *View {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	return &View{db.durable}
-}
+func (db *DB) View() *View { return &View{db.durable.Load()} }
 
 // Kinds lists the declared kinds in their order.
 func (db *DB) Kinds() []Any { return db.cfg.Kinds }

@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"drpd/pkg/store"
@@ -74,11 +75,14 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (*update, error)
 	return u, nil
 }
 
+// maxBatch bounds one commit: more updates wait for the next.
+const maxBatch = 256
+
 // commitBatch makes everything queued durable in one commit of the store.
 func (db *DB) commitBatch(ctx context.Context) {
 	db.mu.Lock()
-	batch := db.queue
-	db.queue = nil
+	batch := db.queue[:min(len(db.queue), maxBatch)]
+	db.queue = db.queue[len(batch):]
 	db.mu.Unlock()
 	ops := mergeOps(batch)
 	var rev store.Rev
@@ -89,9 +93,9 @@ func (db *DB) commitBatch(ctx context.Context) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if err != nil {
-		batch = append(batch, db.queue...) // built on what failed
+		batch = append(slices.Clip(batch), db.queue...) // built on what failed
 		db.queue = nil
-		db.head = db.durable
+		db.head = db.durable.Load()
 	} else {
 		db.publish(batch, uint64(rev))
 	}
@@ -111,12 +115,15 @@ func (db *DB) commitBatch(ctx context.Context) {
 // publish stamps the batch with its revision and makes it visible, in order.
 func (db *DB) publish(batch []*update, rev uint64) {
 	if rev == 0 {
-		rev = db.durable.rev.rev
+		rev = db.durable.Load().rev.rev
 	}
 	now := db.cfg.Now()
 	for _, u := range batch {
+		if len(u.changes) == 0 {
+			continue // it only waited for what it read; its snapshot is another's
+		}
 		u.snap.rev.rev = rev
-		db.durable = u.snap
+		db.durable.Store(u.snap)
 		db.feed.add(events(u, rev, now))
 	}
 }

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"drpd/pkg/api"
@@ -119,6 +120,8 @@ func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int
 // agentWait says why no agent has taken the entry yet.
 func agentWait(c *Cursor, task string) string {
 	switch b := c.On.Boot; {
+	case !c.On.Available:
+		return fmt.Sprintf("task %s waits until the machine is available: %s", task, strings.Join(c.On.Errors, "; "))
 	case b != nil && !b.Home:
 		return fmt.Sprintf("task %s waits for the machine to boot into %s", task, b.Env)
 	case !c.On.Runnable:

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"strings"
 	"time"
 
 	"drpd/pkg/api"
@@ -25,7 +26,10 @@ func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next
 	if b := m.Boot; b != nil && !b.Home {
 		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s has yet to boot into %s", m.Name, b.Env)
 	}
-	if !m.Runnable || !m.Available {
+	if !m.Available {
+		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not available: %s", m.Name, strings.Join(m.Errors, "; "))
+	}
+	if !m.Runnable {
 		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not runnable", m.Name)
 	}
 	if m.Context != context {

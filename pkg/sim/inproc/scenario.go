@@ -88,8 +88,10 @@ func (s *Site) Enroll(ctx context.Context) error {
 			return nil
 		}
 		sum := strings.Repeat("a", 64)
-		if err := api.Files.Put(tx, &api.File{Path: "isos/test.zst", Size: 1, SHA256: sum}); err != nil {
-			return err
+		for _, f := range []string{"isos/test.zst", "files/discovery/vmlinuz", "files/discovery/initrd.zst"} {
+			if err := api.Files.Put(tx, &api.File{Path: f, Size: 1, SHA256: sum}); err != nil {
+				return err
+			}
 		}
 		env := &api.BootEnv{Name: "test-image", OS: api.OsInfo{IsoFile: "test.zst", IsoSha256: sum}}
 		env.Meta = map[string]string{"raw-size": "1000"}

@@ -1,0 +1,155 @@
+package pxe
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// plan is what one client shall boot now.
+type plan struct {
+	machine *api.Machine // nil: unknown
+	env     *api.BootEnv // nil if there is no such environment
+	local   string       // why it boots its disk, "" if it boots env
+	intent  string       // the intent that serving env's script uses up
+}
+
+// name is how messages call the client.
+func (p plan) name() string {
+	if p.machine == nil {
+		return "unknown machine"
+	}
+	return p.machine.Name
+}
+
+// planFor decides what the client with that MAC (or, if mac is "", that
+// address) boots.
+func planFor(r resource.Reader, mac string, addr netip.Addr) plan {
+	p := plan{machine: findMachine(r, mac, addr)}
+	want := envName(r, p.machine)
+	if want == "" {
+		p.local = "no boot environment is set"
+		return p
+	}
+	env, err := api.BootEnvs.Get(r, want)
+	if err != nil {
+		p.local = fmt.Sprintf("boot environment %s does not exist", want)
+		return p
+	}
+	p.env = env
+	switch {
+	case !env.NetBoots():
+		p.local = "boot environment " + want + " boots the disk"
+	case !env.Available:
+		p.local = fmt.Sprintf("boot environment %s is not available: %s", want, strings.Join(env.Errors, "; "))
+	case env.OneShot():
+		p.intent, p.local = pending(p.machine, want)
+	}
+	return p
+}
+
+// pending returns the intent under which an installer may go out, or why none may.
+func pending(m *api.Machine, env string) (intent, refusal string) {
+	switch {
+	case m == nil:
+		return "", "installer " + env + " is never served to an unknown machine"
+	case m.Boot == nil || m.Boot.Intent == "" || m.Boot.Env != env:
+		return "", "nobody asked to boot installer " + env
+	case m.Boot.Served || m.Boot.Home:
+		return "", "installer " + env + " was already served for this intent"
+	}
+	return m.Boot.Intent, ""
+}
+
+// envName is the boot environment of a machine, or of unknown ones.
+func envName(r resource.Reader, m *api.Machine) string {
+	switch {
+	case m == nil:
+		return preference(r, "unknownBootEnv", "discovery")
+	case m.BootEnv == "":
+		return preference(r, "defaultBootEnv", "")
+	}
+	return m.BootEnv
+}
+
+func preference(r resource.Reader, name, def string) string {
+	if p, err := api.Preferences.Get(r, name); err == nil && p.Value != "" {
+		return p.Value
+	}
+	return def
+}
+
+// findMachine looks by MAC and, only if no MAC is known, by address: a stale
+// Address must never make one machine get what is meant for another.
+func findMachine(r resource.Reader, mac string, addr netip.Addr) *api.Machine {
+	if mac == "" {
+		mac = leasedTo(r, addr)
+	}
+	if mac != "" {
+		return api.Machines.One(r, api.ByMAC, mac)
+	}
+	if !addr.IsValid() {
+		return nil
+	}
+	return api.Machines.One(r, api.ByAddress, addr.String())
+}
+
+// leasedTo returns the MAC that holds the address, "" if there is no lease.
+func leasedTo(r resource.Reader, addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	l, err := api.Leases.Get(r, addr.String())
+	if err != nil {
+		return ""
+	}
+	return l.Token
+}
+
+// mayRead says whether the client at addr may read what is rendered for m (it
+// may hold a token): not from an address leased to a different known machine,
+// nor from elsewhere while m holds a lease of its own. Processes on this host
+// may.
+func mayRead(r resource.Reader, m *api.Machine, addr netip.Addr, now time.Time) bool {
+	mac := leasedTo(r, addr)
+	switch {
+	case m == nil || addr.IsLoopback() || slices.Contains(m.HardwareAddrs, mac):
+		return true
+	case mac != "" && api.Machines.One(r, api.ByMAC, mac) != nil:
+		return false
+	}
+	for _, own := range m.HardwareAddrs {
+		for l := range api.Leases.By(r, "Token", own) {
+			if l.State == "ACK" && l.ExpireTime.After(now) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// parseMAC reads six bytes with colons, hyphens or nothing between them and
+// returns them in lower case with colons.
+func parseMAC(s string) (string, bool) {
+	if len(s) == 12 {
+		var b strings.Builder
+		for i := 0; i < 12; i += 2 {
+			if i > 0 {
+				b.WriteByte(':')
+			}
+			b.WriteString(s[i : i+2])
+		}
+		s = b.String()
+	}
+	hw, err := net.ParseMAC(s)
+	if err != nil || len(hw) != 6 {
+		return "", false
+	}
+	return hw.String(), true
+}
