@@ -162,12 +162,18 @@ func stuckReason(m *api.Machine) string {
 		return m.Boot.Error
 	case m.PoolHoldReason != "":
 		return m.PoolHoldReason
-	case !m.Runnable && !m.WorkflowComplete:
-		return "stopped: failed or paused"
 	case m.Boot != nil && !m.Boot.Home && m.Boot.Env != "":
 		return "booting into " + m.Boot.Env
+	case idle(m):
+		return "stopped: failed or paused"
 	}
 	return ""
+}
+
+// idle says that nobody lets the machine go on; one that boots is not runnable
+// until its agent calls home.
+func idle(m *api.Machine) bool {
+	return !m.Runnable && !m.WorkflowComplete && (m.Boot == nil || m.Boot.Home)
 }
 
 // taskAt is the entry of the task list that is due.

@@ -40,7 +40,10 @@ func (c *clusters) follow(ctx context.Context, key, name, flow string) error {
 		if err != nil {
 			return false, err
 		}
-		v := runView{f, flow}
+		v := runView{clusterFacts: f, Flow: flow, Tasks: f.Cluster.Tasks}
+		if len(v.Tasks) == 0 && w.last != nil {
+			v.Tasks = w.last.Tasks
+		}
 		w.show(v)
 		return v.Cluster.WorkflowComplete || v.broken() || v.Cluster.Workflow != flow, nil
 	})

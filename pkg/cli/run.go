@@ -50,9 +50,17 @@ func now(list []phase) string {
 type runView struct {
 	clusterFacts
 	Flow string
+	// Tasks is the list of the run: the cluster forgets it when it goes into
+	// service.
+	Tasks []string
 }
 
-func (v runView) phases() []phase { return phasesOf(v.Cluster.Tasks, v.Cluster.CurrentTask) }
+func (v runView) phases() []phase {
+	if v.Cluster.WorkflowComplete {
+		return phasesOf(v.Tasks, len(v.Tasks))
+	}
+	return phasesOf(v.Tasks, v.Cluster.CurrentTask)
+}
 
 // task is the entry at work.
 func (v runView) task() string { return taskAt(v.Cluster) }
@@ -108,7 +116,7 @@ func (v runView) drawMembers(mk marks, room int) []string {
 	for _, m := range v.Members {
 		line := fmt.Sprintf("%-16s %-10s %-24s %s", memberName(m), m.PoolStatus, taskAt(m), stuckReason(m))
 		switch {
-		case m.Boot != nil && m.Boot.Error != "" || m.PoolHoldReason != "" || !m.Runnable && !m.WorkflowComplete:
+		case m.Boot != nil && m.Boot.Error != "" || m.PoolHoldReason != "" || idle(m):
 			bad = append(bad, "  "+mk.failed+" "+line)
 		case m.PoolStatus == api.InUse && m.WorkflowComplete:
 			done++
@@ -132,7 +140,7 @@ func (v runView) changes(old *runView) []string {
 	var out []string
 	name := "cluster=" + v.Cluster.Name
 	if old == nil {
-		out = append(out, fmt.Sprintf("%s workflow=%s state=%s tasks=%d", name, v.Flow, v.state(), len(v.Cluster.Tasks)))
+		out = append(out, fmt.Sprintf("%s workflow=%s state=%s tasks=%d", name, v.Flow, v.state(), len(v.Tasks)))
 	}
 	was := map[string]int{}
 	seen := map[string]string{}
@@ -162,6 +170,9 @@ func (v runView) changes(old *runView) []string {
 		if l := memberLine(m); l != seen[m.Uuid] {
 			out = append(out, name+" "+l)
 		}
+	}
+	if old != nil && v.state() != old.state() {
+		out = append(out, fmt.Sprintf("%s state=%s ready=%d/%d", name, v.state(), v.ready(), len(v.Members)))
 	}
 	return out
 }

@@ -165,7 +165,7 @@ func standsStill(m *api.Machine) string {
 		return fmt.Sprintf("%s: %s", m.PoolStatus, m.PoolHoldReason)
 	case m.Boot != nil && m.Boot.Error != "":
 		return m.Boot.Error
-	case !m.Runnable && !m.WorkflowComplete && m.Workflow != "":
+	case idle(m) && m.Workflow != "":
 		return fmt.Sprintf("%s stopped at %s", m.Workflow, taskAt(m))
 	case len(m.Errors) > 0:
 		return strings.Join(m.Errors, "; ")
