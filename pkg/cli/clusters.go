@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"drpd/pkg/api"
+)
+
+// clusters are the verbs of clusters only.
+type clusters struct {
+	*group
+	detach bool
+}
+
+func (c *clusters) verbs() []*cobra.Command {
+	ref := cobra.ExactArgs(1)
+	var flow string
+	create := c.cmd("create <name> [key=value]...", "Define a cluster and provision it; params are its definition.", cobra.MinimumNArgs(1),
+		func(ctx context.Context, a []string) error { return c.create(ctx, a, flow) })
+	create.Example = "  drpcli clusters create web cluster/count=3\n  drpcli clusters create web --workflow my-cluster broker/name=rack-east\n  drpcli clusters create web.yaml --detach"
+	create.Flags().StringVar(&flow, "workflow", flowProvision, "workflow that provisions it")
+	out := []*cobra.Command{create,
+		c.cmd("bootstrap <name> [key=value]...", "The same as create.", cobra.MinimumNArgs(1), func(ctx context.Context, a []string) error { return c.create(ctx, a, flowProvision) }),
+		c.cmd("restore <id>", "Provision a defined cluster, or resume where it failed.", ref, c.restore),
+		c.cmd("destroy <id>", "Tear a cluster down: members go back to their pool and are wiped; the definition stays.", ref, c.destroy)}
+	for _, v := range out {
+		v.Flags().BoolVar(&c.detach, "detach", false, "do not follow the work")
+	}
+	return append(out,
+		c.cmd("define <name> [key=value]...", "Define a cluster without provisioning it.", cobra.MinimumNArgs(1), func(ctx context.Context, a []string) error {
+			_, err := c.define(ctx, a, "", true)
+			return err
+		}),
+		c.cmd("forget <id>", "Delete a cluster's definition; refused while it holds machines.", ref, c.forget),
+		c.cmd("protect <id>", "Refuse to destroy the cluster.", ref, func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], true) }),
+		c.cmd("unprotect <id>", "Allow destroying the cluster again.", ref, func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], false) }),
+		c.cmd("status [<id>]", "Show the state of one cluster, or of all, with members and reasons.", cobra.MaximumNArgs(1), c.status),
+		c.cmd("watch <id>", "Follow the present run.", ref, func(ctx context.Context, a []string) error { return c.watch(ctx, a[0]) }),
+		c.cmd("list [Field=value]...", "List clusters with their state.", cobra.ArbitraryArgs, c.list),
+		c.cmd("members <id>", "List the machines that a cluster holds.", ref, c.members),
+	)
+}
+
+// define creates the record; all pairs that are no fields are params.
+func (c *clusters) define(ctx context.Context, args []string, flow string, show bool) (object, error) {
+	body, err := c.newBody(api.Clusters, args)
+	if err != nil {
+		return nil, err
+	}
+	if flow != "" && text(body["Workflow"]) == "" {
+		body["Workflow"] = flow
+	}
+	o := object{}
+	if err := c.conn().call(ctx, http.MethodPost, "/clusters", c.forced(), body, &o); err != nil {
+		f := asFailure(err)
+		if f.code == exitRefused && f.fix == "" {
+			g := *f
+			g.fix = "if it exists: drpcli clusters restore " + nameOf(body)
+			err = &g
+		}
+		return nil, about(err, "create cluster %s", nameOf(body))
+	}
+	if show {
+		return o, c.print("clusters", o)
+	}
+	return o, nil
+}
+
+func (c *clusters) create(ctx context.Context, args []string, flow string) error {
+	o, err := c.define(ctx, args, flow, false)
+	if err != nil {
+		return err
+	}
+	return c.follow(ctx, text(o["Uuid"]), text(o["Name"]), text(o["Workflow"]))
+}
+
+// restore starts provisioning, or resumes it at the task that failed.
+func (c *clusters) restore(ctx context.Context, args []string) error {
+	f, err := c.facts(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	cl := f.Cluster
+	ops := []patchOp{setField("WorkOrderMode", false), setField("Workflow", flowProvision)}
+	switch st := f.state(); {
+	case st == stateLive && cl.Workflow != flowDestroy:
+		c.note("cluster %s is live: unchanged", cl.Name)
+		return c.print("", f.summary())
+	case st == stateDestroying:
+		return &failure{code: exitRefused, what: "cluster " + cl.Name + " is being destroyed", fix: "wait: drpcli clusters watch " + cl.Name}
+	case f.broken() && cl.Workflow != flowDestroy:
+		ops = []patchOp{setField("Runnable", true)}
+	case st == stateProvisioning && cl.Runnable:
+		c.note("cluster %s is provisioning already", cl.Name)
+		return c.follow(ctx, cl.Uuid, cl.Name, cl.Workflow)
+	case st == stateProvisioning:
+		ops = []patchOp{setField("Runnable", true)}
+	case cl.Workflow == flowProvision:
+		// Setting the same workflow starts nothing: clear it first.
+		if _, err := c.change(ctx, api.Clusters, cl.Uuid, setField("WorkOrderMode", false), setField("Workflow", "")); err != nil {
+			return about(err, "restore cluster %s", cl.Name)
+		}
+	}
+	done, err := c.change(ctx, api.Clusters, cl.Uuid, ops...)
+	if err != nil {
+		return about(err, "restore cluster %s", cl.Name)
+	}
+	return c.follow(ctx, cl.Uuid, cl.Name, text(done["Workflow"]))
+}
+
+func (c *clusters) facts(ctx context.Context, ref string) (clusterFacts, error) {
+	key, err := c.keyFor(ctx, api.Clusters, ref)
+	if err != nil {
+		return clusterFacts{}, err
+	}
+	return c.cluster(ctx, key)
+}
+
+// destroy shows what will be lost, wants the name, and starts the way back.
+func (c *clusters) destroy(ctx context.Context, args []string) error {
+	f, err := c.facts(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	cl := f.Cluster
+	if cl.Workflow == flowDestroy && cl.WorkflowComplete && len(f.Members) == 0 {
+		c.note("cluster %s is destroyed already: unchanged", cl.Name)
+		return c.print("", f.summary())
+	}
+	ops := []patchOp{setField("WorkOrderMode", false), setField("Workflow", flowDestroy)}
+	if f.state() == stateDestroying && cl.Runnable {
+		return c.follow(ctx, cl.Uuid, cl.Name, flowDestroy)
+	}
+	if cl.Workflow == flowDestroy && !cl.WorkflowComplete {
+		ops = []patchOp{setField("Runnable", true)}
+	}
+	c.plan("destroy", f)
+	if err := c.confirm("destroy", "clusters", cl.Name); err != nil {
+		return err
+	}
+	if _, err := c.change(ctx, api.Clusters, cl.Uuid, ops...); err != nil {
+		return about(err, "destroy cluster %s", cl.Name)
+	}
+	return c.follow(ctx, cl.Uuid, cl.Name, flowDestroy)
+}
+
+// plan says on standard error what a destructive verb is about to do.
+func (c *clusters) plan(verb string, f clusterFacts) {
+	cl := f.Cluster
+	c.note("Plan: %s cluster %s (%s, generation %d, %d machines)", verb, cl.Name, f.state(), cl.Generation, len(f.Members))
+	for _, m := range f.Members {
+		c.note("  %s  machine %s %s  leaves the cluster, is wiped and goes back to pool %s", memberName(m), m.Name, m.Address, m.Pool)
+	}
+	if verb == "forget" {
+		c.note("  the definition and its profile %s are deleted for good", cl.Name)
+	} else {
+		c.note("  the definition stays: drpcli clusters restore %s builds it again", cl.Name)
+	}
+}
+
+func (c *clusters) forget(ctx context.Context, args []string) error {
+	f, err := c.facts(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	if n := len(f.Members); n > 0 {
+		return &failure{code: exitRefused, what: fmt.Sprintf("cluster %s is live with %d machines", f.Cluster.Name, n), fix: "drpcli clusters destroy " + f.Cluster.Name}
+	}
+	c.plan("forget", f)
+	if err := c.confirm("forget", "clusters", f.Cluster.Name); err != nil {
+		return err
+	}
+	if err := c.conn().call(ctx, http.MethodDelete, at("clusters", f.Cluster.Uuid), c.forced(), nil, nil); err != nil {
+		return about(err, "forget cluster %s", f.Cluster.Name)
+	}
+	c.note("forgot cluster %s", f.Cluster.Name)
+	return nil
+}
+
+func (c *clusters) protect(ctx context.Context, ref string, on bool) error {
+	f, err := c.facts(ctx, ref)
+	if err != nil {
+		return err
+	}
+	err = c.conn().call(ctx, http.MethodPost, at("profiles", f.Cluster.Name, "params")+slashed(paramProtected), nil, on, nil)
+	if err != nil {
+		return about(err, "protect cluster %s", f.Cluster.Name)
+	}
+	c.note("cluster %s is %sprotected", f.Cluster.Name, map[bool]string{false: "not "}[on])
+	return nil
+}
+
+func (c *clusters) status(ctx context.Context, args []string) error {
+	if len(args) == 1 {
+		f, err := c.facts(ctx, args[0])
+		if err != nil {
+			return about(err, "status of cluster %s", args[0])
+		}
+		if c.isTable() {
+			return c.statusTable(f)
+		}
+		return c.print("", f.summary())
+	}
+	var list []*api.Machine
+	if err := c.conn().get(ctx, "/clusters", nil, &list); err != nil {
+		return about(err, "list clusters")
+	}
+	rows := []any{}
+	for _, cl := range list {
+		f, err := c.cluster(ctx, cl.Uuid)
+		if err != nil {
+			return about(err, "status of cluster %s", cl.Name)
+		}
+		o := f.summary()
+		if c.isTable() {
+			o["Members"] = fmt.Sprintf("%d/%d", f.ready(), len(f.Members))
+		}
+		rows = append(rows, o)
+	}
+	return c.print("clusters", rows)
+}
+
+func (c *clusters) statusTable(f clusterFacts) error {
+	o := f.summary()
+	members := o["Members"].([]any)
+	o["Members"] = fmt.Sprintf("%d of %d in service", f.ready(), len(f.Members))
+	if err := c.drawObject(o); err != nil || len(members) == 0 {
+		return err
+	}
+	if err := c.line(""); err != nil {
+		return err
+	}
+	return c.drawTable(c.columnsOf("cluster members", members), members)
+}
+
+// list is the common list; for people, with the derived state.
+func (c *clusters) list(ctx context.Context, args []string) error {
+	if !c.isTable() || c.flags.fields != "" {
+		return c.group.list(ctx, args)
+	}
+	q, err := filters(args)
+	if err != nil {
+		return err
+	}
+	list := []any{}
+	if err := c.conn().get(ctx, "/clusters", q, &list); err != nil {
+		return about(err, "list clusters")
+	}
+	for _, v := range list {
+		o := v.(object)
+		f, err := c.cluster(ctx, text(o["Uuid"]))
+		if err != nil {
+			return about(err, "state of cluster %s", text(o["Name"]))
+		}
+		o["State"], o["Members"] = f.state(), fmt.Sprintf("%d/%d", f.ready(), len(f.Members))
+		o["Protected"] = c.isProtected(ctx, text(o["Name"]))
+	}
+	if len(list) == 0 {
+		c.note("no clusters; define one: drpcli clusters create <name> cluster/count=3")
+	}
+	return c.print("clusters", list)
+}
+
+func (c *clusters) isProtected(ctx context.Context, name string) string {
+	var on any
+	if c.conn().get(ctx, at("profiles", name, "params")+slashed(paramProtected), nil, &on) == nil && on == true {
+		return "yes"
+	}
+	return ""
+}
+
+func (c *clusters) members(ctx context.Context, args []string) error {
+	f, err := c.facts(ctx, args[0])
+	if err != nil {
+		return about(err, "members of cluster %s", args[0])
+	}
+	rows := []any{}
+	for _, m := range f.Members {
+		rows = append(rows, memberRow(m))
+	}
+	return c.print("cluster members", rows)
+}
+
+func (c *clusters) watch(ctx context.Context, ref string) error {
+	f, err := c.facts(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if f.Cluster.Workflow == "" {
+		return failf(exitRefused, "cluster %s runs no workflow", f.Cluster.Name)
+	}
+	return c.follow(ctx, f.Cluster.Uuid, f.Cluster.Name, f.Cluster.Workflow)
+}
+
+// retry is the command that goes on after a failure.
+func retry(flow, name string) string {
+	if flow == flowDestroy {
+		return "drpcli clusters destroy " + name
+	}
+	return "drpcli clusters restore " + name
+}
+
+func short(flow string) string { return strings.TrimPrefix(flow, "universal-cluster-") }

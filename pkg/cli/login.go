@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (s *session) loginCmd() *cobra.Command {
+	l := &login{session: s}
+	c := &cobra.Command{Use: "login", Short: "Check a server's certificate once, and keep a token for later commands.",
+		Example: "  drpcli login -E https://drpd:8092 -U admin\n  echo $PASSWORD | drpcli login -U admin -P - --accept\n  drpcli login --renew",
+		Args:    cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return l.run(c.Context()) }}
+	c.Flags().BoolVar(&l.accept, "accept", false, "accept the certificate without asking")
+	c.Flags().BoolVar(&l.renew, "renew", false, "replace the known certificate")
+	c.Flags().DurationVar(&l.ttl, "ttl", 12*time.Hour, "how long the token is good")
+	return c
+}
+
+type login struct {
+	*session
+	accept, renew bool
+	ttl           time.Duration
+}
+
+func (l *login) run(ctx context.Context) error {
+	t, err := l.target()
+	if err != nil {
+		return err
+	}
+	if t.User == "" {
+		name, asked, err := l.ask("User: ")
+		if err != nil {
+			return err
+		}
+		if !asked || name == "" {
+			return &failure{code: exitUsage, what: "the user is missing", fix: "drpcli login -U <name>"}
+		}
+		t.User = name
+	}
+	if err := l.pin(ctx, &t); err != nil {
+		return err
+	}
+	if t.Password, err = l.secret(t.Password, fmt.Sprintf("Password of %s at %s: ", t.User, t.Endpoint)); err != nil {
+		return err
+	}
+	token, err := l.grant(ctx, t)
+	if err != nil {
+		return about(err, "log in as %s at %s", t.User, t.Endpoint)
+	}
+	if err := l.keep(t, token); err != nil {
+		return err
+	}
+	l.note("logged in at %s as %s for %s", t.Endpoint, t.User, l.ttl)
+	return nil
+}
+
+// pin makes sure that the certificate is trusted: by the system, from an
+// earlier login, or now.
+func (l *login) pin(ctx context.Context, t *target) error {
+	if t.Fingerprint != "" && !l.renew {
+		return nil
+	}
+	print, trusted, err := peer(ctx, t.Endpoint)
+	if err != nil {
+		return err
+	}
+	if trusted {
+		t.Fingerprint = ""
+		return nil
+	}
+	l.note("certificate of %s: %s", t.Endpoint, print)
+	if !l.accept {
+		answer, asked, err := l.ask("Is that the server's fingerprint (in its log at first start)? yes/no: ")
+		if err != nil {
+			return err
+		}
+		if !asked || !strings.EqualFold(answer, "yes") {
+			return &failure{code: exitUnreachable, what: "the certificate of " + t.Endpoint + " was not accepted",
+				cause: "its fingerprint is " + print, fix: "drpcli login -E " + t.Endpoint + " --accept"}
+		}
+	}
+	t.Fingerprint = print
+	return nil
+}
+
+// grant gets a token for the password.
+func (l *login) grant(ctx context.Context, t target) (string, error) {
+	c := newConn(t.Endpoint, t.Fingerprint)
+	c.auth = func(r *http.Request) { r.SetBasicAuth(t.User, t.Password) }
+	var reply struct{ Token string }
+	q := url.Values{"ttl": {strconv.Itoa(int(l.ttl.Seconds()))}}
+	if err := c.get(ctx, at("users", t.User, "token"), q, &reply); err != nil {
+		return "", err
+	}
+	if reply.Token == "" {
+		return "", failf(exitOther, "the server sent no token")
+	}
+	return reply.Token, nil
+}
+
+func (l *login) keep(t target, token string) error {
+	path, err := l.tokenPath(t)
+	if err != nil {
+		return err
+	}
+	if err := savePrivate(path, []byte(token+"\n")); err != nil {
+		return err
+	}
+	return l.editSites(func(c *sites) error {
+		if c.Pins == nil {
+			c.Pins = map[string]string{}
+		}
+		if c.Users == nil {
+			c.Users = map[string]string{}
+		}
+		c.Users[t.Endpoint] = t.User
+		if t.Fingerprint != "" && l.env["RS_FINGERPRINT"] == "" {
+			c.Pins[t.Endpoint] = t.Fingerprint
+		}
+		return nil
+	})
+}
+
+// userVerbs are the extras of users.
+func (s *session) userVerbs(g *group) []*cobra.Command {
+	var given string
+	password := &cobra.Command{Use: "password <name>", Short: "Set a password, read from a line of standard input or a prompt.", Args: cobra.ExactArgs(1),
+		Example: "  drpcli users password ann\n  echo $PASSWORD | drpcli users password ann"}
+	password.RunE = func(c *cobra.Command, args []string) error {
+		from := given
+		if s.inFD < 0 {
+			from = "-"
+		}
+		p, err := s.secret(from, "New password of "+args[0]+": ")
+		if err != nil {
+			return err
+		}
+		return about(s.setPassword(c.Context(), args[0], p), "set the password of %s", args[0])
+	}
+	token := &cobra.Command{Use: "token <name> [ttl <duration>]", Short: "Print a token for a user.", Args: cobra.RangeArgs(1, 3)}
+	token.RunE = func(c *cobra.Command, args []string) error {
+		q := url.Values{}
+		if len(args) == 3 {
+			d, err := time.ParseDuration(args[2])
+			if err != nil {
+				return usage(c, "%q is not a duration such as 8h", args[2])
+			}
+			q.Set("ttl", strconv.Itoa(int(d.Seconds())))
+		}
+		var out any
+		if err := s.conn().get(c.Context(), at("users", args[0], "token"), q, &out); err != nil {
+			return about(err, "get a token for %s", args[0])
+		}
+		return s.print("", out)
+	}
+	return []*cobra.Command{password, token}
+}
+
+func (s *session) setPassword(ctx context.Context, name, p string) error {
+	if p == "" {
+		return failf(exitUsage, "the password is empty")
+	}
+	var out any
+	if err := s.conn().call(ctx, http.MethodPut, at("users", name, "password"), nil, map[string]string{"Password": p}, &out); err != nil {
+		return err
+	}
+	// The change revokes all tokens of the user, the one kept here included.
+	if t, err := s.target(); err == nil && t.User == name {
+		if path, err := s.tokenPath(t); err == nil && os.Remove(path) == nil {
+			s.note("your token is no longer valid: log in again (drpcli login)")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"drpd/pkg/resource"
+)
+
+type object = map[string]any
+
+var uuidPart = regexp.MustCompile(`^[0-9a-fA-F-]{6,36}$`)
+
+// byUUID says whether a kind's key is a uuid, so that people use other names.
+func byUUID(k resource.Any) bool { return slices.Contains(k.IndexNames(), "Uuid") }
+
+// fetch finds one object by key, name, Index:value or the beginning of its
+// uuid.
+func (s *session) fetch(ctx context.Context, k resource.Any, ref string, q url.Values) (object, error) {
+	o := object{}
+	err := s.conn().get(ctx, at(k.KindName(), refOf(k, ref)), q, &o)
+	if err == nil || !isNotFound(err) {
+		return o, err
+	}
+	if byUUID(k) && uuidPart.MatchString(ref) {
+		return s.fetchByPart(ctx, k, ref, q)
+	}
+	return nil, notFound(k.KindName(), ref)
+}
+
+// refOf is how the server knows the reference.
+func refOf(k resource.Any, ref string) string {
+	if head, _, ok := strings.Cut(ref, ":"); ok && (head == "Key" || slices.Contains(k.IndexNames(), head)) {
+		return ref
+	}
+	if !byUUID(k) || uuid.Validate(ref) == nil || !slices.Contains(k.IndexNames(), "Name") {
+		return ref
+	}
+	return "Name:" + ref
+}
+
+func (s *session) fetchByPart(ctx context.Context, k resource.Any, part string, q url.Values) (object, error) {
+	if q == nil {
+		q = url.Values{}
+	}
+	q.Set("Uuid", "Re(^"+strings.ToLower(part)+")")
+	q.Set("limit", "4")
+	var list []object
+	if err := s.conn().get(ctx, at(k.KindName()), q, &list); err != nil {
+		return nil, err
+	}
+	switch len(list) {
+	case 0:
+		return nil, notFound(k.KindName(), part)
+	case 1:
+		return list[0], nil
+	}
+	var names []string
+	for _, o := range list {
+		names = append(names, fmt.Sprintf("%s (%s)", text(o["Uuid"]), nameOf(o)))
+	}
+	return nil, &failure{code: exitUsage, what: fmt.Sprintf("%q begins the uuid of several %s", part, k.KindName()), cause: strings.Join(names, ", ")}
+}
+
+func isNotFound(err error) bool {
+	f, ok := errors.AsType[*failure](err)
+	return ok && f.status == http.StatusNotFound
+}
+
+func notFound(kind, ref string) error {
+	return &failure{code: exitNotFound, status: http.StatusNotFound, what: fmt.Sprintf("%s: there is no %q", kind, ref), fix: "drpcli " + kind + " list"}
+}
+
+// keyOf is the key of a fetched object, as paths want it.
+func keyOf(k resource.Any, o object) string {
+	if byUUID(k) {
+		return text(o["Uuid"])
+	}
+	if k.KindName() == "contents" {
+		return text(field(o, "meta.Name"))
+	}
+	for _, f := range []string{"Name", "Id", "ID", "Addr", "Path", "Mac"} {
+		if t := text(o[f]); t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// keyFor turns what a person typed into a key, with a request only where the
+// two differ.
+func (s *session) keyFor(ctx context.Context, k resource.Any, ref string) (string, error) {
+	if !byUUID(k) || uuid.Validate(ref) == nil {
+		return ref, nil
+	}
+	o, err := s.fetch(ctx, k, ref, nil)
+	if err != nil {
+		return "", err
+	}
+	return keyOf(k, o), nil
+}
+
+// patchOp is one operation of a JSON patch.
+type patchOp struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value"`
+}
+
+func setField(name string, v any) patchOp { return patchOp{"add", "/" + pointer(name), v} }
+
+func pointer(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
+
+// change sends a JSON patch and returns the object as it is then.
+func (s *session) change(ctx context.Context, k resource.Any, key string, ops ...patchOp) (object, error) {
+	o := object{}
+	return o, s.conn().call(ctx, http.MethodPatch, at(k.KindName(), key), s.forced(), ops, &o)
+}
+
+// forced passes --force on.
+func (s *session) forced() url.Values {
+	if s.flags.force {
+		return url.Values{"force": {"true"}}
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// orderRun is work_orders run.
+type orderRun struct {
+	*group
+	filter         string
+	all, stay      bool
+	blueprint      string
+	targets        []string
+	params         object
+	failed, orders []string
+}
+
+func (g *group) orderRunCmd() *cobra.Command {
+	r := &orderRun{}
+	c := g.cmd("run <blueprint> [on <machine-or-cluster>...] [param=value]...", "Run a blueprint and follow it; exit 8 if it fails, 9 if some fail.", cobra.MinimumNArgs(1),
+		func(ctx context.Context, args []string) error {
+			r.group = g
+			if err := r.parse(args); err != nil {
+				return err
+			}
+			return r.run(ctx)
+		})
+	c.Example = examples("work_orders")
+	c.ValidArgsFunction = nil
+	c.Flags().StringVar(&r.filter, "filter", "", "a list filter instead of names: the first machine that matches runs it")
+	c.Flags().BoolVar(&r.all, "all", false, "with --filter: one order for each machine that matches")
+	c.Flags().BoolVar(&r.stay, "detach", false, "do not follow the work")
+	return c
+}
+
+func (r *orderRun) parse(args []string) error {
+	r.blueprint = args[0]
+	rest := args[1:]
+	if len(rest) > 0 && rest[0] == "on" {
+		rest = rest[1:]
+		for len(rest) > 0 && !strings.Contains(rest[0], "=") {
+			r.targets, rest = append(r.targets, rest[0]), rest[1:]
+		}
+	}
+	if (len(r.targets) == 0) == (r.filter == "") {
+		return failf(exitUsage, "say where to run %s: on <machine-or-cluster>, or --filter", r.blueprint)
+	}
+	var err error
+	r.params, err = r.pairs(rest)
+	return err
+}
+
+// run places the orders and follows them to their end.
+func (r *orderRun) run(ctx context.Context) error {
+	bodies, err := r.bodies(ctx)
+	if err != nil {
+		return err
+	}
+	made := []any{}
+	for _, b := range bodies {
+		o := object{}
+		if err := r.conn().call(ctx, http.MethodPost, "/work_orders", r.forced(), b, &o); err != nil {
+			if len(bodies) == 1 {
+				return about(err, "run %s", r.blueprint)
+			}
+			r.failed = append(r.failed, text(b["Machine"]))
+			r.note("error: run %s on %s: %v", r.blueprint, text(b["Machine"]), err)
+			continue
+		}
+		made = append(made, o)
+		r.note("work order %s: %s on %s", text(o["Uuid"]), r.blueprint, text(orElse(b["Machine"], b["Filter"])))
+	}
+	if !r.stay {
+		if made, err = r.follow(ctx, made); err != nil {
+			return err
+		}
+	}
+	if len(bodies) == 1 && len(made) == 1 {
+		err = r.print("work_orders", made[0])
+	} else {
+		err = r.print("work_orders", made)
+	}
+	if err != nil || r.stay && len(r.failed) == 0 {
+		return err
+	}
+	return r.verdict(ctx, made, len(bodies))
+}
+
+func orElse(a, b any) any {
+	if text(a) != "" {
+		return a
+	}
+	return b
+}
+
+func (r *orderRun) bodies(ctx context.Context) ([]object, error) {
+	body := func(field, value string) object {
+		return object{"Blueprint": r.blueprint, field: value, "Params": r.params}
+	}
+	if r.filter != "" && !r.all {
+		return []object{body("Filter", r.filter)}, nil
+	}
+	if r.filter != "" {
+		q, err := filters(strings.Fields(r.filter))
+		if err != nil {
+			return nil, err
+		}
+		q.Set("slim", "Params,Meta")
+		var list []object
+		if err := r.conn().get(ctx, "/machines", q, &list); err != nil {
+			return nil, about(err, "find machines with %s", r.filter)
+		}
+		if len(list) == 0 {
+			return nil, failf(exitNotFound, "no machine matches %s", r.filter)
+		}
+		var out []object
+		for _, m := range list {
+			out = append(out, body("Machine", text(m["Uuid"])))
+		}
+		return out, nil
+	}
+	var out []object
+	for _, t := range r.targets {
+		key, err := r.runnerKey(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, body("Machine", key))
+	}
+	return out, nil
+}
+
+// runnerKey finds the machine, cluster or broker with that name.
+func (s *session) runnerKey(ctx context.Context, ref string) (string, error) {
+	for _, k := range api.MachineLike() {
+		o, err := s.fetch(ctx, k, ref, nil)
+		if err == nil {
+			return keyOf(resource.Any(k), o), nil
+		}
+		if !isNotFound(err) {
+			return "", err
+		}
+	}
+	return "", &failure{code: exitNotFound, what: fmt.Sprintf("there is no machine, cluster or resource broker %q", ref), fix: "drpcli machines list"}
+}
+
+// follow waits for the end of every order and returns how they ended.
+func (r *orderRun) follow(ctx context.Context, list []any) ([]any, error) {
+	told := map[string]string{}
+	err := r.poll(ctx, func(ctx context.Context) (bool, error) {
+		over := true
+		for i, v := range list {
+			id := text(v.(object)["Uuid"])
+			if ended(v) {
+				continue
+			}
+			o := object{}
+			if err := r.conn().get(ctx, at("work_orders", id), nil, &o); err != nil {
+				return false, err
+			}
+			list[i] = o
+			if l := r.progress(ctx, o); l != told[id] {
+				told[id] = l
+				r.note("%s work_order=%s %s", r.cfg.Now().UTC().Format("2006-01-02T15:04:05Z"), shortID(id), l)
+			}
+			over = over && ended(o)
+		}
+		return over, nil
+	})
+	return list, about(err, "run %s", r.blueprint)
+}
+
+func ended(v any) bool {
+	st := api.OrderState(text(field(v, "State")))
+	return slices.Contains([]api.OrderState{api.OrderFinished, api.OrderFailed, api.OrderCancelled}, st)
+}
+
+func (r *orderRun) progress(ctx context.Context, o object) string {
+	tasks, _ := o["Tasks"].([]any)
+	at, _ := o["CurrentTask"].(float64)
+	l := fmt.Sprintf("state=%s task=%d/%d", text(o["State"]), max(int(at), 0), len(tasks))
+	if why := text(o["Status"]); why != "" {
+		l += fmt.Sprintf(" status=%q", why)
+	}
+	if j, err := r.job(ctx, text(o["CurrentJob"])); err == nil && j != nil && !ended(o) {
+		l += " " + jobLine(j)
+	}
+	return l
+}
+
+// verdict turns failed orders into the exit code.
+func (r *orderRun) verdict(ctx context.Context, list []any, wanted int) error {
+	bad, logs := len(r.failed), ""
+	for _, v := range list {
+		o := v.(object)
+		if st := text(o["State"]); ended(v) && st != string(api.OrderFinished) {
+			if bad++; logs == "" && text(o["CurrentJob"]) != "" {
+				logs = "drpcli jobs log " + shortID(text(o["CurrentJob"]))
+				for _, l := range r.logTail(ctx, text(o["CurrentJob"]), logLines) {
+					r.note("  | %s", l)
+				}
+			}
+		}
+	}
+	switch {
+	case bad == 0:
+		return nil
+	case bad == wanted:
+		return &failure{code: exitWorkFailed, what: fmt.Sprintf("%s failed on %d of %d", r.blueprint, bad, wanted), cause: statusOf(list), fix: logs}
+	}
+	return &failure{code: exitSomeFailed, what: fmt.Sprintf("%s failed on %d of %d", r.blueprint, bad, wanted), cause: statusOf(list), fix: logs}
+}
+
+func statusOf(list []any) string {
+	for _, v := range list {
+		if s := text(field(v, "Status")); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func (g *group) orderCancelCmd() *cobra.Command {
+	return g.cmd("cancel <id>", "Cancel an order that has not ended.", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+		return g.set(ctx, args[0], setField("State", string(api.OrderCancelled)))
+	})
+}
+
+// listQuery is a query of Field=value pairs given as words in one string.
+func listQuery(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return q
+}

@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"drpd/pkg/atomicfile"
+)
+
+// sites is the configuration file: named servers, and the certificates that
+// were accepted at the first login.
+type sites struct {
+	Current string            `json:"current,omitempty"`
+	Sites   map[string]site   `json:"sites,omitempty"`
+	Pins    map[string]string `json:"pins,omitempty"`  // endpoint -> fingerprint
+	Users   map[string]string `json:"users,omitempty"` // endpoint -> who logged in last
+}
+
+type site struct {
+	Endpoint   string `json:"endpoint"`
+	User       string `json:"user,omitempty"`
+	Production bool   `json:"production,omitempty"`
+}
+
+// target is the server that this run speaks to.
+type target struct{ Endpoint, User, Password, Token, Fingerprint string }
+
+// dir is one of the user's directories, by the XDG rules.
+func (s *session) dir(variable, below string) (string, error) {
+	if d := s.env[variable]; d != "" {
+		return filepath.Join(d, "drpcli"), nil
+	}
+	if h := s.env["HOME"]; h != "" {
+		return filepath.Join(h, below, "drpcli"), nil
+	}
+	return "", failf(exitOther, "neither %s nor HOME is set: there is no place for settings", variable)
+}
+
+func (s *session) loadSites() (sites, error) {
+	c := sites{Sites: map[string]site{}, Pins: map[string]string{}, Users: map[string]string{}}
+	d, err := s.dir("XDG_CONFIG_HOME", ".config")
+	if err != nil {
+		return c, nil //nolint:nilerr // without a home there are no settings
+	}
+	path := filepath.Join(d, "config.yaml")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read settings: %w", err)
+	}
+	if err := yaml.UnmarshalStrict(data, &c); err != nil {
+		return c, fmt.Errorf("read settings %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (s *session) saveSites(c sites) error {
+	d, err := s.dir("XDG_CONFIG_HOME", ".config")
+	if err != nil {
+		return err
+	}
+	data, err := yaml.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode settings: %w", err)
+	}
+	return savePrivate(filepath.Join(d, "config.yaml"), data)
+}
+
+func savePrivate(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("save %s: %w", path, err)
+	}
+	return atomicfile.Write(path, data, 0o600)
+}
+
+// site is the one chosen by --site, RS_SITE or "sites use", if any.
+func (s *session) site() (string, site, error) {
+	c, err := s.loadSites()
+	if err != nil {
+		return "", site{}, err
+	}
+	name := cmp.Or(s.flags.site, s.env["RS_SITE"])
+	if name == "" && s.flags.endpoint == "" && s.env["RS_ENDPOINT"] == "" {
+		name = c.Current
+	}
+	if name == "" {
+		return "", site{}, nil
+	}
+	found, ok := c.Sites[name]
+	if !ok {
+		return "", site{}, &failure{code: exitUsage, what: fmt.Sprintf("there is no site %q", name), fix: "drpcli sites list"}
+	}
+	return name, found, nil
+}
+
+// target settles where to and as whom: flags before RS_ variables before the
+// site before the default.
+func (s *session) target() (target, error) {
+	_, st, err := s.site()
+	if err != nil {
+		return target{}, err
+	}
+	c, err := s.loadSites()
+	if err != nil {
+		return target{}, err
+	}
+	fromFlag := ""
+	if s.flags.site != "" {
+		fromFlag = st.Endpoint // a site named on the command line beats the environment
+	}
+	t := target{Endpoint: cmp.Or(s.flags.endpoint, fromFlag, s.env["RS_ENDPOINT"], st.Endpoint, defaultEndpoint)}
+	t.Endpoint = strings.TrimRight(t.Endpoint, "/")
+	user, password, _ := strings.Cut(s.env["RS_KEY"], ":")
+	t.User = cmp.Or(s.flags.user, user, st.User, c.Users[t.Endpoint])
+	if s.flags.user == "" || s.flags.user == user {
+		t.Password = password
+	}
+	t.Password = cmp.Or(s.flags.password, t.Password)
+	t.Token = s.flags.token
+	if t.Token == "" && s.flags.user == "" && s.flags.password == "" {
+		t.Token = s.env["RS_TOKEN"]
+	}
+	t.Fingerprint = cmp.Or(s.env["RS_FINGERPRINT"], c.Pins[t.Endpoint])
+	return t, nil
+}
+
+// credentials puts a token or a password on requests: those given, else the
+// token of the last login.
+func (s *session) credentials(t target) (func(*http.Request), error) {
+	bearer := func(token string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+	}
+	switch {
+	case t.Token != "":
+		return bearer(t.Token), nil
+	case t.Password != "":
+		if t.User == "" {
+			return nil, &failure{code: exitUsage, what: "a password without a user", fix: "give the user with -U"}
+		}
+		p, err := s.secret(t.Password, "")
+		return func(r *http.Request) { r.SetBasicAuth(t.User, p) }, err
+	}
+	if token := s.savedToken(t); token != "" {
+		return bearer(token), nil
+	}
+	return nil, &failure{code: exitDenied, what: "not logged in at " + t.Endpoint, fix: "drpcli login -E " + t.Endpoint + ", or set RS_KEY=user:password or RS_TOKEN"}
+}
+
+// tokenPath is where the token of one user at one server is kept.
+func (s *session) tokenPath(t target) (string, error) {
+	d, err := s.dir("XDG_CACHE_HOME", ".cache")
+	sum := sha256.Sum256([]byte(t.Endpoint + "\x00" + t.User))
+	return filepath.Join(d, "tokens", hex.EncodeToString(sum[:16])), err
+}
+
+func (s *session) savedToken(t target) string {
+	path, err := s.tokenPath(t)
+	if err != nil || t.User == "" {
+		return ""
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+func (s *session) sitesCmd() *cobra.Command {
+	root := &cobra.Command{Use: "sites", Short: "Name servers and choose between them.",
+		Example: "  drpcli sites add lab -E https://10.0.0.1:8092 -U admin\n  drpcli sites use lab\n  drpcli sites list",
+		Args:    cobra.ArbitraryArgs, RunE: s.noVerb}
+	var production bool
+	add := &cobra.Command{Use: "add <name> -E <endpoint>", Short: "Name a server.", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		if s.flags.endpoint == "" {
+			return usage(c, "the endpoint is missing: give it with -E")
+		}
+		return s.editSites(func(c *sites) error {
+			c.Sites[args[0]] = site{Endpoint: strings.TrimRight(s.flags.endpoint, "/"), User: s.flags.user, Production: production}
+			return nil
+		})
+	}}
+	add.Flags().BoolVar(&production, "production", false, "destructive verbs must name this site when they ask nothing")
+	known := func(name string, fn func(c *sites)) error {
+		return s.editSites(func(c *sites) error {
+			if _, ok := c.Sites[name]; !ok {
+				return &failure{code: exitNotFound, what: fmt.Sprintf("there is no site %q", name), fix: "drpcli sites list"}
+			}
+			fn(c)
+			return nil
+		})
+	}
+	use := &cobra.Command{Use: "use <name>", Short: "Make a site the default.", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		return known(args[0], func(c *sites) { c.Current = args[0] })
+	}}
+	remove := &cobra.Command{Use: "remove <name>", Short: "Forget a site.", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		return known(args[0], func(c *sites) { delete(c.Sites, args[0]) })
+	}}
+	list := &cobra.Command{Use: "list", Short: "List the sites.", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return s.listSites() }}
+	root.AddCommand(list, use, add, remove)
+	return root
+}
+
+func (s *session) editSites(fn func(c *sites) error) error {
+	c, err := s.loadSites()
+	if err != nil {
+		return err
+	}
+	if err := fn(&c); err != nil {
+		return err
+	}
+	return s.saveSites(c)
+}
+
+func (s *session) listSites() error {
+	c, err := s.loadSites()
+	if err != nil {
+		return err
+	}
+	rows := []any{}
+	for _, name := range sortedKeys(c.Sites) {
+		st := c.Sites[name]
+		rows = append(rows, map[string]any{"Name": name, "Endpoint": st.Endpoint, "User": st.User, "Production": st.Production, "Current": name == c.Current})
+	}
+	return s.print("sites", rows)
+}
