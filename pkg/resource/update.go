@@ -30,15 +30,10 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	db.mu.Lock()
-	u, err := db.stage(ctx, fn)
+	u, lead, err := db.stage(ctx, fn)
 	if err != nil || u == nil {
-		db.mu.Unlock()
 		return err
 	}
-	lead := !db.committing
-	db.committing = true
-	db.mu.Unlock()
 	if !lead {
 		select {
 		case <-u.done:
@@ -51,28 +46,28 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	return u.err
 }
 
-// stage runs fn and queues what it did. It is called with db.mu held.
-func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (*update, error) {
+// stage runs fn and queues what it did; lead says that the caller shall commit.
+func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead bool, err error) {
+	db.mu.Lock()
+	defer db.mu.Unlock() // also when fn panics
 	tx := db.newTx(db.head)
-	if err := fn(tx); err != nil {
-		return nil, err
-	}
-	if err := tx.runAfter(); err != nil {
-		return nil, err
-	}
-	if err := tx.settle(); err != nil {
-		return nil, err
+	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, tx.settle} {
+		if err := do(); err != nil {
+			return nil, false, err
+		}
 	}
 	if len(tx.changes) == 0 && len(db.queue) == 0 && !db.committing {
-		return nil, nil
+		return nil, false, nil
 	}
-	u := &update{changes: tx.changes, snap: db.head, actor: Actor(ctx), done: make(chan struct{}), lead: make(chan struct{}, 1)}
+	u = &update{changes: tx.changes, snap: db.head, actor: Actor(ctx), done: make(chan struct{}), lead: make(chan struct{}, 1)}
 	if len(tx.changes) > 0 {
 		u.snap = tx.snapshot()
 		db.head = u.snap
 	}
 	db.queue = append(db.queue, u)
-	return u, nil
+	lead = !db.committing
+	db.committing = true
+	return u, lead, nil
 }
 
 // maxBatch bounds one commit: more updates wait for the next.
