@@ -92,6 +92,10 @@ func (l *life) run(ctx context.Context, at int, after bool) (*killer, error) {
 		return nil, err
 	}
 	defer db.Close()
+	return l.serveOn(ctx, db, at, after)
+}
+
+func (l *life) serveOn(ctx context.Context, db store.Store, at int, after bool) (*killer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	k := &killer{Store: db, at: at, after: after, died: cancel}
@@ -128,7 +132,7 @@ func (s *Site) walk(ctx context.Context) error {
 	if err := s.Await(ctx, "cluster destroyed", Gone("demo")); err != nil {
 		return err
 	}
-	return s.Await(ctx, "machines free and settled", func(v *resource.View) bool { return AllFree(len(s.Machines))(v) })
+	return s.Await(ctx, "machines free", AllFree(len(s.Machines)))
 }
 
 // serve brings the cluster into service and rolls it once.
