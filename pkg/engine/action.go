@@ -2,7 +2,7 @@ package engine
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
@@ -34,11 +34,11 @@ type Runner interface {
 func (a Action[T]) run(ctx context.Context, cfg Config) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(a.Parallel, 1) + 1)
-	inHand := &keySet{keys: map[string]bool{}}
+	inHand := &keySet{keys: map[string]bool{}, freed: make(chan struct{}, 1)}
 	for ctx.Err() == nil {
 		after := cfg.DB.Seq()
 		next := a.startDue(ctx, cfg, g, inHand)
-		a.await(ctx, cfg, after, next)
+		a.await(ctx, cfg, after, next, inHand.freed)
 	}
 	return g.Wait()
 }
@@ -58,8 +58,10 @@ func (a Action[T]) startDue(ctx context.Context, cfg Config, g *errgroup.Group, 
 		}
 		g.Go(func() error {
 			defer inHand.remove(key)
-			if err := a.one(ctx, cfg, key); err != nil && ctx.Err() == nil {
-				cfg.Log.Error("action not recorded", "action", a.Name, "key", key, "err", err)
+			err := a.one(ctx, cfg, key)
+			if err != nil && !errors.Is(err, errNotDue) && ctx.Err() == nil {
+				cfg.Log.Error("action not recorded, tried again", "action", a.Name, "key", key, "err", err)
+				pause(ctx, Backoff(1))
 			}
 			return nil
 		})
@@ -73,7 +75,7 @@ func (a Action[T]) one(ctx context.Context, cfg Config, key string) error {
 	err := cfg.DB.Update(ctx, func(tx *resource.Tx) error {
 		err := a.Kind.Modify(tx, key, func(c *T) error {
 			if due, _ := a.Due(c, cfg.Now()); !due {
-				return fmt.Errorf("%s/%s is no longer due", a.Kind.Name, key)
+				return errNotDue
 			}
 			a.Claim(c, cfg.Now())
 			return nil
@@ -95,10 +97,24 @@ func (a Action[T]) one(ctx context.Context, cfg Config, key string) error {
 	return cfg.DB.Update(ctx, func(tx *resource.Tx) error { return a.Kind.Modify(tx, key, change) })
 }
 
-// await returns when an object of the kind changed or next has come.
-func (a Action[T]) await(ctx context.Context, cfg Config, after uint64, next time.Time) {
+// errNotDue: somebody settled the object before it was claimed.
+var errNotDue = errors.New("no longer due")
+
+// await returns when an object of the kind changed, next has come, or a key is
+// no longer in hand: its last event may have come while it still was, and of a
+// claim or an outcome that was not stored no event tells.
+func (a Action[T]) await(ctx context.Context, cfg Config, after uint64, next time.Time, freed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
+	var listener sync.WaitGroup
+	defer listener.Wait()
 	defer cancel()
+	listener.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-freed:
+			cancel()
+		}
+	})
 	if !next.IsZero() {
 		t := time.AfterFunc(max(next.Sub(cfg.Now()), 10*time.Millisecond), cancel)
 		defer t.Stop()
@@ -116,6 +132,8 @@ func (a Action[T]) await(ctx context.Context, cfg Config, after uint64, next tim
 }
 
 type keySet struct {
+	freed chan struct{} // receives after a key was removed
+
 	mu   sync.Mutex // guards keys
 	keys map[string]bool
 }
@@ -132,6 +150,17 @@ func (s *keySet) add(k string) bool {
 
 func (s *keySet) remove(k string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.keys, k)
+	s.mu.Unlock()
+	select {
+	case s.freed <- struct{}{}:
+	default:
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
