@@ -34,6 +34,11 @@ func saveMachine(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.M
 			return err
 		}
 	}
+	if new.Workflow == old.Workflow && new.CurrentTask < 0 && old.CurrentTask >= 0 {
+		if err := reset(tx, new, old.CurrentTask); err != nil {
+			return err
+		}
+	}
 	if new.WorkOrderMode && !old.WorkOrderMode {
 		if err := enterOrderMode(k, new); err != nil {
 			return err
@@ -126,6 +131,22 @@ func restart(tx *resource.Tx, m *api.Machine) error {
 		}
 	}
 	return nil
+}
+
+// reset is what CurrentTask -1 asks for: the machine goes back to the stage that
+// led to its present boot environment, never past it, so that an agent which
+// starts again repeats its own part and no installation before that.
+func reset(tx *resource.Tx, m *api.Machine, from int) error {
+	m.CurrentTask, m.WorkflowComplete = 0, len(m.Tasks) == 0
+	changed := false
+	for i := min(from, len(m.Tasks)-1); i >= 0; i-- {
+		verb, _ := api.Entry(m.Tasks[i])
+		if changed = changed || verb == "bootenv"; changed && verb == "stage" {
+			m.CurrentTask = i
+			break
+		}
+	}
+	return dropJob(tx, m.CurrentJob, "the task list was reset")
 }
 
 // dropJob ends an unfinished job of a task list that is given up.
