@@ -186,3 +186,31 @@ func TestProtectedClusterRefusesDestroy(t *testing.T) {
 		require.NoError(t, s.Await(t.Context(), "cluster destroyed", Gone("demo")))
 	})
 }
+
+// TestDestroyLeavesAMachineBehindThatItCannotWipe breaks a BMC before the wipe:
+// the cluster ends, and the machine stays out of the pool with its cause.
+func TestDestroyLeavesAMachineBehindThatItCannotWipe(t *testing.T) {
+	inFakeTime(t, 3, func(t *testing.T, s *Site) {
+		require.NoError(t, s.Define(t.Context(), "demo", 3, "universal-cluster-provision"))
+		require.NoError(t, s.Await(t.Context(), "cluster live", Live("demo")))
+		s.Machines[1].mu.Lock()
+		s.Machines[1].BMCLies = true
+		s.Machines[1].mu.Unlock()
+		require.NoError(t, s.SetWorkflow(t.Context(), "demo", "universal-cluster-destroy"))
+		require.NoError(t, s.Await(t.Context(), "the others free", AllFree(2)))
+		assert.False(t, Gone("demo")(s.Core.DB.View()), "it waits for all")
+		require.NoError(t, s.Await(t.Context(), "cluster destroyed", Gone("demo")))
+		m := api.Machines.One(s.Core.DB.View(), api.ByName, "n2")
+		assert.Equal(t, api.HoldDestroy, m.PoolStatus)
+		assert.Empty(t, m.Owner)
+		assert.Equal(t, "BMC: given up after 15 tries in 9m3s: BMC of n2 accepted forcebootpxe but power stays as it was", m.PoolHoldReason)
+		assert.Zero(t, s.Machines[1].Wipes)
+
+		s.Machines[1].mu.Lock()
+		s.Machines[1].BMCLies = false
+		s.Machines[1].mu.Unlock()
+		require.NoError(t, s.Machines[1].press(api.BMCBootPXE, nil), "a person boots it by hand")
+		require.NoError(t, s.Await(t.Context(), "all free", AllFree(3)))
+		assert.Equal(t, 1, s.Machines[1].Wipes)
+	})
+}
