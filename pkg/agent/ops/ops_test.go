@@ -40,7 +40,7 @@ func newMachine() *machine.Machine {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	const sum = "0000000000000000000000000000000000000000000000000000000000000000"
+	const sum = "a000000000000000000000000000000000000000000000000000000000000000"
 	for name, tc := range map[string]struct{ doc, want string }{
 		"unknown op":     {"op: format", `op "format" is not known`},
 		"unknown field":  {"op: wipe\nmode: zero\ndisk: D1", `unknown field "disk"`},
