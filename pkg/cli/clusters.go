@@ -89,8 +89,7 @@ func (c *clusters) restore(ctx context.Context, args []string) error {
 	ops := []patchOp{setField("WorkOrderMode", false), setField("Workflow", flowProvision)}
 	switch st := f.state(); {
 	case st == stateLive && cl.Workflow != flowDestroy:
-		c.note("cluster %s is live: unchanged", cl.Name)
-		return c.print("", f.summary())
+		return c.unchanged("", f.summary(), "cluster %s is live", cl.Name)
 	case st == stateDestroying:
 		return &failure{code: exitRefused, what: "cluster " + cl.Name + " is being destroyed", fix: "wait: drpcli clusters watch " + cl.Name}
 	case f.broken() && cl.Workflow != flowDestroy:
@@ -129,8 +128,7 @@ func (c *clusters) destroy(ctx context.Context, args []string) error {
 	}
 	cl := f.Cluster
 	if cl.Workflow == flowDestroy && cl.WorkflowComplete && len(f.Members) == 0 {
-		c.note("cluster %s is destroyed already: unchanged", cl.Name)
-		return c.print("", f.summary())
+		return c.unchanged("", f.summary(), "cluster %s is destroyed already", cl.Name)
 	}
 	ops := []patchOp{setField("WorkOrderMode", false), setField("Workflow", flowDestroy)}
 	if f.state() == stateDestroying && cl.Runnable {

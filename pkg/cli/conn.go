@@ -58,7 +58,9 @@ func newConn(endpoint, fingerprint string) *conn {
 		Proxy:             http.ProxyFromEnvironment,
 		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		ForceAttemptHTTP2: true,
-		TLSClientConfig:   pinned(endpoint, fingerprint),
+		// The server answers within a minute, or says that it cannot.
+		ResponseHeaderTimeout: 90 * time.Second,
+		TLSClientConfig:       pinned(endpoint, fingerprint),
 	}
 	return &conn{base: strings.TrimRight(endpoint, "/") + "/api/v3", http: &http.Client{Transport: t}, auth: func(*http.Request) {}}
 }

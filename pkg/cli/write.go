@@ -69,6 +69,9 @@ func (g *group) update(ctx context.Context, args []string, ref string) error {
 	for _, name := range sortedKeys(set) {
 		ops = append(ops, mergeOps(name, o[name], set[name])...)
 	}
+	if len(ops) == 0 {
+		return g.unchanged(g.name, o, "%s %s is as wanted", one(g.name), args[0])
+	}
 	done, err := g.change(ctx, g.kind, keyOf(g.kind, o), ops...)
 	if err != nil {
 		return about(err, "update %s %s", one(g.name), args[0])
