@@ -21,10 +21,10 @@ type Identity struct {
 	Expires time.Time  // zero for a login by password
 
 	payload token.Payload
-	secrets token.Secrets // what payload is bound to
-	claims  []api.Claim   // what the user's roles or the job allow
-	only    []api.Claim   // if not nil, allowed are only these of the claims
-	machine string        // the machine that a machine or job token speaks for
+	secrets token.Secrets  // what payload is bound to
+	claims  []api.Claim    // what the user's roles or the job allow
+	only    []api.Claim    // if not nil, allowed are only these of the claims
+	machine string         // the machine that a machine or job token speaks for
 	view    *resource.View // what Allow looks things up in: Allow may be called inside an update
 }
 

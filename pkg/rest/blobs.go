@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/labstack/echo/v4"
 
@@ -108,8 +109,10 @@ func (h *kindServer) upload(c echo.Context, name string) error {
 
 // putError says what went wrong with an upload that the body is not to blame for.
 func putError(name string, err error) error {
-	if _, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, fs.ErrNotExist) {
-		return resource.Errorf(resource.Conflict, "files", name, "cannot be written, perhaps a folder has that name: %v", err)
+	for _, clash := range []error{syscall.EISDIR, syscall.ENOTDIR, syscall.EEXIST, syscall.ENOTEMPTY} {
+		if errors.Is(err, clash) {
+			return resource.Errorf(resource.Conflict, "files", name, "a file and a folder cannot have the same name")
+		}
 	}
 	return resource.Errorf(resource.Unavailable, "files", name, "upload not complete: %v", err)
 }

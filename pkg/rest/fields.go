@@ -24,7 +24,11 @@ type fields struct {
 }
 
 func (s *server) fieldsOf(k resource.Any, r resource.Reader) *fields {
-	f := &fields{kind: k, r: r, param: s.cfg.Param}
+	return newFields(k, r, s.cfg.Param)
+}
+
+func newFields(k resource.Any, r resource.Reader, param func(r resource.Reader, val any, name string) (any, bool)) *fields {
+	f := &fields{kind: k, r: r, param: param}
 	if zero, err := k.Decode([]byte("{}")); err == nil {
 		f.json = jsonNames(reflect.TypeOf(zero).Elem())
 	}

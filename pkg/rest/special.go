@@ -20,6 +20,7 @@ type WhoAmIRequest struct {
 	MacAddrs    []string
 	OnDiskUUID  string
 	Fingerprint api.Fingerprint
+	Env         string // the boot environment that the agent runs in
 }
 
 // WhoAmIReply names the machine and gives the agent its token.

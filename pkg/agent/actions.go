@@ -1,0 +1,86 @@
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"drpd/pkg/agent/ops"
+	"drpd/pkg/api"
+)
+
+// interpreterSelf marks templates that are operations of the agent itself.
+const interpreterSelf = "drp-agent"
+
+// actions runs the templates of a job one after another.
+func (a *agent) actions(ctx context.Context, j *api.Job, legacy bool, log *jobLog) result {
+	list, err := ask(ctx, a, func() ([]api.JobAction, error) { return a.api.actions(ctx, j.Uuid) })
+	if err != nil {
+		return failed("get the templates of task %s: %v", j.Task, err)
+	}
+	dir, err := os.MkdirTemp(a.cfg.StateDir, "job-")
+	if err != nil {
+		return failed("make task directory: %v", err)
+	}
+	defer os.RemoveAll(dir)
+	res := result{state: api.JobFinished, exit: exitComplete}
+	for i, act := range list {
+		code, err := a.action(ctx, j, act, dir, log)
+		if err != nil {
+			return failed("%s: %v", act.Name, err)
+		}
+		ends, ok := exitResult(code, legacy && act.Meta["Interpreter"] != interpreterSelf)
+		if !ok {
+			return failed("%s: exit code %d%s", act.Name, code, log.lastError())
+		}
+		res = ends
+		if ends.exit == exitComplete {
+			continue
+		}
+		if i < len(list)-1 {
+			res = nonFinal(ends)
+		}
+		break
+	}
+	return res
+}
+
+// action does one template: a file to write, an operation, or a script.
+func (a *agent) action(ctx context.Context, j *api.Job, act api.JobAction, dir string, log *jobLog) (int, error) {
+	if act.Path != "" {
+		path := act.Path
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		fmt.Fprintf(log, "write %s\n", path)
+		return 0, writeFile(path, act.Content)
+	}
+	if strings.TrimSpace(act.Content) == "" {
+		return 0, nil
+	}
+	if act.Meta["Interpreter"] == interpreterSelf {
+		r := ops.Runner{Hardware: a.cfg.Hardware, Server: ownServer{a}, Log: log}
+		code, err := r.Run(ctx, act.Content)
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+		return code, err
+	}
+	return a.script(ctx, j, act, dir, log)
+}
+
+// writeFile replaces a file as a whole, so that a crash leaves the old one.
+func writeFile(path, content string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp := path + ".drp-new"
+	if err := os.WriteFile(tmp, []byte(content), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package agent
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+// Command says that the agent runs on Linux only.
+func Command() *cobra.Command {
+	return &cobra.Command{Use: "agent", Short: "Run tasks on this machine (Linux only)",
+		RunE: func(*cobra.Command, []string) error { return errors.New("the agent runs on Linux only") }}
+}

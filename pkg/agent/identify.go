@@ -1,0 +1,127 @@
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"drpd/pkg/agent/facts"
+	"drpd/pkg/api"
+)
+
+// maxAddrs bounds the hardware addresses of a machine that are reported.
+const maxAddrs = 64
+
+// identify asks the server who this machine is until it knows: with the token
+// at hand, then with the one from the configuration.
+func (a *agent) identify(ctx context.Context) error {
+	var wait backoff
+	for {
+		err := a.identifyOnce(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		a.log.Error("the server does not know who this machine is, trying again", "endpoint", a.cfg.Endpoint, "err", err)
+		if !wait.sleep(ctx) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (a *agent) identifyOnce(ctx context.Context) error {
+	inv, err := a.cfg.Hardware.Facts.Collect()
+	if err != nil {
+		return err
+	}
+	me := whoAmI{MacAddrs: hardwareAddrs(inv), Fingerprint: fingerprint(inv.System), Env: a.cfg.Env}
+	who, err := a.api.whoAmI(ctx, me)
+	if denied(err) && a.api.token() != a.cfg.Token {
+		a.api.setToken(a.cfg.Token)
+		who, err = a.api.whoAmI(ctx, me)
+	}
+	if err != nil {
+		return err
+	}
+	if who.Result.Uuid == "" {
+		return errors.New("no machine has this fingerprint, and the token may not create one")
+	}
+	if who.Result.Token != "" {
+		a.api.setToken(who.Result.Token)
+	}
+	if a.machine() != who.Result.Uuid {
+		a.log.Info("identified", "machine", who.Result.Uuid, "score", who.Result.Score, "env", a.cfg.Env)
+	}
+	a.setMachine(who.Result.Uuid)
+	return nil
+}
+
+// hardwareAddrs lists the addresses that are the machine's own, that of the
+// boot interface first. Network interfaces that a BMC offers over USB are left
+// out: many vendors give all of theirs the same address.
+func hardwareAddrs(inv facts.Inventory) []string {
+	var out []string
+	add := func(mac string) {
+		if mac = strings.ToLower(mac); mac != "" && !slices.Contains(out, mac) && len(out) < maxAddrs {
+			out = append(out, mac)
+		}
+	}
+	add(inv.BootMAC)
+	for _, n := range inv.NICs {
+		if !slices.Contains([]string{"cdc_ether", "cdc_eem", "cdc_ncm", "rndis_host"}, n.Driver) {
+			add(n.MAC)
+		}
+	}
+	return out
+}
+
+// fingerprint hashes serial numbers: the server compares and never needs them.
+func fingerprint(s facts.System) api.Fingerprint {
+	f := api.Fingerprint{SSNHash: hash(s.Serial), CSNHash: hash(s.ChassisSerial)}
+	if !placeholder(strings.ReplaceAll(s.UUID, "-", "")) {
+		f.SystemUUID = s.UUID
+	}
+	return f
+}
+
+func hash(serial string) string {
+	if placeholder(serial) {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(serial))
+	return hex.EncodeToString(sum[:])
+}
+
+// placeholder recognizes what vendors ship instead of a serial number: a text
+// that asks for one, or one character over and over.
+func placeholder(s string) bool {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if s == "" || strings.Count(s, s[:1]) == len(s) {
+		return true
+	}
+	return slices.Contains([]string{"to be filled by o.e.m.", "default string", "not specified", "not available", "none", "n/a",
+		"unknown", "system serial number", "chassis serial number", "0123456789", "123456789",
+		"03000200040005000006000700080009"}, s)
+}
+
+func (a *agent) machine() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.uuid
+}
+
+func (a *agent) setMachine(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.uuid = id
+}
+
+// String names the agent for the console.
+func (a *agent) String() string {
+	return fmt.Sprintf("agent of machine %s in %s", a.machine(), a.cfg.Env)
+}

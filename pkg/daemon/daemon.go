@@ -1,0 +1,236 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"drpd/pkg/api"
+	"drpd/pkg/atomicfile"
+	"drpd/pkg/auth"
+	"drpd/pkg/auth/token"
+	"drpd/pkg/blob"
+	"drpd/pkg/bmc"
+	"drpd/pkg/bmc/driver"
+	"drpd/pkg/dhcp"
+	"drpd/pkg/engine"
+	"drpd/pkg/param"
+	"drpd/pkg/pki"
+	"drpd/pkg/pxe"
+	"drpd/pkg/render"
+	"drpd/pkg/resource"
+	"drpd/pkg/rest"
+	"drpd/pkg/seal"
+	"drpd/pkg/store"
+	"drpd/pkg/store/sqlite"
+)
+
+// none is the caller when the server itself issues a token.
+var none auth.Identity
+
+// Config is all that a drpd is told. DataDir is required.
+type Config struct {
+	DataDir    string
+	APIAddr    string       // default ":8092"
+	FileAddr   string       // default ":8091"
+	TFTPAddr   string       // default ":69"; "off": none
+	DHCPPort   int          // default 67
+	BINLPort   int          // default 4011
+	Interfaces []string     // where DHCP is served; none: DHCP is off
+	Names      []string     // host names in the certificate, besides localhost
+	Addresses  []netip.Addr // addresses in the certificate, besides those of this host
+	Loaders    string       // directory of iPXE's binaries, default /usr/lib/ipxe
+	Log        *slog.Logger // default: discard
+	Version    string
+}
+
+func (c *Config) fill() error {
+	if c.DataDir == "" {
+		return errors.New("no data directory is given")
+	}
+	for p, def := range map[*string]string{&c.APIAddr: ":8092", &c.FileAddr: ":8091", &c.TFTPAddr: ":69", &c.Loaders: "/usr/lib/ipxe", &c.Version: "devel"} {
+		if *p == "" {
+			*p = def
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Daemon is one drpd.
+type Daemon struct {
+	*Core
+	cfg      Config
+	store    store.Store
+	vault    *param.Vault
+	pki      *pki.Authority
+	auth     *auth.Auth
+	blobs    *blob.Dir
+	cache    *render.Cache
+	pxe      *pxe.Server
+	recorder *pxe.Recorder
+	started  time.Time
+	apiPort  string
+	filePort string
+	// FirstPassword is the first user's password, set only when this start
+	// created that user; it is stored nowhere.
+	FirstPassword string
+}
+
+// Open prepares a daemon: everything is loaded, nothing is served yet.
+func Open(ctx context.Context, cfg Config) (*Daemon, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now()}
+	if err := d.openFiles(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	if err := d.openCore(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// openFiles opens what lives in the data directory.
+func (d *Daemon) openFiles(ctx context.Context) error {
+	at := func(name string) string { return filepath.Join(d.cfg.DataDir, name) }
+	master, err := seal.LoadMaster(at("master.key"))
+	if err != nil {
+		return err
+	}
+	d.vault = param.NewVault(master)
+	if d.blobs, err = blob.OpenDir(at("blobs")); err != nil {
+		return err
+	}
+	d.pki, err = pki.Open(pki.Config{Dir: at("pki"), Names: append([]string{"localhost"}, d.cfg.Names...), IPs: append(hostAddrs(), d.cfg.Addresses...)})
+	if err != nil {
+		return err
+	}
+	d.store, err = sqlite.Open(ctx, sqlite.Config{Path: at("drpd.db")})
+	return err
+}
+
+// hostAddrs are the IPv4 addresses of this host.
+func hostAddrs() []netip.Addr {
+	var out []netip.Addr
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range list {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+			addr, _ := netip.AddrFromSlice(n.IP.To4())
+			out = append(out, addr)
+		}
+	}
+	return out
+}
+
+func (d *Daemon) openCore(ctx context.Context) error {
+	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log}), Now: time.Now}
+	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log,
+		Actions: func(db *resource.DB) []engine.Runner {
+			worker.DB = db
+			return []engine.Runner{worker.Action()}
+		}})
+	if err != nil {
+		return err
+	}
+	d.Core = core
+	key, err := tokenKey(filepath.Join(d.cfg.DataDir, "token.key"))
+	if err != nil {
+		return err
+	}
+	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: [][]byte{key}, Log: d.cfg.Log}); err != nil {
+		return err
+	}
+	d.FirstPassword, _, err = auth.Bootstrap(ctx, d.DB)
+	if err != nil {
+		return err
+	}
+	d.recorder = pxe.NewRecorder(pxe.RecorderConfig{DB: d.DB, Log: d.cfg.Log})
+	return nil
+}
+
+// tokenKey loads the key that signs tokens, made on first start.
+func tokenKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		key = make([]byte, token.KeySize)
+		rand.Read(key)
+		err = atomicfile.Write(path, key, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("token key: %w", err)
+	}
+	return key, nil
+}
+
+func match(r resource.Reader, m *api.Machine, filter string) (bool, error) {
+	k := api.Machines
+	o, err := k.Lookup(r, m.Uuid)
+	if err != nil {
+		return false, nil // clusters and brokers never match machine filters
+	}
+	return rest.Match(r, k, o, filter, paramOf)
+}
+
+// Close releases the store and the files; Run must have ended.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
+	if d.blobs != nil {
+		errs = append(errs, d.blobs.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Fingerprint is the SHA-256 of the certificate authority, for clients to pin.
+func (d *Daemon) Fingerprint() string { return d.pki.Fingerprint() }
+
+// Run serves until ctx ends or a service fails. It calls ready once every
+// socket is open.
+func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	s, err := d.listen()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.Engine.Run(ctx) })
+	g.Go(func() error { return d.recorder.Run(ctx) })
+	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
+	g.Go(func() error {
+		return serveHTTP(ctx, s.files, &http.Server{Handler: d.pxe.Handler(), ReadHeaderTimeout: 10 * time.Second})
+	})
+	if s.tftp != nil {
+		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
+	}
+	if len(d.cfg.Interfaces) > 0 {
+		srv := dhcp.New(dhcp.Config{DB: d.DB, Log: d.cfg.Log, Boot: d.pxe.Boot, Record: d.recorder.Record,
+			Interfaces: d.cfg.Interfaces, Port: d.cfg.DHCPPort, BINLPort: d.cfg.BINLPort})
+		g.Go(func() error { return srv.Run(ctx) })
+	}
+	if ready != nil {
+		ready()
+	}
+	return g.Wait()
+}

@@ -1,0 +1,213 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/param"
+	"drpd/pkg/render"
+	"drpd/pkg/resource"
+	"drpd/pkg/rest"
+	"drpd/pkg/workflow"
+)
+
+// nextJob answers POST /jobs.
+func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.Job, int, string, error) {
+	var n workflow.Next
+	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
+		var err error
+		n, err = d.Flow.NextJob(tx, tx.Now(), machine, jobContext)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, 0, "", err
+	case n.Job == nil:
+		return nil, http.StatusNoContent, n.Waiting, nil
+	case n.Resumed:
+		return n.Job, http.StatusAccepted, "", nil
+	}
+	return n.Job, http.StatusCreated, "", nil
+}
+
+// jobActions renders the templates of a job's task for its agent.
+func (d *Daemon) jobActions(_ context.Context, job, base string) ([]api.JobAction, error) {
+	v := d.DB.View()
+	j, err := api.Jobs.Get(v, job)
+	if err != nil {
+		return nil, err
+	}
+	_, m := api.Runner(v, j.Machine)
+	task, err := api.Tasks.Get(v, j.Task)
+	if err != nil || m == nil {
+		return nil, resource.Errorf(resource.Invalid, "jobs", job, "task %q or its machine does not exist any more", j.Task)
+	}
+	c := d.context(v, m, hostOf(base))
+	c.Job, c.Task = j, task
+	c.Stage, _ = api.Stages.Get(v, m.Stage)
+	c.Env, _ = api.BootEnvs.Get(v, m.BootEnv)
+	if o, err := api.WorkOrders.Get(v, j.WorkOrder); err == nil {
+		c.Order = o
+		c.Blueprint, _ = api.Blueprints.Get(v, o.Blueprint)
+	}
+	return render.Actions(c, task.Templates)
+}
+
+func hostOf(base string) string {
+	host := strings.TrimPrefix(strings.TrimPrefix(base, "https://"), "http://")
+	if ap, err := netip.ParseAddrPort(host); err == nil {
+		return ap.Addr().String()
+	}
+	host, _, _ = strings.Cut(host, ":")
+	return host
+}
+
+// context is what templates for a machine see, with this server at the
+// address by which the machine reached it.
+func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.Context {
+	return render.Context{Reader: r, Machine: m, Vault: d.vault, Cache: d.cache,
+		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.pki.Fingerprint()},
+		Token: func(kind string, ttl time.Duration) (string, error) {
+			if kind == render.TokenMachine && m != nil {
+				return d.auth.MachineToken(none, m.Uuid, ttl)
+			}
+			return d.auth.BootToken(ttl)
+		}}
+}
+
+// whoAmI finds or makes the machine of an agent and notes that it is there.
+func (d *Daemon) whoAmI(ctx context.Context, req rest.WhoAmIRequest) (rest.WhoAmIReply, error) {
+	if len(req.MacAddrs) > 64 {
+		return rest.WhoAmIReply{}, resource.Errorf(resource.Malformed, "whoami", "", "%d MAC addresses, 64 at most", len(req.MacAddrs))
+	}
+	var id string
+	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
+		m := recognize(tx, req, resource.Actor(ctx))
+		if m == nil && len(req.MacAddrs) > 0 && req.Env != "" {
+			var err error
+			if m, err = adopt(tx, req); err != nil {
+				return err
+			}
+		}
+		if m == nil {
+			return resource.Errorf(resource.NotFound, "whoami", "", "no machine has one of these MAC addresses: %s", strings.Join(req.MacAddrs, ", "))
+		}
+		id = m.Uuid
+		return workflow.Home(tx, id, req.Env)
+	})
+	if err != nil {
+		return rest.WhoAmIReply{}, err
+	}
+	for _, mac := range req.MacAddrs {
+		d.recorder.Record(strings.ToLower(mac), "agent", req.Env)
+	}
+	t, err := d.auth.MachineToken(none, id, 24*time.Hour)
+	return rest.WhoAmIReply{Result: rest.WhoAmIResult{Score: 100, Uuid: id, Token: t}}, err
+}
+
+// recognize finds the machine by a MAC address, else by the token it came with.
+func recognize(r resource.Reader, req rest.WhoAmIRequest, actor string) *api.Machine {
+	for _, mac := range req.MacAddrs {
+		if m := api.Machines.One(r, api.ByMAC, strings.ToLower(mac)); m != nil {
+			return m
+		}
+	}
+	if id, ok := strings.CutPrefix(actor, "machines/"); ok {
+		if m, err := api.Machines.Get(r, id); err == nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// adopt makes a machine of unknown hardware that booted into discovery by
+// itself; its default workflow then runs.
+func adopt(tx *resource.Tx, req rest.WhoAmIRequest) (*api.Machine, error) {
+	first := strings.ToLower(req.MacAddrs[0])
+	m := &api.Machine{Name: "d" + strings.ReplaceAll(first, ":", "-"), HardwareAddrs: slices.Clone(req.MacAddrs), Fingerprint: req.Fingerprint,
+		BootEnv: req.Env, Boot: &api.BootState{Env: req.Env, Since: tx.Now(), Home: true}}
+	m.Description = "discovered by itself"
+	err := api.Machines.Create(tx, m)
+	return m, err
+}
+
+// paramOf finds a parameter of any object through its profiles and defaults.
+func paramOf(r resource.Reader, val any, name string) (any, bool) {
+	s, ok := scopeOf(val)
+	if !ok {
+		return nil, false
+	}
+	v, _, found := param.Get(r, s, name)
+	return v, found
+}
+
+func scopeOf(val any) (param.Scope, bool) {
+	switch o := val.(type) {
+	case *api.Machine:
+		return param.Scope{Machine: o}, true
+	case *api.Stage:
+		return param.Scope{Stage: o}, true
+	case *api.Blueprint:
+		return param.Scope{Blueprint: o}, true
+	case *api.WorkOrder:
+		return param.Scope{Order: o}, true
+	}
+	return param.Scope{}, false
+}
+
+// params lists an object's parameters: its own, or all that apply to it.
+func (d *Daemon) params(r resource.Reader, val any, aggregate, decode bool) (map[string]any, error) {
+	s, scoped := scopeOf(val)
+	if aggregate && scoped {
+		return d.aggregate(r, s, decode)
+	}
+	kind, key, own := ownParams(r, val)
+	if !decode {
+		return own, nil
+	}
+	open := resource.Params{}
+	for name, v := range own {
+		var err error
+		if open[name], err = d.vault.Open(r, kind, key, v); err != nil {
+			return nil, err
+		}
+	}
+	return open, nil
+}
+
+func (d *Daemon) aggregate(r resource.Reader, s param.Scope, decode bool) (map[string]any, error) {
+	out := param.All(r, s)
+	if !decode {
+		return out, nil
+	}
+	get := param.Resolver{Reader: r, Scope: s, Vault: d.vault}
+	for name := range out {
+		v, _, _, err := get.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+func ownParams(r resource.Reader, val any) (kind, key string, own resource.Params) {
+	switch o := val.(type) {
+	case *api.Machine:
+		return param.KindOf(r, o), o.Uuid, o.Params
+	case *api.Profile:
+		return "profiles", o.Name, o.Params
+	case *api.Stage:
+		return "stages", o.Name, o.Params
+	case *api.Blueprint:
+		return "blueprints", o.Name, o.Params
+	case *api.WorkOrder:
+		return "work_orders", o.Uuid, o.Params
+	}
+	return "", "", nil
+}

@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/pxe"
+	"drpd/pkg/render"
+	"drpd/pkg/resource"
+	"drpd/pkg/rest"
+)
+
+// sockets are opened before anything is served, so that a port in use stops
+// the start and not something halfway.
+type sockets struct {
+	api, files net.Listener
+	tftp       *net.UDPConn
+	handler    http.Handler
+}
+
+func (s *sockets) close() {
+	for _, l := range []net.Listener{s.api, s.files} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if s.tftp != nil {
+		s.tftp.Close()
+	}
+}
+
+func (d *Daemon) listen() (s *sockets, err error) {
+	s = &sockets{}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	raw, err := net.Listen("tcp", d.cfg.APIAddr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API: %w", err)
+	}
+	s.api = tls.NewListener(raw, d.pki.TLSConfig())
+	if s.files, err = net.Listen("tcp", d.cfg.FileAddr); err != nil {
+		return nil, fmt.Errorf("listen for boot files: %w", err)
+	}
+	d.apiPort, d.filePort = port(raw.Addr()), port(s.files.Addr())
+	if d.cfg.TFTPAddr != "off" {
+		if s.tftp, err = listenUDP(d.cfg.TFTPAddr); err != nil {
+			return nil, fmt.Errorf("listen for TFTP: %w", err)
+		}
+	}
+	d.pxe = d.newPXE()
+	s.handler, err = rest.New(d.restConfig())
+	return s, err
+}
+
+func listenUDP(addr string) (*net.UDPConn, error) {
+	a, err := net.ResolveUDPAddr("udp4", addr)
+	if err != nil {
+		return nil, err
+	}
+	return net.ListenUDP("udp4", a)
+}
+
+func port(a net.Addr) string {
+	_, p, _ := net.SplitHostPort(a.String())
+	return p
+}
+
+func (d *Daemon) apiURL(addr string) string  { return "https://" + net.JoinHostPort(addr, d.apiPort) }
+func (d *Daemon) fileURL(addr string) string { return "http://" + net.JoinHostPort(addr, d.filePort) }
+
+func (d *Daemon) newPXE() *pxe.Server {
+	p, _ := strconv.Atoi(d.filePort)
+	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log, Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record,
+		Open: func(path string) (*os.File, error) { return d.blobs.Open(path) }})
+}
+
+// bootFile renders a template of a boot environment for whoever boots.
+func (d *Daemon) bootFile(r resource.Reader, m *api.Machine, env *api.BootEnv, name, text string, _, server netip.Addr) (string, error) {
+	c := d.context(r, m, server.String())
+	c.Env = env
+	return render.Text(c, name, text)
+}
+
+func (d *Daemon) apiServer(s *sockets) *http.Server {
+	return &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+}
+
+func (d *Daemon) restConfig() rest.Config {
+	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log,
+		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, WhoAmI: d.whoAmI,
+		Action: d.action, Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: d.info}
+}
+
+// serveHTTP serves until ctx ends, then gives running requests 5 seconds.
+func serveHTTP(ctx context.Context, l net.Listener, s *http.Server) error {
+	stop := context.AfterFunc(ctx, func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if s.Shutdown(end) != nil {
+			s.Close()
+		}
+	})
+	defer stop()
+	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
