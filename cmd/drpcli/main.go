@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"drpd/pkg/cli"
@@ -14,7 +15,11 @@ func main() {
 	// The first Ctrl-C stops watching; a second one ends the program at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	code := cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	cfg := cli.Config{}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		cfg.Version = b.Main.Version
+	}
+	code := cfg.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
