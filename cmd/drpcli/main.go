@@ -8,6 +8,9 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"drpd/pkg/agent"
 	"drpd/pkg/cli"
 )
 
@@ -15,7 +18,7 @@ func main() {
 	// The first Ctrl-C stops watching; a second one ends the program at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	cfg := cli.Config{}
+	cfg := cli.Config{Extra: []*cobra.Command{agent.Command()}}
 	if b, ok := debug.ReadBuildInfo(); ok {
 		cfg.Version = b.Main.Version
 	}
