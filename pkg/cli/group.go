@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -137,6 +138,9 @@ func (g *group) list(ctx context.Context, args []string) error {
 	if g.isTable() && g.flags.fields == "" {
 		q.Set("slim", "Params,Meta")
 	}
+	if by := g.listOrder(); g.isTable() && by != "" && !q.Has("sort") {
+		q.Set("sort", by)
+	}
 	list := []any{}
 	if err := g.conn().get(ctx, at(g.name), q, &list); err != nil {
 		return about(err, "list %s", g.name)
@@ -148,6 +152,21 @@ func (g *group) list(ctx context.Context, args []string) error {
 		g.note("no %s%s", g.name, map[bool]string{true: " match"}[len(args) > 0])
 	}
 	return nil
+}
+
+// listOrder is how people expect a list whose keys tell them nothing.
+func (g *group) listOrder() string {
+	switch {
+	case !byUUID(g.kind):
+		return ""
+	case slices.Contains(g.kind.IndexNames(), "Name"):
+		return "Name"
+	case g.name == "jobs":
+		return "StartTime"
+	case g.name == "work_orders":
+		return "CreateTime"
+	}
+	return ""
 }
 
 func (g *group) show(ctx context.Context, args []string) error {
