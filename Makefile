@@ -1,5 +1,6 @@
 # Targets for people and for CI; a bare make lists them.
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
