@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 # Images, binaries and the package cache of the demo; safe to delete.
-BUILD ?= build
+BUILD := build
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
@@ -65,13 +65,13 @@ lint: ## golangci-lint (v2, install it yourself) with .golangci.yml
 
 .PHONY: images
 images: setup build ## build the discovery image and the OS image into BUILD
-	mkdir -p $(BUILD)/cache $(BUILD)/images
-	$(MKIMAGE) discovery -cache $(BUILD)/cache -set generic -agent bin/drpcli -out $(BUILD)/images/initrd.zst -kernel $(BUILD)/images/vmlinuz
-	$(MKIMAGE) os -cache $(BUILD)/cache -drpcli bin/drpcli -out $(BUILD)/images/debian
+	mkdir -p $(BUILD)/cache
+	$(MKIMAGE) discovery -cache $(BUILD)/cache -set generic -agent bin/drpcli -out $(BUILD)/initrd.zst -kernel $(BUILD)/vmlinuz
+	$(MKIMAGE) os -cache $(BUILD)/cache -drpcli bin/drpcli -out $(BUILD)/debian
 
 .PHONY: demo
-demo: setup ## a rack of virtual machines becomes a cluster and is taken back (root); CI=1: no questions
-	$(DEMO) run $(if $(CI),--ci)
+demo: setup ## a virtual rack becomes a cluster, goes back, and is restored (root); CI=1: then cleans up
+	$(DEMO) run$(if $(CI), --ci)
 
 .PHONY: demo-shell
 demo-shell: ## a shell with drpcli logged in to the running demo
