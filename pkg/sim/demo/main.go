@@ -52,7 +52,11 @@ func dispatch(ctx context.Context, args []string) error {
 	f.BoolVar(&o.ci, "ci", false, "no prompts; write demo-report.json; clean up at the end")
 	f.BoolVar(&o.keep, "keep", false, "leave the rack running even after a failure")
 	f.StringVar(&o.build, "build", "build", "directory for binaries, images and caches")
-	f.StringVar(&o.dir, "dir", filepath.Join(os.TempDir(), "drpd-"+args[0]), "directory of the rack")
+	where := args[0]
+	if where == "shell" || where == "down" {
+		where = "run"
+	}
+	f.StringVar(&o.dir, "dir", filepath.Join(os.TempDir(), "drpd-"+where), "directory of the rack")
 	f.IntVar(&o.kills, "kills", 14, "kill: how many instants at least")
 	if err := f.Parse(args[1:]); err != nil {
 		return err
@@ -67,7 +71,7 @@ func dispatch(ctx context.Context, args []string) error {
 	case "shell":
 		return shell(ctx, o)
 	case "down":
-		return down(ctx, filepath.Join(os.TempDir(), "drpd-run"))
+		return down(ctx, o.dir)
 	}
 	return errors.New(usage)
 }
@@ -88,13 +92,12 @@ func down(ctx context.Context, dir string) error {
 }
 
 // shell opens a shell in the rack's network namespace, with drpcli set up.
-func shell(ctx context.Context, _ options) error {
-	dir := filepath.Join(os.TempDir(), "drpd-run")
-	r, err := lab.Open(dir)
+func shell(ctx context.Context, o options) error {
+	r, err := lab.Open(o.dir)
 	if err != nil {
 		return fmt.Errorf("no running rack (start one with make demo): %w", err)
 	}
-	env, err := readEnv(dir)
+	env, err := readEnv(o.dir)
 	if err != nil {
 		return err
 	}
