@@ -82,6 +82,9 @@ func New(cfg Config) (*Engine, error) {
 	return &Engine{cfg: cfg, queue: newQueue(cfg.Now)}, nil
 }
 
+// Rules is the table that the engine runs, for checks of all rules at once.
+func (e *Engine) Rules() []Rule { return e.cfg.Rules }
+
 // Run works until ctx ends, then returns nil with nothing left running.
 func (e *Engine) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)

@@ -129,11 +129,12 @@ func begin(m *api.Machine, a *api.PoolActions, during, after api.PoolStatus) {
 		m.Params[name] = v
 	}
 	m.PoolHoldReason, m.PoolStatus = "", after
-	if after == api.Free {
-		m.Owner = ""
-	}
 	if a.Workflow != "" {
 		m.Workflow, m.PoolStatus = a.Workflow, during
+	}
+	// Until it is Free a machine is its owner's to wait for.
+	if m.PoolStatus == api.Free {
+		m.Owner = ""
 	}
 }
 

@@ -140,19 +140,3 @@ func bmcMachine(_ resource.Reader, e resource.Event) []string {
 	}
 	return nil
 }
-
-// Home notes that an agent runs on the machine in env. If that is where the
-// machine shall be, its tasks may run.
-func Home(tx *resource.Tx, id, env string) error {
-	m, err := api.Machines.Get(tx, id)
-	if err != nil || m.BootEnv != env || (m.Boot != nil && m.Boot.Home) {
-		return err
-	}
-	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
-		if m.Boot == nil {
-			m.Boot = &api.BootState{Env: env, Since: tx.Now()}
-		}
-		m.Boot.Home, m.Boot.Error, m.Runnable = true, "", true
-		return nil
-	})
-}

@@ -29,6 +29,7 @@ type Machine struct {
 	installed bool
 	Installs  int
 	Wipes     int
+	Cuts      int               // power presses while a task ran on its agent
 	fail      map[string]string // task -> cause: fails once
 	BMCFails  int               // so many BMC calls fail
 	BMCLies   bool              // the BMC says on and leaves the machine off
@@ -127,15 +128,18 @@ func (r *Rack) press(db *resource.DB, a *api.BMCAction) error {
 	}
 	for _, m := range r.Machines {
 		if m.Name == o.Name {
-			return m.press(a.Want)
+			return m.press(a.Want, taken(db.View(), o.Uuid))
 		}
 	}
 	return fmt.Errorf("no simulated machine %s", o.Name)
 }
 
-func (m *Machine) press(want api.BMCWant) error {
+func (m *Machine) press(want api.BMCWant, job *api.Job) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if job != nil && job.State == api.JobRunning {
+		m.Cuts++
+	}
 	if m.BMCFails > 0 {
 		m.BMCFails--
 		return fmt.Errorf("BMC of %s does not answer", m.Name)
