@@ -20,9 +20,13 @@ type Worker struct {
 	Now    func() time.Time
 }
 
-// Action is the engine's row for BMCActions: repeated with back-off until it
-// succeeds or its time budget is used up.
-func (w *Worker) Action() engine.Action[api.BMCAction] {
+// Action is the engine's row for BMCActions on real BMCs.
+func (w *Worker) Action() engine.Action[api.BMCAction] { return ActionBy(w.carryOut, w.Now) }
+
+// ActionBy is a row for BMCActions that are carried out by do, which returns
+// the power state that it saw: repeated with back-off until it succeeds or its
+// time budget is used up.
+func ActionBy(do func(context.Context, *api.BMCAction) (power string, err error), now func() time.Time) engine.Action[api.BMCAction] {
 	return engine.Action[api.BMCAction]{
 		Name: "bmc", Kind: api.BMCActions, Timeout: 2 * time.Minute, Parallel: 32,
 		Due: func(a *api.BMCAction, now time.Time) (bool, time.Time) {
@@ -32,18 +36,15 @@ func (w *Worker) Action() engine.Action[api.BMCAction] {
 			return !now.Before(a.NextTry), a.NextTry
 		},
 		Claim: func(a *api.BMCAction, _ time.Time) { a.State, a.Tries = "working", a.Tries+1 },
-		Do:    w.do,
-	}
-}
-
-func (w *Worker) do(ctx context.Context, a *api.BMCAction) func(*api.BMCAction) error {
-	power, err := w.carryOut(ctx, a)
-	return func(now *api.BMCAction) error {
-		if now.Over() {
-			return nil // cancelled meanwhile
-		}
-		settle(now, w.Now(), power, err)
-		return nil
+		Do: func(ctx context.Context, a *api.BMCAction) func(*api.BMCAction) error {
+			power, err := do(ctx, a)
+			return func(a *api.BMCAction) error {
+				if !a.Over() { // else it was cancelled or the agent is there already
+					settle(a, now(), power, err)
+				}
+				return nil
+			}
+		},
 	}
 }
 

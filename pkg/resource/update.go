@@ -2,7 +2,7 @@ package resource
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
@@ -96,7 +96,7 @@ func (db *DB) commitBatch(ctx context.Context) {
 	}
 	for _, u := range batch {
 		if err != nil {
-			u.err = &Error{Code: Unavailable, Msgs: []string{fmt.Sprintf("not saved: %v", err)}}
+			u.err = notSaved(err)
 		}
 		close(u.done)
 	}
@@ -105,6 +105,15 @@ func (db *DB) commitBatch(ctx context.Context) {
 	} else {
 		db.committing = false
 	}
+}
+
+// notSaved words a failed commit. Nobody else writes, so a conflict means that
+// an earlier commit was made although it had failed.
+func notSaved(err error) *Error {
+	if errors.Is(err, store.ErrConflict) {
+		return Errorf(Unavailable, "", "", "not saved: the store holds changes that this server does not know: restart it (%v)", err)
+	}
+	return Errorf(Unavailable, "", "", "not saved: %v", err)
 }
 
 // publish stamps the batch with its revision and makes it visible, in order.

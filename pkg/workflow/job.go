@@ -23,6 +23,29 @@ func (f *Flow) saveJob(tx *resource.Tx, old, new *api.Job) error {
 	return stopMachine(tx, new)
 }
 
+// saveOrder checks every move of a work order. One that ends takes its
+// unfinished job along, whoever ended it.
+func saveOrder(tx *resource.Tx, old, new *api.WorkOrder) error {
+	if old == nil {
+		return nil
+	}
+	if new == nil {
+		return dropJob(tx, old.CurrentJob, "its work order was deleted")
+	}
+	if old.State == new.State {
+		return nil
+	}
+	moved := *old
+	if err := moved.Move(new.State, tx.Now()); err != nil {
+		return err
+	}
+	new.StartTime, new.EndTime = moved.StartTime, moved.EndTime
+	if !new.Ended() {
+		return nil
+	}
+	return dropJob(tx, new.CurrentJob, "its work order is "+string(new.State))
+}
+
 // stopMachine makes a machine wait for repair after its current job failed.
 func stopMachine(tx *resource.Tx, j *api.Job) error {
 	k, m := api.Runner(tx, j.Machine)

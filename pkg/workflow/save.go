@@ -16,7 +16,7 @@ func (f *Flow) Hooks() []resource.Hook {
 			return saveMachine(tx, k, old, new)
 		}))
 	}
-	return append(out, resource.OnSave(api.Jobs, f.saveJob))
+	return append(out, resource.OnSave(api.Jobs, f.saveJob), resource.OnSave(api.WorkOrders, saveOrder))
 }
 
 func saveMachine(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machine) error {

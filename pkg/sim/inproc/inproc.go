@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/bmc"
 	"drpd/pkg/daemon"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
@@ -34,6 +35,7 @@ type Machine struct {
 	BMCFails  int               // so many BMC calls fail
 	BMCLies   bool              // the BMC says on and leaves the machine off
 	noBoot    bool              // powered on, it never reaches an agent
+	diesIn    string            // task in which its agent ends, once
 	due       *outcome          // done but not reported yet
 	ran       []string          // tasks that its agent ran to the end, in order
 }
@@ -41,6 +43,7 @@ type Machine struct {
 // Rack is a set of simulated machines around whatever core runs now.
 type Rack struct {
 	Machines []*Machine
+	Poll     time.Duration // how often agents ask, default 1 ms
 
 	mu   sync.Mutex // guards core
 	core *daemon.Core
@@ -70,6 +73,16 @@ func (m *Machine) Hang(on bool) {
 	m.noBoot = on
 }
 
+// DieIn makes the machine's agent end, once, in the middle of a task; "" ends
+// it at once. The power stays on.
+func (m *Machine) DieIn(task string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.diesIn = task; task == "" {
+		m.env = ""
+	}
+}
+
 // On says whether the machine has power.
 func (m *Machine) On() bool {
 	m.mu.Lock()
@@ -97,28 +110,11 @@ func (r *Rack) served() *daemon.Core {
 	return r.core
 }
 
-// BMC is the engine's action that stands in for management controllers.
+// BMC is the engine's action on the rack's management controllers: drpd's own
+// but for the wire.
 func (r *Rack) BMC(db *resource.DB) []engine.Runner {
-	return []engine.Runner{engine.Action[api.BMCAction]{
-		Name: "simulated bmc", Kind: api.BMCActions, Timeout: time.Second, Parallel: 8,
-		Due: func(a *api.BMCAction, now time.Time) (bool, time.Time) {
-			return !a.Over() && !now.Before(a.NextTry), a.NextTry
-		},
-		Claim: func(a *api.BMCAction, _ time.Time) { a.State, a.Tries = "working", a.Tries+1 },
-		Do: func(_ context.Context, a *api.BMCAction) func(*api.BMCAction) error {
-			err := r.press(db, a)
-			return func(a *api.BMCAction) error {
-				if a.Over() {
-					return nil
-				}
-				a.State, a.Ended = "done", time.Now()
-				if err != nil {
-					a.State, a.Ended, a.Error, a.NextTry = "wanted", time.Time{}, err.Error(), time.Now().Add(20*time.Millisecond)
-				}
-				return nil
-			}
-		},
-	}}
+	do := func(_ context.Context, a *api.BMCAction) (string, error) { return "", r.press(db, a) }
+	return []engine.Runner{bmc.ActionBy(do, time.Now)}
 }
 
 func (r *Rack) press(db *resource.DB, a *api.BMCAction) error {
@@ -174,7 +170,7 @@ func (r *Rack) Run(ctx context.Context) {
 				if !r.turn(ctx, m) {
 					select {
 					case <-ctx.Done():
-					case <-time.After(time.Millisecond):
+					case <-time.After(r.poll()):
 					}
 				}
 			}
@@ -203,6 +199,13 @@ func (r *Rack) turn(ctx context.Context, m *Machine) bool {
 		return c.DB.Update(ctx, func(tx *resource.Tx) error { return workflow.Home(tx, o.Uuid, env) }) == nil
 	}
 	return m.work(ctx, c, o)
+}
+
+func (r *Rack) poll() time.Duration {
+	if r.Poll == 0 {
+		return time.Millisecond
+	}
+	return r.Poll
 }
 
 func (m *Machine) state() (env string, due *outcome) {
@@ -234,6 +237,9 @@ func (m *Machine) work(ctx context.Context, c *daemon.Core, o *api.Machine) bool
 		return false
 	}
 	done := m.do(job, o)
+	if done.job == "" {
+		return false
+	}
 	if done.task == "inventory" && done.cause == "" && m.inventory(ctx, c, o.Uuid) != nil {
 		return false
 	}
@@ -288,6 +294,10 @@ func report(ctx context.Context, c *daemon.Core, d outcome) error {
 func (m *Machine) do(job *api.Job, o *api.Machine) outcome {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.diesIn == job.Task {
+		m.diesIn, m.env = "", ""
+		return outcome{}
+	}
 	done := outcome{job: job.Uuid, task: job.Task, state: api.JobFinished}
 	if cause := m.fail[job.Task]; cause != "" {
 		delete(m.fail, job.Task)

@@ -130,9 +130,9 @@ func (s *Site) Cluster(name string) *api.Machine {
 }
 
 // Await waits until a condition holds; the error tells what everything waits
-// for. It stops early when the store has died.
+// for. It gives up after 20000 polls, or when the store has died.
 func (s *Site) Await(ctx context.Context, what string, cond func(v *resource.View) bool) error {
-	limit := time.Now().Add(20 * time.Second)
+	limit := time.Now().Add(20000 * s.poll())
 	for time.Now().Before(limit) && ctx.Err() == nil {
 		if cond(s.Core.DB.View()) {
 			return nil
@@ -140,7 +140,7 @@ func (s *Site) Await(ctx context.Context, what string, cond func(v *resource.Vie
 		if s.dead.Load() {
 			return errDead
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(s.poll())
 	}
 	return fmt.Errorf("%s did not come true; %s", what, s.Reasons())
 }

@@ -114,18 +114,3 @@ func TestFailedTaskStopsWithItsCauseAndGoesOnAfterRepair(t *testing.T) {
 	}))
 	require.NoError(t, s.Await(ctx, "cluster live", Live("demo")))
 }
-
-func TestBMCThatFailsIsRetried(t *testing.T) {
-	t.Parallel()
-	s, ctx := start(t, 1), t.Context()
-	s.Machines[0].mu.Lock()
-	s.Machines[0].BMCFails = 3
-	s.Machines[0].mu.Unlock()
-	require.NoError(t, s.Define(ctx, "demo", 1, "universal-cluster-provision"))
-	require.NoError(t, s.Await(ctx, "cluster live", Live("demo")))
-	var kept bool
-	for a := range api.BMCActions.All(s.Core.DB.View()) {
-		kept = kept || a.Error == "BMC of n1 does not answer" && a.State == "done" && a.Tries > 1
-	}
-	assert.True(t, kept, "the error is kept after success")
-}
