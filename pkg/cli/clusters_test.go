@@ -32,6 +32,7 @@ func TestClusterThereAndBack(t *testing.T) {
 	assert.EqualValues(t, 2, status["Ready"])
 	assert.Contains(t, r.ok(t, "clusters", "members", "web", "-o", "table"), "web-2")
 	assert.Contains(t, r.run(t, "clusters", "restore", "web").err, "unchanged")
+	r.fails(t, exitUnchanged, "unchanged", "clusters", "restore", "web", "--fail-if-unchanged")
 	r.fails(t, exitRefused, "live with 2 machines", "clusters", "forget", "web", "--yes", "web")
 	r.fails(t, exitRefused, "fix: if it exists: drpcli clusters restore web", web...)
 

@@ -3,10 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,59 +58,11 @@ func newConn(endpoint, fingerprint string) *conn {
 		Proxy:             http.ProxyFromEnvironment,
 		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		ForceAttemptHTTP2: true,
-		TLSClientConfig:   pinned(endpoint, fingerprint),
+		// The server answers within a minute, or says that it cannot.
+		ResponseHeaderTimeout: 90 * time.Second,
+		TLSClientConfig:       pinned(endpoint, fingerprint),
 	}
 	return &conn{base: strings.TrimRight(endpoint, "/") + "/api/v3", http: &http.Client{Transport: t}, auth: func(*http.Request) {}}
-}
-
-func pinned(endpoint, fingerprint string) *tls.Config {
-	if fingerprint == "" {
-		return &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		// The chain is not checked because the certificate itself is known.
-		InsecureSkipVerify: true,
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			if got := fingerprintOf(cs.PeerCertificates[0]); got != fingerprint {
-				return &failure{code: exitUnreachable, what: "the certificate of " + endpoint + " is not the one known from the first login",
-					cause: "it has fingerprint " + got + ", known is " + fingerprint,
-					fix:   "if the server was set up anew: drpcli login --renew -E " + endpoint}
-			}
-			return nil
-		},
-	}
-}
-
-func fingerprintOf(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return "SHA256:" + hex.EncodeToString(sum[:])
-}
-
-// peer fetches the certificate that an endpoint shows, without trusting it.
-// trusted says that the system would.
-func peer(ctx context.Context, endpoint string) (fingerprint string, trusted bool, err error) {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Scheme != "https" {
-		return "", true, err
-	}
-	host := u.Host
-	if u.Port() == "" {
-		host += ":443"
-	}
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}}
-	nc, err := d.DialContext(ctx, "tcp", host)
-	if err != nil {
-		return "", false, unreachable(endpoint, err)
-	}
-	defer nc.Close()
-	certs := nc.(*tls.Conn).ConnectionState().PeerCertificates
-	pool := x509.NewCertPool()
-	for _, c := range certs[1:] {
-		pool.AddCert(c)
-	}
-	_, verr := certs[0].Verify(x509.VerifyOptions{DNSName: u.Hostname(), Intermediates: pool})
-	return fingerprintOf(certs[0]), verr == nil, nil
 }
 
 func unreachable(endpoint string, err error) error {

@@ -151,6 +151,9 @@ func TestJobLogAndWhy(t *testing.T) {
 	r.ok(t, "machines", "await", "n1", "PoolStatus=HoldBuild", "--timeout", "10s")
 	assert.Contains(t, r.ok(t, "stuck", "-o", "table"), "fan is loud")
 	assert.Contains(t, r.ok(t, "clusters", "members", "web", "-o", "table"), "HoldBuild")
+	for _, kind := range []string{"jobs", "work_orders", "bmc_actions", "leases", "boot_records", "contents", "clusters"} {
+		assert.NotEmpty(t, r.ok(t, kind, "list", "-o", "table"), kind)
+	}
 }
 
 func TestEventsWatch(t *testing.T) {

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -138,6 +138,9 @@ func (g *group) list(ctx context.Context, args []string) error {
 	if g.isTable() && g.flags.fields == "" {
 		q.Set("slim", "Params,Meta")
 	}
+	if by := g.listOrder(); g.isTable() && by != "" && !q.Has("sort") {
+		q.Set("sort", by)
+	}
 	list := []any{}
 	if err := g.conn().get(ctx, at(g.name), q, &list); err != nil {
 		return about(err, "list %s", g.name)
@@ -149,6 +152,21 @@ func (g *group) list(ctx context.Context, args []string) error {
 		g.note("no %s%s", g.name, map[bool]string{true: " match"}[len(args) > 0])
 	}
 	return nil
+}
+
+// listOrder is how people expect a list whose keys tell them nothing.
+func (g *group) listOrder() string {
+	switch {
+	case !byUUID(g.kind):
+		return ""
+	case slices.Contains(g.kind.IndexNames(), "Name"):
+		return "Name"
+	case g.name == "jobs":
+		return "StartTime"
+	case g.name == "work_orders":
+		return "CreateTime"
+	}
+	return ""
 }
 
 func (g *group) show(ctx context.Context, args []string) error {
@@ -183,146 +201,4 @@ func (g *group) indexes(ctx context.Context, _ []string) error {
 		return about(err, "indexes of %s", g.name)
 	}
 	return g.print("", out)
-}
-
-func (g *group) writeVerbs() []*cobra.Command {
-	create := g.cmd("create <body>|<name> [Field=value]... [param/name=value]...", "Create a "+one(g.name)+" from JSON, YAML, a file, - or words.", cobra.MinimumNArgs(1), g.create)
-	var ref string
-	patch := g.cmd("patch <id> <JSON patch>", "Change single fields with a JSON patch (RFC 6902), inline, in a file or from -.", cobra.ExactArgs(2), g.patch)
-	update := g.cmd("update <id> <body>|[Field=value]... [param/name=value]...", "Merge a body or words into a "+one(g.name)+".", cobra.MinimumNArgs(2),
-		func(ctx context.Context, args []string) error { return g.update(ctx, args, ref) })
-	update.Flags().StringVar(&ref, "ref", "", "the object as it must still be, or nothing is changed")
-	return []*cobra.Command{create, update, patch,
-		g.cmd("destroy <id>...", "Delete.", cobra.MinimumNArgs(1), g.destroy)}
-}
-
-func (g *group) create(ctx context.Context, args []string) error {
-	body, err := g.newBody(g.kind, args)
-	if err != nil {
-		return err
-	}
-	o := object{}
-	if err := g.conn().call(ctx, http.MethodPost, at(g.name), g.forced(), body, &o); err != nil {
-		return about(err, "create %s %s", one(g.name), nameOf(body))
-	}
-	return g.print(g.name, o)
-}
-
-func (g *group) patch(ctx context.Context, args []string) error {
-	v, err := g.bodyValue(args[1])
-	if err != nil {
-		return err
-	}
-	key, err := g.keyFor(ctx, g.kind, args[0])
-	if err != nil {
-		return err
-	}
-	o := object{}
-	if err := g.conn().call(ctx, http.MethodPatch, at(g.name, key), g.forced(), v, &o); err != nil {
-		return about(err, "patch %s %s", one(g.name), args[0])
-	}
-	return g.print(g.name, o)
-}
-
-// update sends only the difference, so that changes by others stay.
-func (g *group) update(ctx context.Context, args []string, ref string) error {
-	o, err := g.fetch(ctx, g.kind, args[0], nil)
-	if err != nil {
-		return err
-	}
-	set, err := g.updateBody(args[1:])
-	if err != nil {
-		return err
-	}
-	var ops []patchOp
-	if ref != "" {
-		was, err := g.bodyObject(ref)
-		if err != nil {
-			return err
-		}
-		ops = append(ops, patchOp{"test", "", was})
-	}
-	for _, name := range sortedKeys(set) {
-		ops = append(ops, mergeOps(name, o[name], set[name])...)
-	}
-	done, err := g.change(ctx, g.kind, keyOf(g.kind, o), ops...)
-	if err != nil {
-		return about(err, "update %s %s", one(g.name), args[0])
-	}
-	return g.print(g.name, done)
-}
-
-func (g *group) updateBody(args []string) (object, error) {
-	set := object{}
-	if !strings.Contains(args[0], "=") || inline(args[0]) {
-		body, err := g.bodyObject(args[0])
-		if err != nil {
-			return nil, err
-		}
-		set, args = body, args[1:]
-	}
-	more, err := g.pairs(args)
-	if err != nil {
-		return nil, err
-	}
-	return set, assign(g.kind, set, more)
-}
-
-// mergeOps sets one field; the keys of Params and Meta one by one.
-func mergeOps(name string, was, want any) []patchOp {
-	m, ok := want.(map[string]any)
-	if !ok || name != "Params" && name != "Meta" {
-		if same(was, want) {
-			return nil
-		}
-		return []patchOp{setField(name, want)}
-	}
-	var ops []patchOp
-	if was == nil {
-		ops = append(ops, setField(name, object{}))
-	}
-	for _, k := range sortedKeys(m) {
-		if m[k] == nil {
-			ops = append(ops, patchOp{Op: "remove", Path: "/" + name + "/" + pointer(k)})
-			continue
-		}
-		ops = append(ops, patchOp{"add", "/" + name + "/" + pointer(k), m[k]})
-	}
-	return ops
-}
-
-func same(a, b any) bool {
-	x, err1 := json.Marshal(a)
-	y, err2 := json.Marshal(b)
-	return err1 == nil && err2 == nil && string(x) == string(y)
-}
-
-// destroy deletes each object named and reports those that would not go.
-func (g *group) destroy(ctx context.Context, args []string) error {
-	var last error
-	failed := 0
-	for _, ref := range args {
-		if err := g.destroyOne(ctx, ref); err != nil {
-			last = about(err, "destroy %s %s", one(g.name), ref)
-			if failed++; len(args) > 1 {
-				g.note("error: %v", last)
-			}
-		}
-	}
-	if failed > 0 && len(args) > 1 {
-		return failf(exitSomeFailed, "%d of %d %s not destroyed", failed, len(args), g.name)
-	}
-	return last
-}
-
-func (g *group) destroyOne(ctx context.Context, ref string) error {
-	key, err := g.keyFor(ctx, g.kind, ref)
-	if err != nil {
-		return err
-	}
-	if err := g.conn().call(ctx, http.MethodDelete, at(g.name, key), g.forced(), nil, nil); err != nil {
-		return err
-	}
-	g.note("destroyed %s %s", one(g.name), ref)
-	return nil
 }

@@ -49,6 +49,7 @@ func TestEveryGroupHasTheCommonVerbs(t *testing.T) {
 		assert.Equal(t, "changed", o["Description"], m.kind)
 		o = r.object(t, m.kind, "update", m.key, "Description=again")
 		assert.Equal(t, "again", o["Description"], m.kind)
+		r.fails(t, exitUnchanged, "is as wanted", m.kind, "update", m.key, "Description=again", "--fail-if-unchanged")
 		o = r.object(t, m.kind, "patch", m.key, `[{"op":"replace","path":"/Description","value":"third"}]`)
 		assert.Equal(t, "third", o["Description"], m.kind)
 		r.fails(t, exitRefused, "does not hold", m.kind, "patch", m.key, `[{"op":"test","path":"/Description","value":"else"}]`)

@@ -80,12 +80,7 @@ func (s *session) print(kind string, v any) error {
 	case "name":
 		return s.printNames(v)
 	case "jsonl":
-		data, err := encode(v, "")
-		if err != nil {
-			return err
-		}
-		_, err = s.out.Write(data)
-		return err
+		return s.printLines(v)
 	}
 	data, err := encode(v, "  ")
 	if err != nil {
@@ -93,6 +88,29 @@ func (s *session) print(kind string, v any) error {
 	}
 	_, err = s.out.Write(data)
 	return err
+}
+
+// printLines writes one object a line.
+func (s *session) printLines(v any) error {
+	for _, o := range rowsOf(v) {
+		data, err := encode(o, "")
+		if err != nil {
+			return err
+		}
+		if _, err := s.out.Write(data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unchanged prints an object that is already as wanted.
+func (s *session) unchanged(kind string, v any, format string, args ...any) error {
+	s.note(format+": unchanged", args...)
+	if err := s.print(kind, v); err != nil || !s.flags.strict {
+		return err
+	}
+	return failf(exitUnchanged, format+": unchanged", args...)
 }
 
 func encode(v any, indent string) ([]byte, error) {

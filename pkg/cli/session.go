@@ -33,7 +33,7 @@ type flags struct {
 	format, fields, color                 string
 	ref                                   string
 	noHeader, force, quiet, verbose       bool
-	silent                                bool
+	silent, strict                        bool
 	yes                                   string
 	timeout                               time.Duration
 }
@@ -84,6 +84,7 @@ func (f *flags) declare(p *pflag.FlagSet, env map[string]string) {
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "print requests, without secrets")
 	p.BoolVar(&f.silent, "silent", false, "ask nothing")
 	p.StringVar(&f.yes, "yes", "", "confirm: the name of what shall be destroyed")
+	p.BoolVar(&f.strict, "fail-if-unchanged", false, "exit 10 if there was nothing to change")
 	p.DurationVar(&f.timeout, "timeout", 0, "give up waiting after this time; the work goes on")
 	_ = p.MarkHidden("format")
 	if f.format = env["RS_FORMAT"]; f.format == "text" {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -152,11 +153,14 @@ func (s *session) drawTable(columns []column, rows []any) error {
 	return nil
 }
 
-// cell is a value on one line; zero times are empty.
+// cell is a value on one line; times are to the second, zero ones empty.
 func cell(v any) string {
 	t := strings.ReplaceAll(plain(text(v)), "\n", " ")
-	if strings.HasPrefix(t, "0001-01-01T") {
-		return ""
+	if at, err := time.Parse(time.RFC3339Nano, t); err == nil {
+		if at.IsZero() {
+			return ""
+		}
+		return at.UTC().Format(time.RFC3339)
 	}
 	return strings.ReplaceAll(t, "\t", " ")
 }

@@ -120,3 +120,10 @@ func (d *Daemon) info(context.Context) (any, error) {
 		"stats":    []map[string]any{{"name": "machines.count", "count": api.Machines.Len(v)}, {"name": "subnets.count", "count": api.Subnets.Len(v)}},
 	}, nil
 }
+
+// APIURL is the API's URL at an address of this host, once Run is ready.
+func (d *Daemon) APIURL(addr string) string { return d.apiURL(addr) }
+
+// BootToken is the token of a boot script for unknown hardware: good for
+// whoami and nothing else.
+func (d *Daemon) BootToken(ttl time.Duration) (string, error) { return d.auth.BootToken(ttl) }

@@ -1,0 +1,87 @@
+# Targets for people and for CI; a bare make lists them.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Images, binaries and the package cache of the demo; safe to delete.
+BUILD := build
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 10s
+# No stamp of the checkout: builds are the same for root and for its owner.
+export GOFLAGS += -buildvcs=false
+MKIMAGE := go run ./pkg/image/cmd/mkimage
+DEMO := go run ./pkg/sim/demo
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build drpd and drpcli into bin/, without cgo
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: setup
+setup: ## install the distribution packages that tests and demo need
+	@tools/setup
+
+.PHONY: check
+check: ## format, vet, all Go tests; no virtual machines
+	@bad=$$(gofmt -l cmd content pkg); if [[ -n $$bad ]]; then echo "run gofmt -w on:" $$bad; exit 1; fi
+	go vet ./...
+	go test -timeout 10m ./...
+
+.PHONY: test
+test: setup check test-vm ## everything CI runs: check, then one real machine (under 30 minutes on 2 cores)
+
+.PHONY: test-vm
+test-vm: ## simulated BMCs against independent clients, one QEMU machine from power-on to installed
+	DRPD_LAB=1 go test -count=1 -p 1 -timeout 10m ./pkg/sim/lab
+	$(DEMO) smoke
+
+.PHONY: test-lab
+test-lab: setup ## the whole demo unattended, then again with kill -9 in the middle
+	$(DEMO) run --ci
+	$(DEMO) kill
+
+.PHONY: race
+race: ## all Go tests under the race detector (needs gcc)
+	go test -race -timeout 20m ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' pkg | sed 's|/[^/]*_test.go:func | |' | \
+	while read -r dir name; do \
+		echo "fuzz $$dir $$name"; go test "./$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) </dev/null; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+.PHONY: lint
+lint: ## golangci-lint (v2, install it yourself) with .golangci.yml
+	golangci-lint run
+
+.PHONY: images
+images: setup build ## build the discovery image and the OS image into BUILD
+	mkdir -p $(BUILD)/cache
+	$(MKIMAGE) discovery -cache $(BUILD)/cache -set generic -agent bin/drpcli -out $(BUILD)/initrd.zst -kernel $(BUILD)/vmlinuz
+	$(MKIMAGE) os -cache $(BUILD)/cache -drpcli bin/drpcli -out $(BUILD)/debian
+
+.PHONY: demo
+demo: setup ## a virtual rack becomes a cluster, goes back, and is restored (root); CI=1: then cleans up
+	$(DEMO) run$(if $(CI), --ci)
+
+.PHONY: demo-shell
+demo-shell: ## a shell with drpcli logged in to the running demo
+	$(DEMO) shell
+
+.PHONY: demo-down
+demo-down: ## stop the demo and remove its machines
+	$(DEMO) down
+
+.PHONY: clean
+clean: ## remove what was built (images too)
+	rm -rf bin $(BUILD)

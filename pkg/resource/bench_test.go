@@ -1,0 +1,99 @@
+package resource_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+	"drpd/pkg/store/mem"
+)
+
+// fleet is the size of the fleet in benchmarks; each pool has poolSize of it.
+const (
+	fleet    = 10_000
+	poolSize = 100
+)
+
+func machineID(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
+
+func openFleet(b *testing.B) *resource.DB {
+	b.Helper()
+	db, err := resource.Open(b.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds()})
+	require.NoError(b, err)
+	for at := 0; at < fleet; at += 1000 {
+		require.NoError(b, db.Update(b.Context(), func(tx *resource.Tx) error {
+			for n := at; n < at+1000; n++ {
+				m := &api.Machine{Name: fmt.Sprintf("m%05d", n), Uuid: machineID(n), Pool: fmt.Sprintf("pool-%d", n/poolSize),
+					HardwareAddrs: []string{fmt.Sprintf("52:54:00:00:%02x:%02x", n>>8, n&255)}}
+				if err := api.Machines.Create(tx, m); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	return db
+}
+
+// BenchmarkGet reads one machine of the fleet by its key.
+func BenchmarkGet(b *testing.B) {
+	db := openFleet(b)
+	n := 0
+	for b.Loop() {
+		m, err := api.Machines.Get(db.View(), machineID(n%fleet))
+		if err != nil || m.Name == "" {
+			b.Fatal(err)
+		}
+		n += 7
+	}
+}
+
+// BenchmarkIndexedList reads the 100 machines of one pool of the fleet.
+func BenchmarkIndexedList(b *testing.B) {
+	db := openFleet(b)
+	for b.Loop() {
+		n := 0
+		for range api.Machines.By(db.View(), api.ByPool, "pool-42") {
+			n++
+		}
+		if n != poolSize {
+			b.Fatalf("%d machines", n)
+		}
+	}
+}
+
+// BenchmarkUpdate changes one machine of the fleet, stored and published: one
+// caller after the other, and many at once, whose commits are grouped.
+func BenchmarkUpdate(b *testing.B) {
+	change := func(b *testing.B, db *resource.DB, n int) {
+		err := db.Update(b.Context(), func(tx *resource.Tx) error {
+			return api.Machines.Modify(tx, machineID(n%fleet), func(m *api.Machine) error {
+				m.Runnable = !m.Runnable
+				return nil
+			})
+		})
+		if err != nil {
+			b.Error(err)
+		}
+	}
+	b.Run("alone", func(b *testing.B) {
+		db, n := openFleet(b), 0
+		for b.Loop() {
+			change(b, db, n)
+			n += 7
+		}
+	})
+	b.Run("together", func(b *testing.B) {
+		db := openFleet(b)
+		b.SetParallelism(64)
+		b.ResetTimer() // RunParallel, unlike Loop, counts what was before it
+		b.RunParallel(func(pb *testing.PB) {
+			for n := 0; pb.Next(); n += 7 {
+				change(b, db, n)
+			}
+		})
+	})
+}
