@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"drpd/pkg/sim/lab"
 )
 
@@ -125,6 +127,9 @@ func (s *site) cliIn(ctx context.Context, stdin string, args ...string) (string,
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout = strings.NewReader(stdin), &out
 	cmd.Stderr = io.MultiWriter(&errs, s.out)
+	if s.out == os.Stderr && term.IsTerminal(int(os.Stderr.Fd())) {
+		cmd.Stderr = os.Stderr // so that drpcli draws its progress
+	}
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -158,7 +163,7 @@ func (s *site) await(ctx context.Context, what string, limit time.Duration, cond
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(time.Second):
 		}
 	}
 	return errors.Join(fmt.Errorf("%s did not come true within %s", what, limit), last)

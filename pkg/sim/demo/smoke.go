@@ -66,10 +66,7 @@ func (s *site) installOne(ctx context.Context) (string, error) {
 			return false, err
 		}
 		m := list[name]
-		if m.Workflow == "universal-linux-install" && m.WorkflowComplete {
-			return true, nil
-		}
-		return false, s.reason(ctx, "machines", name)
+		return m.Workflow == "universal-linux-install" && m.WorkflowComplete, nil
 	})
 	if err != nil {
 		return "", err

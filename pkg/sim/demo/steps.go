@@ -77,7 +77,7 @@ func (s *site) awaitFree(ctx context.Context, limit time.Duration) error {
 		for _, n := range s.nodes {
 			m := list[n.Name]
 			if m == nil || m.PoolStatus != api.Free || !m.WorkflowComplete || n.Power() == lab.On {
-				return false, s.reason(ctx, "machines", n.Name)
+				return false, nil
 			}
 		}
 		return true, nil
