@@ -162,7 +162,7 @@ func (s *Site) roll(ctx context.Context, name string) error {
 
 // TestKillAtEveryCommit kills the server at commits of the path, before and
 // after they are durable. DRPD_KILL=all covers every commit in both ways, else
-// 40 evenly spread ones in turns. How work falls into commits differs from run to
+// some 50 evenly spread ones in turns. How work falls into commits differs from run to
 // run, so the last ones of the longest run are not always reached.
 func TestKillAtEveryCommit(t *testing.T) {
 	t.Parallel()
@@ -170,7 +170,7 @@ func TestKillAtEveryCommit(t *testing.T) {
 	k, err := whole.run(t.Context(), 0, false)
 	require.NoError(t, err)
 	whole.audit(t)
-	step := max(k.count/40, 1)
+	step := max(k.count/50, 1)
 	if os.Getenv("DRPD_KILL") == "all" {
 		step = 1
 	}
