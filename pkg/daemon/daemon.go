@@ -122,8 +122,12 @@ func (d *Daemon) openFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.store, err = sqlite.Open(ctx, sqlite.Config{Path: at("drpd.db")})
-	return err
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: at("drpd.db")})
+	if err != nil {
+		return err
+	}
+	d.store = db
+	return nil
 }
 
 // hostAddrs are the IPv4 addresses of this host.

@@ -6,11 +6,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"drpd/pkg/atomicfile"
 )
+
+// lockPatience is how long a start waits for the lock: a killed process keeps
+// it for a moment, until the last of its threads has ended.
+const lockPatience = 3 * time.Second
 
 // lockFile takes the lock that lives as long as the process. The file stays
 // behind on purpose: removing it would let two processes lock different ones.
@@ -19,7 +24,12 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			break
+		}
+	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = errors.New("in use by another process: stop it first")
 	}
