@@ -115,6 +115,8 @@ func TestObjects(t *testing.T) {
 	_, err = client.Get(ctx, c, api.Machines, m.Uuid)
 	var e *client.Error
 	require.ErrorAs(t, err, &e)
+	assert.NotEmpty(t, e.RequestID)
+	e.RequestID = ""
 	assert.Equal(t, client.Error{Model: "machines", Key: m.Uuid, Type: "GET", Messages: []string{"not found"}, Code: 404}, *e)
 }
 
