@@ -15,7 +15,7 @@ import (
 // WhoAmIRequest is what an agent knows of the hardware it runs on.
 type WhoAmIRequest struct {
 	MacAddrs    []string
-	OnDiskUUID  string
+	OnDiskUUID  string `json:",omitempty"`
 	Fingerprint api.Fingerprint
 	Env         string // the boot environment that the agent runs in
 }
