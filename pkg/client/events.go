@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ const (
 	// maxEvent bounds one event in bytes.
 	maxEvent = 64 << 20
 )
+
+var errEnded = errors.New("the server ended it")
 
 // Message is one of an event stream. Its Kind is one of the constants below.
 type Message struct {
@@ -69,14 +72,7 @@ func (c *Client) read(ctx context.Context, s *stream, patterns []string) error {
 			return err
 		}
 	}
-	switch {
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case in.Err() != nil:
-		err = in.Err()
-	default:
-		err = errors.New("the server ended it")
-	}
+	err = cmp.Or(context.Cause(ctx), in.Err(), errEnded)
 	return &ConnError{Host: c.base.Host, Err: fmt.Errorf("event stream: %w", err)}
 }
 
