@@ -81,10 +81,9 @@ var rows = map[string]row{
 	"rest": {may: "api auth blob engine resource", clock: true,
 		libs: "github.com/labstack/echo/v4 github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
-	"client": {may: "api resource", clock: true},
-	"cli":    {may: "api atomicfile resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
-	"agent": {may: "agent/boot agent/disk agent/facts agent/ops api pki", clock: true,
-		libs: "github.com/coder/websocket " + cobra},
+	"client":      {may: "api pki resource"},
+	"cli":         {may: "api atomicfile client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
+	"agent":       {may: "agent/boot agent/disk agent/facts agent/ops api client", libs: cobra, clock: true},
 	"agent/boot":  {libs: dhcpLib + " " + hashLib, clock: true},
 	"agent/disk":  {libs: hashLib + " " + zstd, clock: true},
 	"agent/facts": {may: "agent/boot agent/disk"},

@@ -11,6 +11,7 @@ import (
 
 	"drpd/pkg/agent/ops"
 	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
 
 // interpreterSelf marks templates that are operations of the agent itself.
@@ -18,7 +19,7 @@ const interpreterSelf = "drp-agent"
 
 // actions runs the templates of a job one after another.
 func (a *agent) actions(ctx context.Context, j *api.Job, legacy bool, log *jobLog) result {
-	list, err := ask(ctx, a, func() ([]api.JobAction, error) { return a.api.actions(ctx, j.Uuid) })
+	list, err := ask(ctx, a, func(c *client.Client) ([]api.JobAction, error) { return c.JobActions(ctx, j.Uuid) })
 	if err != nil {
 		return failed("get the templates of task %s: %v", j.Task, err)
 	}

@@ -6,23 +6,25 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
 
 // agent is one running agent.
 type agent struct {
 	cfg  Config
-	api  *remote
 	log  *slog.Logger
 	bell chan struct{} // something of the machine may have changed
 
-	mu   sync.Mutex // guards uuid
-	uuid string     // of the machine; "" before it is identified
+	mu   sync.Mutex     // guards below
+	uuid string         // of the machine; "" before it is identified
+	api  *client.Client // with the token at hand
 
 	// What follows belongs to the loop alone.
 	begun   bool   // jobs of an earlier agent have been looked after
@@ -40,8 +42,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
 		return fmt.Errorf("make state directory: %w", err)
 	}
-	a := &agent{cfg: cfg, api: newRemote(cfg), log: cfg.Log, bell: make(chan struct{}, 1)}
-	defer a.api.http.CloseIdleConnections()
+	c, err := newClient(cfg)
+	if err != nil {
+		return fmt.Errorf("agent configuration: %w", err)
+	}
+	defer c.Close()
+	a := &agent{cfg: cfg, api: c, log: cfg.Log, bell: make(chan struct{}, 1)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.watch(ctx) })
 	g.Go(func() error { return a.loop(ctx) })
@@ -50,18 +56,18 @@ func Run(ctx context.Context, cfg Config) error {
 
 // loop never gives up: what goes wrong is logged and tried again.
 func (a *agent) loop(ctx context.Context) error {
-	var wait backoff
+	wait := pace()
 	for ctx.Err() == nil {
 		err := a.round(ctx)
 		if err == nil {
-			wait = backoff{}
+			wait.Reset()
 			continue
 		}
 		if ctx.Err() != nil {
 			break
 		}
 		a.log.Error("round failed, trying again", "err", err)
-		if !wait.sleep(ctx) {
+		if !wait.Sleep(ctx) {
 			break
 		}
 	}
@@ -76,7 +82,7 @@ func (a *agent) round(ctx context.Context) error {
 		}
 	}
 	id := a.machine()
-	m, err := ask(ctx, a, func() (*api.Machine, error) { return a.api.machine(ctx, id) })
+	m, err := a.getMachine(ctx, id)
 	if err != nil {
 		// Deleted, most likely: the server may create it again.
 		a.setMachine("")
@@ -107,8 +113,8 @@ func (a *agent) work(ctx context.Context, m *api.Machine) error {
 		}
 		a.begun = true
 	}
-	j, err := ask(ctx, a, func() (*api.Job, error) { return a.api.nextJob(ctx, m.Uuid, a.cfg.Context) })
-	if answered(err) == statusConflict {
+	j, err := a.nextJob(ctx, m.Uuid)
+	if client.Status(err) == http.StatusConflict {
 		a.tell(err.Error())
 		j, err = a.claimed(ctx, m.Uuid)
 	}

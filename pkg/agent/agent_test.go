@@ -4,6 +4,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,12 +16,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
 	"drpd/pkg/resource"
 	"drpd/pkg/sim/machine"
 )
@@ -296,4 +299,31 @@ func TestWorkOrder(t *testing.T) {
 	s.eventually("failed", func() bool { return state("fails") == api.OrderFailed })
 	s.eventually("finished", func() bool { return state("task") == api.OrderFinished })
 	assert.True(t, s.machine().Runnable)
+}
+
+// TestEventsWake: with its own token, the agent hears of changes of its machine.
+func TestEventsWake(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, nil)
+	s.update(func(tx *resource.Tx) error { return api.Machines.Create(tx, &api.Machine{Name: "n1"}) })
+	id := s.machine().Uuid
+	token, err := s.auth.MachineToken(auth.Identity{}, id, time.Hour)
+	require.NoError(t, err)
+	c, err := newClient(Config{Endpoint: "http://" + s.addr, Token: token})
+	require.NoError(t, err)
+	a := &agent{api: c, bell: make(chan struct{}, 1)}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- a.follow(ctx, id) }()
+	for _, change := range []func(){func() {}, func() { s.edit(func(m *api.Machine) { m.Description = "new" }) }} {
+		change() // the first ring is that the stream has begun
+		select {
+		case <-a.bell:
+		case <-ctx.Done():
+			require.NoError(t, ctx.Err(), "nothing was heard")
+		}
+	}
+	cancel()
+	assert.ErrorIs(t, <-ended, context.Canceled)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
 
 // paramBMC is set on machines whose power the server controls.
@@ -30,7 +31,7 @@ func (a *agent) away(ctx context.Context, m *api.Machine) error {
 		a.rest(ctx)
 		return nil
 	}
-	params, err := ask(ctx, a, func() (map[string]any, error) { return a.api.params(ctx, m.Uuid) })
+	params, err := ask(ctx, a, func(c *client.Client) (map[string]any, error) { return c.Params(ctx, "machines", m.Uuid, true) })
 	if err != nil {
 		return err
 	}

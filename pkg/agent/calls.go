@@ -4,120 +4,70 @@ package agent
 
 import (
 	"context"
-	"net/http"
-	"net/url"
-	"strconv"
+	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
 
-// whoAmI is what the agent tells about the hardware and where it runs.
-type whoAmI struct {
-	MacAddrs    []string
-	Fingerprint api.Fingerprint
-	Env         string
+const (
+	// callTimeout is how long one request may take; the server's own limit is a
+	// minute.
+	callTimeout = 70 * time.Second
+	// maxReply bounds what the server may answer, in bytes.
+	maxReply = 16 << 20
+)
+
+// newClient makes each call one request: what may be repeated and what must be
+// looked up first is the agent's to know.
+func newClient(c Config) (*client.Client, error) {
+	return client.New(client.Config{Endpoint: c.Endpoint, Token: c.Token, CAFingerprint: c.CAFingerprint, AnyName: true,
+		Timeout: callTimeout, MaxReply: maxReply, Retries: -1, Direct: true})
 }
 
-// whoIs is the server's answer.
-type whoIs struct {
-	Result struct {
-		Score int
-		Uuid  string
-		Token string
-	}
+// client calls the server with the token at hand; it changes with identify.
+func (a *agent) client() *client.Client {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.api
 }
 
-// patch is one operation of a JSON patch.
-type patch struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value any    `json:"value"`
+func (a *agent) setToken(token string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.api = a.api.WithToken(token)
 }
 
-func (r *remote) whoAmI(ctx context.Context, me whoAmI) (whoIs, error) {
-	var reply whoIs
-	_, _, err := r.do(ctx, http.MethodPost, "/whoami", me, &reply)
-	return reply, err
+func (a *agent) getMachine(ctx context.Context, id string) (*api.Machine, error) {
+	return ask(ctx, a, func(c *client.Client) (*api.Machine, error) { return client.Get(ctx, c, api.Machines, id) })
 }
 
-func (r *remote) machine(ctx context.Context, id string) (*api.Machine, error) {
-	m := &api.Machine{}
-	_, _, err := r.do(ctx, http.MethodGet, "/machines/"+url.PathEscape(id), nil, m)
-	return m, err
+func (a *agent) patchMachine(ctx context.Context, id string, ops ...client.Op) error {
+	return a.call(ctx, func(c *client.Client) error {
+		_, err := client.Patch(ctx, c, api.Machines, id, ops...)
+		return err
+	})
 }
 
-func (r *remote) patchMachine(ctx context.Context, id string, p []patch) error {
-	_, _, err := r.do(ctx, http.MethodPatch, "/machines/"+url.PathEscape(id), p, nil)
-	return err
-}
-
-// params are all that apply to the machine, through its profiles too.
-func (r *remote) params(ctx context.Context, id string) (map[string]any, error) {
-	m := map[string]any{}
-	_, _, err := r.do(ctx, http.MethodGet, "/machines/"+url.PathEscape(id)+"/params?aggregate=true", nil, &m)
-	return m, err
-}
-
-// machineToken is a fresh token for the machine; ttl such as "3y".
-func (r *remote) machineToken(ctx context.Context, id, ttl string) (string, error) {
-	var reply struct{ Token string }
-	_, _, err := r.do(ctx, http.MethodGet, "/machines/"+url.PathEscape(id)+"/token?ttl="+url.QueryEscape(ttl), nil, &reply)
-	return reply.Token, err
+func (a *agent) getJob(ctx context.Context, id string) (*api.Job, error) {
+	return ask(ctx, a, func(c *client.Client) (*api.Job, error) { return client.Get(ctx, c, api.Jobs, id) })
 }
 
 // nextJob asks for work; nil if there is none.
-func (r *remote) nextJob(ctx context.Context, machine, jobContext string) (*api.Job, error) {
-	j := &api.Job{}
-	req := struct{ Machine, Context string }{machine, jobContext}
-	status, _, err := r.do(ctx, http.MethodPost, "/jobs", req, j)
-	if err != nil || status == http.StatusNoContent {
-		return nil, err
-	}
-	return j, nil
-}
-
-func (r *remote) job(ctx context.Context, id string) (*api.Job, error) {
-	j := &api.Job{}
-	_, _, err := r.do(ctx, http.MethodGet, "/jobs/"+url.PathEscape(id), nil, j)
-	return j, err
-}
-
-func (r *remote) patchJob(ctx context.Context, id string, p []patch) error {
-	_, _, err := r.do(ctx, http.MethodPatch, "/jobs/"+url.PathEscape(id), p, nil)
-	return err
-}
-
-func (r *remote) actions(ctx context.Context, job string) ([]api.JobAction, error) {
-	var list []api.JobAction
-	_, _, err := r.do(ctx, http.MethodGet, "/jobs/"+url.PathEscape(job)+"/actions?os=linux", nil, &list)
-	return list, err
-}
-
-func (r *remote) appendLog(ctx context.Context, job string, data []byte) error {
-	_, _, err := r.do(ctx, http.MethodPut, "/jobs/"+url.PathEscape(job)+"/log", data, nil)
-	return err
-}
-
-func (r *remote) logSize(ctx context.Context, job string) (int64, error) {
-	_, h, err := r.do(ctx, http.MethodHead, "/jobs/"+url.PathEscape(job)+"/log", nil, nil)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(h.Get("X-DRP-LOG-SIZE"), 10, 64)
-}
-
-func (r *remote) task(ctx context.Context, name string) (*api.Task, error) {
-	t := &api.Task{}
-	_, _, err := r.do(ctx, http.MethodGet, "/tasks/"+url.PathEscape(name), nil, t)
-	return t, err
+func (a *agent) nextJob(ctx context.Context, machine string) (*api.Job, error) {
+	return ask(ctx, a, func(c *client.Client) (*api.Job, error) {
+		j, _, _, err := c.NextJob(ctx, machine, a.cfg.Context)
+		return j, err
+	})
 }
 
 // runningOrder is the work order that the machine runs, nil if none.
-func (r *remote) runningOrder(ctx context.Context, machine string) (*api.WorkOrder, error) {
-	var list []api.WorkOrder
-	_, _, err := r.do(ctx, http.MethodGet, "/work_orders?State=running&Machine="+url.QueryEscape(machine), nil, &list)
+func (a *agent) runningOrder(ctx context.Context, machine string) (*api.WorkOrder, error) {
+	list, err := ask(ctx, a, func(c *client.Client) ([]*api.WorkOrder, error) {
+		return client.List(ctx, c, api.WorkOrders, "State=running", client.Filter("Machine="+machine))
+	})
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	return &list[0], nil
+	return list[0], nil
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"drpd/pkg/client"
 )
 
 // DefaultConfig is where the agent of an installed system has its configuration.
@@ -49,7 +51,7 @@ func whoamiCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := json.MarshalIndent(whoAmI{MacAddrs: hardwareAddrs(inv), Fingerprint: fingerprint(inv.System)}, "", "  ")
+			out, err := json.MarshalIndent(client.WhoAmIRequest{MacAddrs: hardwareAddrs(inv), Fingerprint: fingerprint(inv.System)}, "", "  ")
 			if err != nil {
 				return err
 			}

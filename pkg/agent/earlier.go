@@ -8,9 +8,8 @@ import (
 	"slices"
 
 	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
-
-const statusConflict = http.StatusConflict
 
 // exit states of jobs.
 const (
@@ -36,8 +35,8 @@ func (a *agent) begin(ctx context.Context, m *api.Machine) error {
 		if id == "" {
 			return nil
 		}
-		j, err := ask(ctx, a, func() (*api.Job, error) { return a.api.job(ctx, id) })
-		if answered(err) == http.StatusNotFound {
+		j, err := a.getJob(ctx, id)
+		if client.Status(err) == http.StatusNotFound {
 			return nil
 		}
 		if err != nil {
@@ -75,7 +74,7 @@ func (a *agent) currentJob(ctx context.Context, m *api.Machine) (string, error) 
 	if !m.WorkOrderMode {
 		return m.CurrentJob, nil
 	}
-	o, err := ask(ctx, a, func() (*api.WorkOrder, error) { return a.api.runningOrder(ctx, m.Uuid) })
+	o, err := a.runningOrder(ctx, m.Uuid)
 	if err != nil || o == nil {
 		return "", err
 	}
@@ -85,7 +84,7 @@ func (a *agent) currentJob(ctx context.Context, m *api.Machine) (string, error) 
 // claimed finds a job that was created for us in an answer that got lost: only
 // we ask for jobs of this machine and context. Nil if there is none.
 func (a *agent) claimed(ctx context.Context, id string) (*api.Job, error) {
-	m, err := ask(ctx, a, func() (*api.Machine, error) { return a.api.machine(ctx, id) })
+	m, err := a.getMachine(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +92,9 @@ func (a *agent) claimed(ctx context.Context, id string) (*api.Job, error) {
 	if err != nil || current == "" || !m.Runnable {
 		return nil, err
 	}
-	j, err := ask(ctx, a, func() (*api.Job, error) { return a.api.job(ctx, current) })
+	j, err := a.getJob(ctx, current)
 	if err != nil {
-		if answered(err) == http.StatusNotFound {
+		if client.Status(err) == http.StatusNotFound {
 			return nil, nil
 		}
 		return nil, err
@@ -107,7 +106,5 @@ func (a *agent) claimed(ctx context.Context, id string) (*api.Job, error) {
 }
 
 func (a *agent) setRunnable(ctx context.Context, machine string, runnable bool) error {
-	return a.call(ctx, func() error {
-		return a.api.patchMachine(ctx, machine, []patch{{"replace", "/Runnable", runnable}})
-	})
+	return a.patchMachine(ctx, machine, client.Set("/Runnable", runnable))
 }

@@ -13,6 +13,7 @@ import (
 
 	"drpd/pkg/agent/facts"
 	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
 
 // maxAddrs bounds the hardware addresses of a machine that are reported.
@@ -21,14 +22,14 @@ const maxAddrs = 64
 // identify asks the server who this machine is until it knows: with the token
 // at hand, then with the one from the configuration.
 func (a *agent) identify(ctx context.Context) error {
-	var wait backoff
+	wait := pace()
 	for {
 		err := a.identifyOnce(ctx)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		a.log.Error("the server does not know who this machine is, trying again", "endpoint", a.cfg.Endpoint, "err", err)
-		if !wait.sleep(ctx) {
+		if !wait.Sleep(ctx) {
 			return context.Cause(ctx)
 		}
 	}
@@ -39,25 +40,25 @@ func (a *agent) identifyOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	me := whoAmI{MacAddrs: hardwareAddrs(inv), Fingerprint: fingerprint(inv.System), Env: a.cfg.Env}
-	who, err := a.api.whoAmI(ctx, me)
-	if denied(err) && a.api.token() != a.cfg.Token {
-		a.api.setToken(a.cfg.Token)
-		who, err = a.api.whoAmI(ctx, me)
+	me := client.WhoAmIRequest{MacAddrs: hardwareAddrs(inv), Fingerprint: fingerprint(inv.System), Env: a.cfg.Env}
+	who, err := a.client().WhoAmI(ctx, me)
+	if denied(err) && a.client().Token() != a.cfg.Token {
+		a.setToken(a.cfg.Token)
+		who, err = a.client().WhoAmI(ctx, me)
 	}
 	if err != nil {
 		return err
 	}
-	if who.Result.Uuid == "" {
+	if who.Uuid == "" {
 		return errors.New("no machine has this fingerprint, and the token may not create one")
 	}
-	if who.Result.Token != "" {
-		a.api.setToken(who.Result.Token)
+	if who.Token != "" {
+		a.setToken(who.Token)
 	}
-	if a.machine() != who.Result.Uuid {
-		a.log.Info("identified", "machine", who.Result.Uuid, "score", who.Result.Score, "env", a.cfg.Env)
+	if a.machine() != who.Uuid {
+		a.log.Info("identified", "machine", who.Uuid, "score", who.Score, "env", a.cfg.Env)
 	}
-	a.setMachine(who.Result.Uuid)
+	a.setMachine(who.Uuid)
 	return nil
 }
 

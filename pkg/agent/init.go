@@ -4,17 +4,16 @@ package agent
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"time"
 
 	"drpd/pkg/agent/boot"
+	"drpd/pkg/client"
 )
 
 const (
@@ -44,10 +43,10 @@ func Init() {
 	// No process is adopted here that somebody would have to reap: the image has
 	// no shell, and scripts that a rescue image may run are waited for.
 	ctx := context.Background()
-	var wait backoff
+	wait := pace()
 	for {
 		log.Error("agent ended, starting it again", "err", initOnce(ctx, log))
-		wait.sleep(ctx)
+		wait.Sleep(ctx)
 	}
 }
 
@@ -93,20 +92,9 @@ func initOnce(ctx context.Context, log *slog.Logger) (err error) {
 func setClock(ctx context.Context, endpoint string) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, endpoint, nil)
+	now, err := client.ServerTime(ctx, endpoint)
 	if err != nil {
 		return err
-	}
-	t := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}}
-	defer t.CloseIdleConnections()
-	res, err := t.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	res.Body.Close()
-	now, err := http.ParseTime(res.Header.Get("Date"))
-	if err != nil {
-		return fmt.Errorf("date of the server: %w", err)
 	}
 	_, err = boot.SetClock(now)
 	return err

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
 
 // defaultTimeout is how long a task may run whose Meta "timeout" says nothing;
@@ -90,8 +91,8 @@ func (a *agent) perform(ctx context.Context, j *api.Job) (result, error) {
 }
 
 func (a *agent) limits(ctx context.Context, j *api.Job) (*api.Task, time.Duration, error) {
-	task, err := ask(ctx, a, func() (*api.Task, error) { return a.api.task(ctx, j.Task) })
-	if answered(err) != 0 {
+	task, err := ask(ctx, a, func(c *client.Client) (*api.Task, error) { return client.Get(ctx, c, api.Tasks, j.Task) })
+	if client.Status(err) != 0 {
 		return &api.Task{}, defaultTimeout, nil // the actions will tell what is wrong
 	}
 	if err != nil {
@@ -111,8 +112,8 @@ func (a *agent) guardJob(ctx context.Context, id string, cancel context.CancelCa
 		if ctx.Err() != nil {
 			return
 		}
-		j, err := a.api.job(ctx, id)
-		if err == nil && j.State != api.JobRunning || answered(err) == http.StatusNotFound {
+		j, err := client.Get(ctx, a.client(), api.Jobs, id)
+		if err == nil && j.State != api.JobRunning || client.Status(err) == http.StatusNotFound {
 			cancel(errGone)
 			return
 		}
@@ -124,7 +125,7 @@ func (a *agent) guardJob(ctx context.Context, id string, cancel context.CancelCa
 func (a *agent) finish(ctx context.Context, j *api.Job, res result) error {
 	if res.halts() && j.WorkOrder == "" {
 		err := a.setRunnable(ctx, j.Machine, false)
-		if answered(err) != 0 {
+		if client.Status(err) != 0 {
 			a.log.Warn("machine not stopped", "err", err)
 		} else if err != nil {
 			return err
@@ -142,22 +143,25 @@ func (a *agent) finish(ctx context.Context, j *api.Job, res result) error {
 // that it is not, the answer to an earlier try may have been lost: then the job
 // has the wanted state already.
 func (a *agent) move(ctx context.Context, j *api.Job, from api.JobState, to result) error {
-	p := []patch{{"test", "/State", from}, {"replace", "/State", to.state}}
+	p := client.Swap("/State", from, to.state)
 	if to.exit != "" {
-		p = append(p, patch{"add", "/ExitState", to.exit})
+		p = append(p, client.Set("/ExitState", to.exit))
 	}
 	if len(to.errors) > 0 {
-		p = append(p, patch{"add", "/ResultErrors", to.errors})
+		p = append(p, client.Set("/ResultErrors", to.errors))
 	}
-	err := a.call(ctx, func() error { return a.api.patchJob(ctx, j.Uuid, p) })
-	if err == nil || answered(err) == 0 {
+	err := a.call(ctx, func(c *client.Client) error {
+		_, err := client.Patch(ctx, c, api.Jobs, j.Uuid, p...)
+		return err
+	})
+	if err == nil || client.Status(err) == 0 {
 		return err
 	}
-	now, err2 := ask(ctx, a, func() (*api.Job, error) { return a.api.job(ctx, j.Uuid) })
+	now, err2 := a.getJob(ctx, j.Uuid)
 	switch {
 	case err2 == nil && now.State == to.state:
 		return nil
-	case answered(err) == statusConflict || answered(err2) == http.StatusNotFound:
+	case client.Status(err) == http.StatusConflict || client.Status(err2) == http.StatusNotFound:
 		return errGone
 	}
 	return fmt.Errorf("move job %s to %s: %w", j.Uuid, to.state, err)

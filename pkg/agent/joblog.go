@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"drpd/pkg/client"
 )
 
 const (
@@ -88,7 +90,7 @@ func (l *jobLog) close() {
 // of a task goes on being taken after an error, and is dropped.
 func (l *jobLog) send(ctx context.Context) error {
 	defer l.kill()
-	size, err := ask(ctx, l.a, func() (int64, error) { return l.a.api.logSize(ctx, l.job) })
+	size, err := ask(ctx, l.a, func(c *client.Client) (int64, error) { return c.LogSize(ctx, l.job) })
 	if err != nil {
 		return err
 	}
@@ -116,16 +118,16 @@ func (l *jobLog) send(ctx context.Context) error {
 // is asked how much of it has arrived before the rest is sent.
 func (l *jobLog) append(ctx context.Context, chunk []byte, size int64) (int64, error) {
 	end := size + int64(len(chunk))
-	err := l.a.call(ctx, func() error {
+	err := l.a.call(ctx, func(c *client.Client) error {
 		for size < end {
-			err := l.a.api.appendLog(ctx, l.job, chunk[int64(len(chunk))-(end-size):])
+			err := c.AppendLog(ctx, l.job, chunk[int64(len(chunk))-(end-size):])
 			if err == nil {
 				break
 			}
 			if !temporary(err) || ctx.Err() != nil {
 				return err
 			}
-			now, err2 := l.a.api.logSize(ctx, l.job)
+			now, err2 := c.LogSize(ctx, l.job)
 			if err2 != nil || now <= size {
 				return err
 			}

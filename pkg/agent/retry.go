@@ -4,8 +4,10 @@ package agent
 
 import (
 	"context"
-	"math/rand/v2"
+	"net/http"
 	"time"
+
+	"drpd/pkg/client"
 )
 
 // Waits between tries, doubled from the first to the last.
@@ -14,14 +16,20 @@ const (
 	lastWait  = 5 * time.Second
 )
 
-// backoff is how long to wait before the next try.
-type backoff struct{ wait time.Duration }
+// pace is how tries follow each other.
+func pace() client.Backoff { return client.Backoff{First: firstWait, Last: lastWait} }
 
-// sleep waits, by up to a quarter less so that a rack of machines does not ask
-// in step, and says whether ctx still holds.
-func (b *backoff) sleep(ctx context.Context) bool {
-	b.wait = min(max(2*b.wait, firstWait), lastWait)
-	return pause(ctx, b.wait-rand.N(b.wait/4))
+// temporary says whether the same request may succeed later: the server was
+// not reached, is starting, is overloaded, or failed inside.
+func temporary(err error) bool {
+	s := client.Status(err)
+	return s == 0 || s == http.StatusTooManyRequests || s >= 500 && s != http.StatusNotImplemented
+}
+
+// denied says whether the token was not accepted for the request.
+func denied(err error) bool {
+	s := client.Status(err)
+	return s == http.StatusUnauthorized || s == http.StatusForbidden
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
@@ -38,11 +46,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 // call repeats fn until the server has answered it, for ever if need be. When
 // the token is refused the agent identifies itself anew, once; what is refused
 // then is refused for another reason.
-func (a *agent) call(ctx context.Context, fn func() error) error {
-	var wait backoff
+func (a *agent) call(ctx context.Context, fn func(c *client.Client) error) error {
+	wait := pace()
 	renewed := false
 	for {
-		err := fn()
+		err := fn(a.client())
 		switch {
 		case err == nil:
 			return nil
@@ -56,7 +64,7 @@ func (a *agent) call(ctx context.Context, fn func() error) error {
 			}
 		case temporary(err):
 			a.log.Warn("server does not answer, trying again", "err", err)
-			if !wait.sleep(ctx) {
+			if !wait.Sleep(ctx) {
 				return context.Cause(ctx)
 			}
 		default:
@@ -66,10 +74,10 @@ func (a *agent) call(ctx context.Context, fn func() error) error {
 }
 
 // ask is call for a request with a result.
-func ask[T any](ctx context.Context, a *agent, fn func() (T, error)) (T, error) {
+func ask[T any](ctx context.Context, a *agent, fn func(c *client.Client) (T, error)) (T, error) {
 	var out T
-	err := a.call(ctx, func() (err error) {
-		out, err = fn()
+	err := a.call(ctx, func(c *client.Client) (err error) {
+		out, err = fn(c)
 		return err
 	})
 	return out, err

@@ -80,7 +80,7 @@ func interpreter(act api.JobAction) []string {
 func (a *agent) environ(j *api.Job, dir, tmp string) []string {
 	token, home := j.Token, os.Getenv("HOME")
 	if token == "" {
-		token = a.api.token()
+		token = a.client().Token()
 	}
 	if home == "" {
 		home = "/root"

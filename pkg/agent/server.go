@@ -11,11 +11,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"drpd/pkg/agent/facts"
-	"drpd/pkg/api"
+	"drpd/pkg/client"
 )
 
 const (
@@ -32,7 +31,7 @@ type ownServer struct{ a *agent }
 // Record stores the inventory where tasks and people look for it.
 func (s ownServer) Record(ctx context.Context, inv facts.Inventory) error {
 	id := s.a.machine()
-	m, err := ask(ctx, s.a, func() (*api.Machine, error) { return s.a.api.machine(ctx, id) })
+	m, err := s.a.getMachine(ctx, id)
 	if err != nil {
 		return fmt.Errorf("record inventory: %w", err)
 	}
@@ -46,16 +45,16 @@ func (s ownServer) Record(ctx context.Context, inv facts.Inventory) error {
 	if inv.FirmwareMode == facts.FirmwareUEFI {
 		mode = "uefi"
 	}
-	p := []patch{
-		{"add", "/Params/inventory~1data", inv},
-		{"add", "/Params/detected-bios-mode", mode},
-		{"add", "/HardwareAddrs", addrs},
-		{"add", "/Fingerprint", fingerprint(inv.System)},
+	p := []client.Op{
+		client.Set(client.Pointer("Params", "inventory/data"), inv),
+		client.Set("/Params/detected-bios-mode", mode),
+		client.Set("/HardwareAddrs", addrs),
+		client.Set("/Fingerprint", fingerprint(inv.System)),
 	}
 	if inv.BootMAC != "" {
-		p = append(p, patch{"add", "/Params/last-boot-macaddr", inv.BootMAC})
+		p = append(p, client.Set("/Params/last-boot-macaddr", inv.BootMAC))
 	}
-	if err := s.a.call(ctx, func() error { return s.a.api.patchMachine(ctx, id, p) }); err != nil {
+	if err := s.a.patchMachine(ctx, id, p...); err != nil {
 		return fmt.Errorf("record inventory: %w", err)
 	}
 	return nil
@@ -67,7 +66,7 @@ func (s ownServer) AgentConfig(ctx context.Context, env string) ([]byte, error) 
 		return nil, errors.New("personalize.env is empty: name the boot environment of the installed system")
 	}
 	id := s.a.machine()
-	token, err := ask(ctx, s.a, func() (string, error) { return s.a.api.machineToken(ctx, id, installedTTL) })
+	token, err := ask(ctx, s.a, func(c *client.Client) (string, error) { return c.GrantToken(ctx, "machines", id, installedTTL) })
 	if err != nil {
 		return nil, fmt.Errorf("get a token for the installed system: %w", err)
 	}
@@ -83,15 +82,7 @@ func (s ownServer) Download(ctx context.Context, from string) (io.ReadCloser, er
 		return nil, fmt.Errorf("image %q is not an http or https URL", from)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		cancel(nil)
-		return nil, err
-	}
-	if strings.HasPrefix(from, s.a.api.base+"/") {
-		req.Header.Set("Authorization", "Bearer "+s.a.api.token())
-	}
-	res, err := s.a.api.http.Do(req)
+	res, err := s.a.client().Fetch(ctx, from)
 	if err != nil {
 		cancel(nil)
 		return nil, fmt.Errorf("download %s: %w", from, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -14,6 +15,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"drpd/pkg/client"
 )
 
 func (s *session) isosCmd() *cobra.Command {
@@ -52,11 +55,8 @@ func (s *session) blobVerbs(area string) []*cobra.Command {
 			return s.download(ctx, area, a)
 		}),
 		cmd("exists <name>", "Exit 0 if it exists, 3 if not.", cobra.ExactArgs(1), func(ctx context.Context, a []string) error {
-			resp, err := s.conn().raw(ctx, http.MethodHead, at(area)+slashed(a[0]), nil, "", nil)
-			if err != nil {
-				return about(err, "%s %s", area, a[0])
-			}
-			return resp.Body.Close()
+			_, err := s.conn().raw(ctx, client.Request{Method: http.MethodHead, Path: at(area) + slashed(a[0])})
+			return about(err, "%s %s", area, a[0])
 		}),
 		cmd("destroy <name>", "Delete.", cobra.ExactArgs(1), func(ctx context.Context, a []string) error {
 			return about(s.conn().call(ctx, http.MethodDelete, at(area)+slashed(a[0]), nil, nil, nil), "destroy %s %s", area, a[0])
@@ -95,20 +95,21 @@ func (s *session) upload(ctx context.Context, area string, args []string, sum st
 }
 
 func (s *session) send(ctx context.Context, path string, src io.Reader, size int64, sum string, out any) error {
-	q := url.Values{}
+	q := client.Request{Method: http.MethodPost, Path: path, Query: url.Values{}, In: src, Size: size}
 	if sum != "" {
-		q.Set("sha256", sum)
+		q.Query.Set("sha256", sum)
 	}
-	body := struct{ io.Reader }{src} // the transport must not close standard input
-	if size == 0 {
-		return s.conn().upload(ctx, path, q, http.NoBody, 0, out)
+	resp, err := s.conn().stream(ctx, q)
+	if err != nil {
+		return err
 	}
-	return s.conn().upload(ctx, path, q, body, size, out)
+	defer resp.Body.Close()
+	return json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(out)
 }
 
 // download checks the sum that the server knows and leaves no half file.
 func (s *session) download(ctx context.Context, area string, args []string) error {
-	resp, err := s.conn().raw(ctx, http.MethodGet, at(area)+slashed(args[0]), nil, "", nil)
+	resp, err := s.conn().stream(ctx, client.Request{Path: at(area) + slashed(args[0])})
 	if err != nil {
 		return about(err, "download %s/%s", area, args[0])
 	}

@@ -1,33 +1,28 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
+
+	"drpd/pkg/client"
 )
 
 // defaultEndpoint is where a server on the same host listens.
 const defaultEndpoint = "https://127.0.0.1:8092"
 
-// maxReply bounds a JSON reply in memory: some 100,000 machines.
-const maxReply = 1 << 30
+// pinPrefix marks the fingerprints that people see and that settings keep.
+const pinPrefix = "SHA256:"
 
-// conn speaks to one server. A conn that could not be set up fails on use.
+// conn speaks to one server and words its errors for people. A conn that could
+// not be set up fails on use.
 type conn struct {
-	base string // with /api/v3
-	auth func(*http.Request)
-	http *http.Client
-	err  error
-	log  func(format string, args ...any)
+	api      *client.Client
+	endpoint string
+	err      error
 }
 
 // conn returns the session's connection, set up on first use.
@@ -40,35 +35,56 @@ func (s *session) conn() *conn {
 
 func (s *session) connect() *conn {
 	at, err := s.target()
+	if err == nil {
+		at, err = s.credentials(at)
+	}
 	if err != nil {
 		return &conn{err: err}
 	}
-	c := newConn(at.Endpoint, at.Fingerprint)
-	c.auth, c.err = s.credentials(at)
-	if s.flags.verbose {
-		c.log = s.note
-	}
-	return c
+	return s.dial(at)
 }
 
-// newConn trusts a certificate that has the fingerprint, or without one what
-// the system trusts.
-func newConn(endpoint, fingerprint string) *conn {
-	t := &http.Transport{
-		Proxy:             http.ProxyFromEnvironment,
-		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		ForceAttemptHTTP2: true,
-		// The server answers within a minute, or says that it cannot.
-		ResponseHeaderTimeout: 90 * time.Second,
-		TLSClientConfig:       pinned(endpoint, fingerprint),
+// dial sets a connection up; it trusts the certificate that has the target's
+// fingerprint, or without one what the system trusts.
+func (s *session) dial(t target) *conn {
+	cfg := client.Config{Endpoint: t.Endpoint, Token: t.Token, User: t.User, Password: t.Password,
+		CertFingerprint: strings.TrimPrefix(t.Fingerprint, pinPrefix),
+		// Commands take as long as their answer does, and whoever follows
+		// something tries again by itself: see poll.
+		Timeout: -1, Retries: -1}
+	if s.flags.verbose {
+		cfg.Trace = func(method, path string, status int) { s.note("%s %s %d", method, path, status) }
 	}
-	return &conn{base: strings.TrimRight(endpoint, "/") + "/api/v3", http: &http.Client{Transport: t}, auth: func(*http.Request) {}}
+	c, err := client.New(cfg)
+	if err != nil {
+		err = failf(exitUsage, "%v", err)
+	}
+	return &conn{api: c, endpoint: t.Endpoint, err: err}
+}
+
+// worded makes a failure of an error of the client.
+func (c *conn) worded(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		return replyFailure(e)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if e, ok := errors.AsType[*client.PinError](err); ok {
+		return &failure{code: exitUnreachable, what: "the certificate of " + c.endpoint + " is not the one known from the first login",
+			cause: "it has fingerprint " + pinPrefix + e.Got + ", known is " + pinPrefix + e.Want,
+			fix:   "if the server was set up anew: drpcli login --renew -E " + c.endpoint}
+	}
+	if e, ok := errors.AsType[*client.ConnError](err); ok {
+		return unreachable(c.endpoint, e.Err)
+	}
+	return err
 }
 
 func unreachable(endpoint string, err error) error {
-	if f, ok := errors.AsType[*failure](err); ok {
-		return f
-	}
 	f := &failure{code: exitUnreachable, what: "no answer from " + endpoint, cause: rootCause(err).Error(),
 		fix: "check that drpd runs there, or name another server with -E or RS_ENDPOINT"}
 	if u, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
@@ -85,100 +101,47 @@ func rootCause(err error) error {
 	return err
 }
 
-// raw sends a request and returns a reply with status below 300; the caller
-// closes its body.
-func (c *conn) raw(ctx context.Context, method, path string, q url.Values, kind string, body io.Reader) (*http.Response, error) {
-	if c.err != nil {
-		return nil, c.err
-	}
-	at := c.base + path
-	if len(q) > 0 {
-		at += "?" + q.Encode()
-	}
-	r, err := http.NewRequestWithContext(ctx, method, at, body)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	if kind != "" {
-		r.Header.Set("Content-Type", kind)
-	}
-	return c.send(r)
-}
-
-// send adds the credentials and turns replies that are errors into failures.
-func (c *conn) send(r *http.Request) (*http.Response, error) {
-	c.auth(r)
-	resp, err := c.http.Do(r)
-	if err != nil {
-		if r.Context().Err() != nil {
-			return nil, r.Context().Err()
-		}
-		return nil, unreachable(strings.TrimSuffix(c.base, "/api/v3"), err)
-	}
-	if c.log != nil {
-		c.log("%s %s %d", r.Method, r.URL.Path, resp.StatusCode)
-	}
-	if resp.StatusCode < 300 {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	return nil, replyFailure(resp)
-}
-
 // replyFailure words an error reply.
-func replyFailure(resp *http.Response) error {
-	f := &failure{code: ofStatus(resp.StatusCode), status: resp.StatusCode, request: resp.Header.Get("X-Request-Id")}
-	var e struct {
-		Model, Key, Type string
-		Messages         []string
-	}
-	data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if json.Unmarshal(data, &e) != nil || len(e.Messages) == 0 {
-		e.Messages = []string{http.StatusText(resp.StatusCode)}
-	}
-	f.what = strings.Join(e.Messages, "; ")
+func replyFailure(e *client.Error) error {
+	f := &failure{code: ofStatus(e.Code), status: e.Code, request: e.RequestID, what: strings.Join(e.Messages, "; ")}
 	if e.Model != "" {
 		f.what += " (" + strings.TrimSuffix(e.Model+"/"+e.Key, "/") + ")"
 	}
 	switch {
-	case resp.StatusCode == http.StatusUnauthorized:
+	case e.Code == http.StatusUnauthorized:
 		f.fix = "drpcli login, or set RS_KEY=user:password or RS_TOKEN"
-	case resp.StatusCode == http.StatusForbidden && strings.Contains(f.what, "credentials"):
+	case e.Code == http.StatusForbidden && strings.Contains(f.what, "credentials"):
 		f.fix = "drpcli login"
 	}
 	return f
 }
 
+// raw makes one call whose reply is more than JSON.
+func (c *conn) raw(ctx context.Context, q client.Request) (*client.Reply, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	r, err := c.api.Raw(ctx, q)
+	return r, c.worded(ctx, err)
+}
+
+// stream is raw for bodies that do not fit into memory; the caller closes the
+// reply's.
+func (c *conn) stream(ctx context.Context, q client.Request) (*http.Response, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	resp, err := c.api.Stream(ctx, q)
+	return resp, c.worded(ctx, err)
+}
+
 // call sends v as JSON, if not nil, and decodes the reply into out, if not nil.
 func (c *conn) call(ctx context.Context, method, path string, q url.Values, v, out any) error {
-	var body io.Reader
-	kind := ""
-	if v != nil {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Errorf("encode the body of %s %s: %w", method, path, err)
-		}
-		body, kind = bytes.NewReader(data), "application/json"
-	}
-	resp, err := c.raw(ctx, method, path, q, kind, body)
-	if err != nil {
+	r, err := c.raw(ctx, client.Request{Method: method, Path: path, Query: q, In: v})
+	if err != nil || out == nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if out == nil || resp.StatusCode == http.StatusNoContent {
-		return nil
-	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	if err != nil {
-		return unreachable(strings.TrimSuffix(c.base, "/api/v3"), err)
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s %s: the reply is not the JSON wanted: %w", method, path, err)
-	}
-	return nil
+	return r.Decode(out)
 }
 
 func (c *conn) get(ctx context.Context, path string, q url.Values, out any) error {
@@ -186,32 +149,7 @@ func (c *conn) get(ctx context.Context, path string, q url.Values, out any) erro
 }
 
 // at joins path segments; a slash in one does not split it.
-func at(parts ...string) string {
-	var b strings.Builder
-	for _, p := range parts {
-		b.WriteString("/" + url.PathEscape(p))
-	}
-	return b.String()
-}
+func at(parts ...string) string { return client.Path(parts...) }
 
 // slashed makes a path of a name with slashes: a param or a file.
-func slashed(name string) string { return at(strings.Split(name, "/")...) }
-
-// upload sends bytes as they are; size is -1 if it is not known.
-func (c *conn) upload(ctx context.Context, path string, q url.Values, body io.Reader, size int64, out any) error {
-	if c.err != nil {
-		return c.err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path+"?"+q.Encode(), body)
-	if err != nil {
-		return fmt.Errorf("upload %s: %w", path, err)
-	}
-	r.ContentLength = size
-	r.Header.Set("Content-Type", "application/octet-stream")
-	resp, err := c.send(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(out)
-}
+func slashed(name string) string { return client.Slashed(name) }

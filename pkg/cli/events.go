@@ -1,14 +1,13 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
+
+	"drpd/pkg/client"
 )
 
 func (s *session) eventsCmd() *cobra.Command {
@@ -30,52 +29,33 @@ func (s *session) eventsCmd() *cobra.Command {
 func (s *session) watchEvents(ctx context.Context, patterns []string) error {
 	last := ""
 	return s.poll(ctx, func(ctx context.Context) (bool, error) {
-		q := url.Values{"register": patterns}
-		if last != "" {
-			q.Set("after", last)
-		}
-		seen, err := s.stream(ctx, q)
-		if seen != "" {
-			last = seen
-		}
-		return false, err
+		return false, s.stream(ctx, &last, patterns)
 	})
 }
 
-// stream prints one connection's events and returns the number of the last.
-func (s *session) stream(ctx context.Context, q url.Values) (last string, err error) {
-	resp, err := s.conn().raw(ctx, "GET", "/events/stream", q, "", nil)
-	if err != nil {
-		return "", err
+// stream prints one connection's events; last is the number of the last one
+// seen, "" for none.
+func (s *session) stream(ctx context.Context, last *string, patterns []string) error {
+	c := s.conn()
+	if c.err != nil {
+		return c.err
 	}
-	defer resp.Body.Close()
-	r := bufio.NewReaderSize(resp.Body, 64<<10)
-	kind := ""
-	for {
-		line, err := r.ReadString('\n')
+	for m, err := range c.api.Events(ctx, *last, patterns...) {
 		if err != nil {
-			return last, unreachable("the event stream", err)
+			return c.worded(ctx, err)
 		}
-		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
-		value = strings.TrimPrefix(value, " ")
-		switch name {
-		case "id":
-			last = value
-		case "event":
-			kind = value
-		case "data":
-			if kind == "lagged" {
-				s.note("some events were lost; going on from now")
-				return "", nil
-			}
-			if kind != "" {
-				return last, &failure{code: exitDenied, what: "the event stream was ended: " + value, fix: "drpcli login"}
-			}
-			if err := s.event([]byte(value)); err != nil {
-				return last, err
+		*last = m.ID
+		switch m.Kind {
+		case client.Lagged:
+			s.note("some events were lost; going on from now")
+			return nil
+		case client.Happened:
+			if err := s.event(m.Data); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
 }
 
 func (s *session) event(data []byte) error {

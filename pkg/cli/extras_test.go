@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -169,6 +171,45 @@ func TestEventsWatch(t *testing.T) {
 	got := <-done
 	assert.Contains(t, got.out, `"Action":"update"`)
 	assert.Contains(t, got.out, `"Key":"global"`)
+}
+
+// TestEventsGoOnFromNowAfterALoss: a server that was restarted does not know
+// the number that the watcher has.
+func TestEventsGoOnFromNowAfterALoss(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var asked []string // one request after the other
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		asked = append(asked, q.Header.Get("Last-Event-ID"))
+		switch len(asked) {
+		case 1:
+			fmt.Fprint(w, ": following after old.1\n\nid: old.2\ndata: {\"Key\":\"one\"}\n\n")
+		case 2:
+			fmt.Fprint(w, "event: lagged\ndata: \"lost\"\n\n")
+		case 3:
+			fmt.Fprint(w, ": following after new.7\n\n: alive\n\n")
+		default:
+			cancel()
+		}
+	}))
+	t.Cleanup(srv.Close)
+	r := &rig{env: []string{"RS_ENDPOINT=" + srv.URL, "RS_TOKEN=x"}}
+	got := r.runCtx(t, ctx, strings.NewReader(""), "events", "watch", "-o", "json")
+	srv.Close()
+	assert.Equal(t, exitInterrupted, got.code)
+	assert.Equal(t, "{\"Key\":\"one\"}\n", got.out)
+	assert.Contains(t, got.err, "some events were lost")
+	assert.Equal(t, []string{"", "old.2", "", "new.7"}, asked)
+}
+
+// TestWrongSettings fail before anything is sent.
+func TestWrongSettings(t *testing.T) {
+	t.Parallel()
+	r := &rig{env: []string{"RS_TOKEN=x", "RS_FINGERPRINT=SHA256:12"}}
+	r.fails(t, exitUsage, "not a SHA-256", "machines", "list")
+	r.env = []string{"RS_TOKEN=x"}
+	r.fails(t, exitUsage, "is not a URL such as", "machines", "list", "-E", "drpd.example")
 }
 
 func TestPrefsInfoVersion(t *testing.T) {

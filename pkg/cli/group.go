@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"drpd/pkg/client"
 	"drpd/pkg/resource"
 )
 
@@ -187,12 +188,11 @@ func (g *group) count(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := g.conn().raw(ctx, http.MethodHead, at(g.name), q, "", nil)
+	r, err := g.conn().raw(ctx, client.Request{Method: http.MethodHead, Path: at(g.name), Query: q})
 	if err != nil {
 		return about(err, "count %s", g.name)
 	}
-	defer resp.Body.Close()
-	return g.line("%s", resp.Header.Get("X-DRP-LIST-TOTAL-COUNT"))
+	return g.line("%s", r.Header.Get("X-DRP-LIST-TOTAL-COUNT"))
 }
 
 func (g *group) indexes(ctx context.Context, _ []string) error {

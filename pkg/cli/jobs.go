@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,20 +57,12 @@ func (g *group) jobLog(ctx context.Context, ref string, follow bool) error {
 
 // copyLog copies a log from a byte on; ended says that no more will come.
 func (s *session) copyLog(ctx context.Context, key string, from int64, follow bool, w io.Writer) (n int64, ended bool, err error) {
-	q := url.Values{"from": {strconv.FormatInt(from, 10)}}
-	if follow {
-		q.Set("follow", "true")
+	c := s.conn()
+	if c.err != nil {
+		return 0, false, c.err
 	}
-	resp, err := s.conn().raw(ctx, http.MethodGet, at("jobs", key, "log"), q, "", nil)
-	if err != nil {
-		return 0, false, err
-	}
-	defer resp.Body.Close()
-	n, err = io.Copy(w, resp.Body)
-	if err != nil && ctx.Err() == nil {
-		err = unreachable("the server", err)
-	}
-	return n, resp.Header.Get("X-DRP-LOG-END") == "true", err
+	n, ended, err = c.api.CopyLog(ctx, w, key, from, follow)
+	return n, ended, c.worded(ctx, err)
 }
 
 // cleanWriter keeps control bytes that a task printed away from the terminal
@@ -97,12 +86,14 @@ func (c *cleanWriter) Write(p []byte) (int, error) {
 
 // logTail returns the last lines of a job's log, nil if it cannot be had.
 func (s *session) logTail(ctx context.Context, job string, lines int) []string {
-	resp, err := s.conn().raw(ctx, http.MethodHead, at("jobs", job, "log"), nil, "", nil)
+	c := s.conn()
+	if c.err != nil {
+		return nil
+	}
+	size, err := c.api.LogSize(ctx, job)
 	if err != nil {
 		return nil
 	}
-	resp.Body.Close()
-	size, _ := strconv.ParseInt(resp.Header.Get("X-DRP-LOG-SIZE"), 10, 64)
 	var b strings.Builder
 	if _, _, err := s.copyLog(ctx, job, max(0, size-16<<10), false, &cleanWriter{&b}); err != nil {
 		return nil

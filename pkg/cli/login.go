@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"drpd/pkg/client"
 )
 
 func (s *session) loginCmd() *cobra.Command {
@@ -68,14 +70,15 @@ func (l *login) pin(ctx context.Context, t *target) error {
 	if t.Fingerprint != "" && !l.renew {
 		return nil
 	}
-	print, trusted, err := peer(ctx, t.Endpoint)
+	print, trusted, err := client.Peer(ctx, t.Endpoint)
 	if err != nil {
-		return err
+		return (&conn{endpoint: t.Endpoint}).worded(ctx, err)
 	}
 	if trusted {
 		t.Fingerprint = ""
 		return nil
 	}
+	print = pinPrefix + print
 	l.note("certificate of %s: %s", t.Endpoint, print)
 	if !l.accept {
 		answer, asked, err := l.ask("Is that the server's fingerprint (in its log at first start)? yes/no: ")
@@ -93,17 +96,19 @@ func (l *login) pin(ctx context.Context, t *target) error {
 
 // grant gets a token for the password.
 func (l *login) grant(ctx context.Context, t target) (string, error) {
-	c := newConn(t.Endpoint, t.Fingerprint)
-	c.auth = func(r *http.Request) { r.SetBasicAuth(t.User, t.Password) }
-	var reply struct{ Token string }
-	q := url.Values{"ttl": {strconv.Itoa(int(l.ttl.Seconds()))}}
-	if err := c.get(ctx, at("users", t.User, "token"), q, &reply); err != nil {
-		return "", err
+	t.Token = "" // of an earlier login
+	c := l.dial(t)
+	if c.err != nil {
+		return "", c.err
 	}
-	if reply.Token == "" {
+	token, err := c.api.GrantToken(ctx, "users", t.User, strconv.Itoa(int(l.ttl.Seconds())))
+	if err != nil {
+		return "", c.worded(ctx, err)
+	}
+	if token == "" {
 		return "", failf(exitOther, "the server sent no token")
 	}
-	return reply.Token, nil
+	return token, nil
 }
 
 func (l *login) keep(t target, token string) error {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,26 +136,23 @@ func (s *session) target() (target, error) {
 	return t, nil
 }
 
-// credentials puts a token or a password on requests: those given, else the
-// token of the last login.
-func (s *session) credentials(t target) (func(*http.Request), error) {
-	bearer := func(token string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
-	}
+// credentials settles who calls: the token or password given, else the token of
+// the last login.
+func (s *session) credentials(t target) (target, error) {
 	switch {
 	case t.Token != "":
-		return bearer(t.Token), nil
+		return t, nil
+	case t.Password != "" && t.User == "":
+		return t, &failure{code: exitUsage, what: "a password without a user", fix: "give the user with -U"}
 	case t.Password != "":
-		if t.User == "" {
-			return nil, &failure{code: exitUsage, what: "a password without a user", fix: "give the user with -U"}
-		}
-		p, err := s.secret(t.Password, "")
-		return func(r *http.Request) { r.SetBasicAuth(t.User, p) }, err
+		var err error
+		t.Password, err = s.secret(t.Password, "")
+		return t, err
 	}
-	if token := s.savedToken(t); token != "" {
-		return bearer(token), nil
+	if t.Token = s.savedToken(t); t.Token != "" {
+		return t, nil
 	}
-	return nil, &failure{code: exitDenied, what: "not logged in at " + t.Endpoint, fix: "drpcli login -E " + t.Endpoint + ", or set RS_KEY=user:password or RS_TOKEN"}
+	return t, &failure{code: exitDenied, what: "not logged in at " + t.Endpoint, fix: "drpcli login -E " + t.Endpoint + ", or set RS_KEY=user:password or RS_TOKEN"}
 }
 
 // tokenPath is where the token of one user at one server is kept.

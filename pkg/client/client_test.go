@@ -50,7 +50,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	h, err := rest.New(rest.Config{DB: db, Auth: a, Blobs: blobs, NextJob: nextJob})
 	require.NoError(t, err)
-	r.srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	r.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		r.calls.Add(1)
 		if r.away.Add(-1) >= 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -58,6 +58,8 @@ func newRig(t *testing.T) *rig {
 		}
 		h.ServeHTTP(w, q)
 	}))
+	r.srv.EnableHTTP2 = true // as drpd does
+	r.srv.StartTLS()
 	t.Cleanup(func() { r.srv.CloseClientConnections(); r.srv.Close(); blobs.Close() })
 	return r
 }
@@ -115,6 +117,8 @@ func TestObjects(t *testing.T) {
 	_, err = client.Get(ctx, c, api.Machines, m.Uuid)
 	var e *client.Error
 	require.ErrorAs(t, err, &e)
+	assert.NotEmpty(t, e.RequestID)
+	e.RequestID = ""
 	assert.Equal(t, client.Error{Model: "machines", Key: m.Uuid, Type: "GET", Messages: []string{"not found"}, Code: 404}, *e)
 }
 

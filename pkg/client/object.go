@@ -15,7 +15,7 @@ import (
 // Get reads one object by key or Index:value.
 func Get[T any](ctx context.Context, c *Client, k *resource.Kind[T], id string) (*T, error) {
 	v := new(T)
-	_, _, err := c.do(ctx, call{method: http.MethodGet, path: []string{k.Name, id}, out: v})
+	_, err := c.call(ctx, Request{Method: http.MethodGet, Path: Path(k.Name, id)}, v)
 	return none(v, err)
 }
 
@@ -43,30 +43,30 @@ func values(filters []Filter) url.Values {
 // List reads the objects that the filters let through.
 func List[T any](ctx context.Context, c *Client, k *resource.Kind[T], filters ...Filter) ([]*T, error) {
 	var out []*T
-	_, _, err := c.do(ctx, call{method: http.MethodGet, path: []string{k.Name}, query: values(filters), out: &out})
+	_, err := c.call(ctx, Request{Method: http.MethodGet, Path: Path(k.Name), Query: values(filters)}, &out)
 	return out, err
 }
 
 // Count says how many objects the filters let through.
 func Count[T any](ctx context.Context, c *Client, k *resource.Kind[T], filters ...Filter) (int, error) {
-	head, _, err := c.do(ctx, call{method: http.MethodHead, path: []string{k.Name}, query: values(filters)})
+	r, err := c.call(ctx, Request{Method: http.MethodHead, Path: Path(k.Name), Query: values(filters)}, nil)
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(head.Get("X-DRP-LIST-TOTAL-COUNT"))
+	return strconv.Atoi(r.Header.Get("X-DRP-LIST-TOTAL-COUNT"))
 }
 
 // Create adds an object and returns it as the server completed it.
 func Create[T any](ctx context.Context, c *Client, k *resource.Kind[T], v *T) (*T, error) {
 	out := new(T)
-	_, _, err := c.do(ctx, call{method: http.MethodPost, path: []string{k.Name}, in: v, out: out})
+	_, err := c.call(ctx, Request{Method: http.MethodPost, Path: Path(k.Name), In: v}, out)
 	return none(out, err)
 }
 
 // Put replaces an object. It must be whole: one read with slim or params is refused.
 func Put[T any](ctx context.Context, c *Client, k *resource.Kind[T], v *T) (*T, error) {
 	out := new(T)
-	_, _, err := c.do(ctx, call{method: http.MethodPut, path: []string{k.Name, k.Key(v)}, in: v, out: out})
+	_, err := c.call(ctx, Request{Method: http.MethodPut, Path: Path(k.Name, k.Key(v)), In: v}, out)
 	return none(out, err)
 }
 
@@ -118,14 +118,14 @@ func Pointer(parts ...string) string {
 // Patch changes parts of an object.
 func Patch[T any](ctx context.Context, c *Client, k *resource.Kind[T], id string, ops ...Op) (*T, error) {
 	out := new(T)
-	_, _, err := c.do(ctx, call{method: http.MethodPatch, path: []string{k.Name, id}, in: slices.Clip(ops), out: out})
+	_, err := c.call(ctx, Request{Method: http.MethodPatch, Path: Path(k.Name, id), In: slices.Clip(ops)}, out)
 	return none(out, err)
 }
 
 // Delete removes an object and returns what it was.
 func Delete[T any](ctx context.Context, c *Client, k *resource.Kind[T], id string) (*T, error) {
 	out := new(T)
-	_, _, err := c.do(ctx, call{method: http.MethodDelete, path: []string{k.Name, id}, out: out})
+	_, err := c.call(ctx, Request{Method: http.MethodDelete, Path: Path(k.Name, id)}, out)
 	return none(out, err)
 }
 
@@ -133,30 +133,28 @@ func Delete[T any](ctx context.Context, c *Client, k *resource.Kind[T], id strin
 func (c *Client) Params(ctx context.Context, kind, id string, aggregate bool) (resource.Params, error) {
 	var out resource.Params
 	q := url.Values{"aggregate": {strconv.FormatBool(aggregate)}}
-	_, _, err := c.do(ctx, call{method: http.MethodGet, path: []string{kind, id, "params"}, query: q, out: &out})
+	_, err := c.call(ctx, Request{Method: http.MethodGet, Path: Path(kind, id, "params"), Query: q}, &out)
 	return out, err
 }
 
 // SetParams replaces all of an object's own params.
 func (c *Client) SetParams(ctx context.Context, kind, id string, p resource.Params) error {
-	_, _, err := c.do(ctx, call{method: http.MethodPost, path: []string{kind, id, "params"}, in: p})
+	_, err := c.call(ctx, Request{Method: http.MethodPost, Path: Path(kind, id, "params"), In: p}, nil)
 	return err
 }
 
-func paramPath(kind, id, name string) []string {
-	return append([]string{kind, id, "params"}, strings.Split(name, "/")...)
-}
+func paramPath(kind, id, name string) string { return Path(kind, id, "params") + Slashed(name) }
 
 // Param reads one param into out, which stays as it is if the param is not set.
 func (c *Client) Param(ctx context.Context, kind, id, name string, aggregate bool, out any) error {
 	q := url.Values{"aggregate": {strconv.FormatBool(aggregate)}}
-	_, _, err := c.do(ctx, call{method: http.MethodGet, path: paramPath(kind, id, name), query: q, out: out})
+	_, err := c.call(ctx, Request{Method: http.MethodGet, Path: paramPath(kind, id, name), Query: q}, out)
 	return err
 }
 
 // SetParam sets one param.
 func (c *Client) SetParam(ctx context.Context, kind, id, name string, value any) error {
-	_, _, err := c.do(ctx, call{method: http.MethodPost, path: paramPath(kind, id, name), in: boxed{value}})
+	_, err := c.call(ctx, Request{Method: http.MethodPost, Path: paramPath(kind, id, name), In: boxed{value}}, nil)
 	return err
 }
 
@@ -167,6 +165,6 @@ func (b boxed) MarshalJSON() ([]byte, error) { return json.Marshal(b.v) }
 
 // DeleteParam removes one param.
 func (c *Client) DeleteParam(ctx context.Context, kind, id, name string) error {
-	_, _, err := c.do(ctx, call{method: http.MethodDelete, path: paramPath(kind, id, name)})
+	_, err := c.call(ctx, Request{Method: http.MethodDelete, Path: paramPath(kind, id, name)}, nil)
 	return err
 }

@@ -1,0 +1,146 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"drpd/pkg/pki"
+)
+
+// PinError means that a server shows another certificate than the one known.
+type PinError struct{ Got, Want string } // fingerprints
+
+func (e *PinError) Error() string {
+	return fmt.Sprintf("the server's certificate has fingerprint %s, known is %s", e.Got, e.Want)
+}
+
+func tlsConfig(cfg Config) (*tls.Config, error) {
+	tc := &tls.Config{MinVersion: tls.VersionTLS12}
+	switch {
+	case cfg.CertFingerprint != "":
+		return pinnedCert(tc, cfg.CertFingerprint)
+	case cfg.CAFingerprint != "":
+		return pinnedCA(cfg)
+	case len(cfg.CAPEM) > 0:
+		tc.RootCAs = x509.NewCertPool()
+		if !tc.RootCAs.AppendCertsFromPEM(cfg.CAPEM) {
+			return nil, errors.New("the CA given holds no PEM certificate")
+		}
+	}
+	return tc, nil
+}
+
+func pinnedCert(tc *tls.Config, fingerprint string) (*tls.Config, error) {
+	want, err := canonical(fingerprint)
+	tc.InsecureSkipVerify = true // the chain says nothing: the certificate itself is known
+	tc.VerifyConnection = func(s tls.ConnectionState) error {
+		if got := fingerprintOf(s.PeerCertificates[0]); got != want {
+			return &PinError{Got: got, Want: want}
+		}
+		return nil
+	}
+	return tc, err
+}
+
+func pinnedCA(cfg Config) (*tls.Config, error) {
+	if _, err := canonical(cfg.CAFingerprint); err != nil {
+		return nil, fmt.Errorf("CA: %w", err)
+	}
+	tc := pki.PinnedClient(cfg.CAFingerprint)
+	if cfg.AnyName {
+		return tc, nil
+	}
+	chain := tc.VerifyConnection
+	tc.VerifyConnection = func(s tls.ConnectionState) error {
+		if err := chain(s); err != nil || s.ServerName == "" { // an address has no server name
+			return err
+		}
+		return s.PeerCertificates[0].VerifyHostname(s.ServerName)
+	}
+	return tc, nil
+}
+
+// canonical is a fingerprint in lower case without colons.
+func canonical(fingerprint string) (string, error) {
+	sum, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
+	if err != nil || len(sum) != sha256.Size {
+		return "", fmt.Errorf("the fingerprint %.80q is not a SHA-256 in hexadecimal", fingerprint)
+	}
+	return hex.EncodeToString(sum), nil
+}
+
+func fingerprintOf(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// untrusted says that a server was reached and is not the one wanted.
+func untrusted(err error) bool {
+	var cert *tls.CertificateVerificationError
+	var name x509.HostnameError
+	var pin *PinError
+	return errors.As(err, &cert) || errors.As(err, &name) || errors.As(err, &pin) || errors.Is(err, pki.ErrPin)
+}
+
+// Peer fetches the fingerprint of the certificate that an endpoint shows,
+// without trusting it. trusted says that the system would; so it is for http,
+// which shows none.
+func Peer(ctx context.Context, endpoint string) (fingerprint string, trusted bool, err error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "https" {
+		return "", true, err
+	}
+	host := u.Host
+	if u.Port() == "" {
+		host += ":443"
+	}
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: unverified()}
+	nc, err := d.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return "", false, &ConnError{Host: u.Host, Err: err}
+	}
+	defer nc.Close()
+	certs := nc.(*tls.Conn).ConnectionState().PeerCertificates
+	pool := x509.NewCertPool()
+	for _, c := range certs[1:] {
+		pool.AddCert(c)
+	}
+	_, verr := certs[0].Verify(x509.VerifyOptions{DNSName: u.Hostname(), Intermediates: pool})
+	return fingerprintOf(certs[0]), verr == nil, nil
+}
+
+// ServerTime is the time in an endpoint's answer, to the second. The server is
+// neither verified nor told anything: with a clock in the past no certificate
+// is valid, so the clock comes first.
+func ServerTime(ctx context.Context, endpoint string) (time.Time, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, endpoint, nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t := &http.Transport{TLSClientConfig: unverified()}
+	defer t.CloseIdleConnections()
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return time.Time{}, &ConnError{Host: req.URL.Host, Err: err}
+	}
+	resp.Body.Close()
+	now, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("date of the server: %w", err)
+	}
+	return now, nil
+}
+
+func unverified() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}
+}
