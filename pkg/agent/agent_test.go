@@ -236,6 +236,36 @@ func TestBrokenDownload(t *testing.T) {
 	assert.True(t, sim.Disk("DISK1").Bootable)
 }
 
+// TestDownloadIsContinued: a server that dies in the middle and comes back goes
+// on where it was; the job never notices.
+func TestDownloadIsContinued(t *testing.T) {
+	t.Parallel()
+	packed, raw, sum := image(t)
+	var calls atomic.Int32
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch calls.Add(1) {
+		case 1:
+			w.Header().Set("Content-Length", fmt.Sprint(len(packed)))
+			_, _ = w.Write(packed[:len(packed)/2])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		case 2:
+			panic(http.ErrAbortHandler)
+		}
+		http.ServeContent(w, r, "image", time.Time{}, bytes.NewReader(packed))
+	}))
+	t.Cleanup(web.Close)
+	s := newServer(t, map[string]string{"deploy": fmt.Sprintf("op: deploy\ndisk: {serial: DISK1}\nimage: %s\nsha256: %s\nrawSize: %d\n", web.URL, sum, len(raw))})
+	s.workflow("discover", []string{"local", "deploy"})
+	sim := simulated()
+	s.agent("local", sim.Hardware(), t.TempDir())
+	s.eventually("deployed", s.complete)
+	assert.True(t, sim.Disk("DISK1").Bootable)
+	require.Len(t, s.jobs("deploy"), 1)
+	assert.Equal(t, api.JobFinished, s.jobs("deploy")[0].State)
+	assert.EqualValues(t, 3, calls.Load())
+}
+
 // TestCancelled: when the server ends the job, the script dies with its children.
 func TestCancelled(t *testing.T) {
 	t.Parallel()

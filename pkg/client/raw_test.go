@@ -143,7 +143,7 @@ func TestCredentialsStayAtHome(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	for _, from := range []string{home.URL + "/files/a", away.URL + "/b", home.URL + "0/c"} {
-		if resp, err := c.Fetch(t.Context(), from); err == nil {
+		if resp, err := c.Fetch(t.Context(), from, 0); err == nil {
 			resp.Body.Close()
 		}
 	}

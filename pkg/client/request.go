@@ -176,12 +176,16 @@ func (c *Client) Stream(ctx context.Context, q Request) (*http.Response, error) 
 	return c.send(req)
 }
 
-// Fetch begins a download from any http or https URL; the caller closes the
-// body. Credentials go to the client's own server only.
-func (c *Client) Fetch(ctx context.Context, from string) (*http.Response, error) {
+// Fetch begins a download from any http or https URL, after offset bytes of
+// it if that is not 0 (the answer is then 206); the caller closes the body.
+// Credentials go to the client's own server only.
+func (c *Client) Fetch(ctx context.Context, from string, offset int64) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, err
+	}
+	if offset > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}
 	if req.URL.Scheme == c.base.Scheme && req.URL.Host == c.base.Host {
 		c.login(req)
