@@ -55,9 +55,19 @@ func (d diskLayout) fstab() string {
 }
 
 // bootConfig is the GRUB configuration inside the root file system. It uses
-// the links Debian keeps up to date at every kernel upgrade.
+// the links Debian keeps up to date at every kernel upgrade. On a BIOS the
+// kernel is entered in real mode, the older way: emulated processors then
+// unpack it in three seconds less.
 func (d diskLayout) bootConfig() string {
-	return fmt.Sprintf("linux /vmlinuz root=UUID=%s %s\ninitrd /initrd.img\nboot\n", d.rootUUID, kernelOptions)
+	return fmt.Sprintf(`if [ "$grub_platform" = pc ]; then
+	linux16 /vmlinuz root=UUID=%[1]s %[2]s
+	initrd16 /initrd.img
+else
+	linux /vmlinuz root=UUID=%[1]s %[2]s
+	initrd /initrd.img
+fi
+boot
+`, d.rootUUID, kernelOptions)
 }
 
 // writeDisk makes the raw disk file from the tree without mounting anything:
