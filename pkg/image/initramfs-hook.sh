@@ -42,7 +42,7 @@ cat > "$conf/scripts/init-bottom/udev" <<'BOTTOM'
 #!/bin/sh
 [ "$1" = prereqs ] && exit 0
 mount -n -o move /dev "$rootmnt/dev"
-rm -rf /dev
+nuke /dev
 ln -s "$rootmnt/dev" /dev
 BOTTOM
 chmod 755 "$conf/hooks/drpd" "$conf/scripts/init-top/udev" "$conf/scripts/init-bottom/udev"

@@ -78,7 +78,7 @@ func tuneUnits(ctx context.Context, tree, password string) error {
 	}
 	for _, args := range [][]string{
 		// Waiting for the network costs nothing until a unit asks for network-online.target.
-		{"enable", "systemd-networkd.service", "systemd-networkd-wait-online.service", "resolv-conf.path", "drp-agent.service"},
+		{"enable", "systemd-networkd.service", "systemd-networkd-wait-online.service", "resolv-conf.service", "drp-agent.service"},
 		// A cluster task enables etcd when its configuration is there.
 		{"disable", "etcd.service", "systemd-resolved.service"},
 		append([]string{"mask"}, masked...),
