@@ -39,7 +39,7 @@ func installBoot(ctx context.Context, d diskLayout, raw string) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	core, err := grubImage(ctx, tmp, d, "i386-pc", "biosdisk")
+	core, err := grubImage(ctx, tmp, d, "i386-pc", "biosdisk", "linux16")
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,11 @@ const (
 )
 
 // kernelOptions are for the kernel of the installed system: names eth0, eth1...
-// as the agent saw them, messages on screen and serial port, and a restart
-// rather than a dead machine after a panic.
-const kernelOptions = "ro console=tty0 console=ttyS0,115200 quiet panic=10 net.ifnames=0 systemd.show_status=0 systemd.gpt_auto=0"
+// as the agent saw them, errors on screen and serial port, and a restart rather
+// than a dead machine after a panic. The self tests of the kernel's ciphers,
+// which FIPS asks for, are left out; the processor's random numbers count.
+const kernelOptions = "ro console=tty0 console=ttyS0,115200 quiet loglevel=3 panic=10 net.ifnames=0 " +
+	"random.trust_cpu=on cryptomgr.notests systemd.show_status=0 systemd.gpt_auto=0"
 
 // diskLayout is a GPT disk of three partitions: the BIOS boot loader (1 MiB),
 // the EFI system partition (32 MiB) and the root file system (the rest).
@@ -53,9 +55,19 @@ func (d diskLayout) fstab() string {
 }
 
 // bootConfig is the GRUB configuration inside the root file system. It uses
-// the links Debian keeps up to date at every kernel upgrade.
+// the links Debian keeps up to date at every kernel upgrade. On a BIOS the
+// kernel is entered in real mode, the older way: emulated processors then
+// unpack it in three seconds less.
 func (d diskLayout) bootConfig() string {
-	return fmt.Sprintf("linux /vmlinuz root=UUID=%s %s\ninitrd /initrd.img\nboot\n", d.rootUUID, kernelOptions)
+	return fmt.Sprintf(`if [ "$grub_platform" = pc ]; then
+	linux16 /vmlinuz root=UUID=%[1]s %[2]s
+	initrd16 /initrd.img
+else
+	linux /vmlinuz root=UUID=%[1]s %[2]s
+	initrd /initrd.img
+fi
+boot
+`, d.rootUUID, kernelOptions)
 }
 
 // writeDisk makes the raw disk file from the tree without mounting anything:

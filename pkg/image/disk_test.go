@@ -45,21 +45,6 @@ func TestLinkBIOS(t *testing.T) {
 	require.ErrorContains(t, linkBIOS(boot, make([]byte, 1<<20+1)), "the partition 1048576")
 }
 
-func TestAptSources(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	debian, other := filepath.Join(dir, "debian.sources"), filepath.Join(dir, "other.list")
-	require.NoError(t, os.WriteFile(debian, []byte("Types: deb\nSuites: bookworm bookworm-updates\n"), 0o644))
-	require.NoError(t, os.WriteFile(other, []byte("deb https://tools.invalid stable main\n"), 0o644))
-
-	got, err := aptSources(OSConfig{Suite: "bookworm", Sources: []string{debian, other}})
-	require.NoError(t, err)
-	assert.Equal(t, []string{debian}, got)
-
-	_, err = aptSources(OSConfig{Suite: "bookworm", Sources: []string{other}})
-	require.ErrorContains(t, err, "no apt source file of this machine names bookworm")
-}
-
 func TestTreeKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "a.sources")

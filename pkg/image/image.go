@@ -7,10 +7,10 @@
 //
 // OS makes a Debian disk image that is written to a machine's disk as it is and
 // boots from there by SeaBIOS-like and UEFI firmware. It needs root (file
-// owners), but no mount, no loop device and no network beyond the apt sources
-// of the building machine.
+// owners), but no mount, no loop device and no network beyond the apt sources.
 //
-// Kernels come from Debian packages (see FetchKernel) and are kept, like the
+// Both take Debian packages by an apt setup of their own (see Packages), on any
+// machine that has apt. Kernels (see FetchKernel) are kept, like the
 // slow half of the OS image, in a cache directory under names made from what
 // went into them. Deleting the cache is always safe.
 package image

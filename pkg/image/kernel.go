@@ -28,28 +28,54 @@ type KernelConfig struct {
 	Package string
 	// Cache is the directory that keeps unpacked kernels (0.1 to 0.4 GB each).
 	Cache string
-	Log   *slog.Logger
+	// From says where the package comes from.
+	From Packages
+	Log  *slog.Logger
 }
 
-// FetchKernel downloads the newest kernel the machine's apt sources offer for
-// the package and unpacks it, once per version.
+// FetchKernel downloads the newest kernel the sources offer for the package
+// and unpacks it, once per version. With the package lists of an earlier run
+// and its kernel in the cache it needs no network.
 func FetchKernel(ctx context.Context, cfg KernelConfig) (Kernel, error) {
 	if err := requireTools("apt-get", "apt-cache", "dpkg-deb", "depmod"); err != nil {
 		return Kernel{}, err
 	}
-	pkg, version, err := kernelVersion(ctx, cfg.Package)
+	apt, err := newAptSetup(cfg.Cache, cfg.From)
+	if err != nil {
+		return Kernel{}, fmt.Errorf("fetch kernel %s: %w", cfg.Package, err)
+	}
+	if pkg, version, err := kernelVersion(ctx, apt, cfg.Package); err == nil {
+		if dir := cfg.dir(pkg, version); isDir(dir) {
+			return OpenKernel(dir)
+		}
+	}
+	// The lists are missing, or too old to tell what the mirror has now.
+	if err := apt.update(ctx); err != nil {
+		return Kernel{}, fmt.Errorf("fetch kernel %s: %w", cfg.Package, err)
+	}
+	pkg, version, err := kernelVersion(ctx, apt, cfg.Package)
 	if err != nil {
 		return Kernel{}, err
 	}
-	dir := filepath.Join(cfg.Cache, "kernel", pkg+"_"+strings.ReplaceAll(version, ":", "_"))
-	if _, err := os.Stat(dir); err == nil {
+	dir := cfg.dir(pkg, version)
+	if isDir(dir) {
 		return OpenKernel(dir)
 	}
 	cfg.Log.Info("fetch kernel", "package", pkg, "version", version)
-	if err := unpackKernel(ctx, pkg, version, dir); err != nil {
+	if err := unpackKernel(ctx, apt, pkg, version, dir); err != nil {
 		return Kernel{}, fmt.Errorf("fetch kernel %s: %w", pkg, err)
 	}
 	return OpenKernel(dir)
+}
+
+// dir is where that version is kept.
+func (cfg KernelConfig) dir(pkg, version string) string {
+	return filepath.Join(cfg.Cache, "kernel", pkg+"_"+strings.ReplaceAll(version, ":", "_"))
+}
+
+func isDir(name string) bool {
+	stat, err := os.Stat(name)
+	return err == nil && stat.IsDir()
 }
 
 // OpenKernel describes the one kernel found in a directory that a kernel
@@ -69,7 +95,7 @@ func OpenKernel(dir string) (Kernel, error) {
 
 // unpackKernel works in a temporary directory and renames it at the end, so
 // that dir is complete whenever it exists.
-func unpackKernel(ctx context.Context, pkg, version, dir string) error {
+func unpackKernel(ctx context.Context, apt aptSetup, pkg, version, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -78,8 +104,7 @@ func unpackKernel(ctx context.Context, pkg, version, dir string) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	// The download sandbox user cannot write below a private cache directory.
-	if _, err := run(ctx, tmp, "apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", pkg+"="+version); err != nil {
+	if _, err := run(ctx, tmp, "apt-get", "-c", apt.at("apt.conf"), "-q", "download", pkg+"="+version); err != nil {
 		return err
 	}
 	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
@@ -101,11 +126,11 @@ func unpackKernel(ctx context.Context, pkg, version, dir string) error {
 }
 
 // kernelVersion follows a metapackage to the kernel package it stands for.
-func kernelVersion(ctx context.Context, pkg string) (name, version string, err error) {
+func kernelVersion(ctx context.Context, apt aptSetup, pkg string) (name, version string, err error) {
 	for range 3 {
-		out, err := run(ctx, "", "apt-cache", "show", "--no-all-versions", pkg)
+		out, err := run(ctx, "", "apt-cache", "-c", apt.at("apt.conf"), "show", "--no-all-versions", pkg)
 		if err != nil {
-			return "", "", fmt.Errorf("find kernel %s: %w; is the name right and apt-get update done?", pkg, err)
+			return "", "", fmt.Errorf("find kernel %s: %w; is the name right?", pkg, err)
 		}
 		fields := controlFields(out)
 		next := kernelDependency(fields["Depends"])

@@ -12,15 +12,13 @@ import (
 // OSConfig says what goes into an OS image. Zero values of the optional fields
 // are replaced by the defaults named here.
 type OSConfig struct {
-	// Suite is the Debian release; default bookworm.
-	Suite string
+	// From says where the packages come from.
+	From Packages
 	// Kernel is the kernel metapackage; default linux-image-amd64, because the
 	// cloud kernel has no AHCI driver.
 	Kernel string
 	// Packages are installed besides the image's own.
 	Packages []string
-	// Sources are apt source files; default those of this machine that name Suite.
-	Sources []string
 	// Drpcli is the path of the static program placed as /usr/local/bin/drpcli.
 	Drpcli string
 	// RootPassword opens a login for root on the screen and the serial port.
@@ -75,9 +73,7 @@ func OS(ctx context.Context, cfg OSConfig) (OSInfo, error) {
 }
 
 func (cfg OSConfig) withDefaults() OSConfig {
-	if cfg.Suite == "" {
-		cfg.Suite = "bookworm"
-	}
+	cfg.From = cfg.From.withDefaults()
 	if cfg.Kernel == "" {
 		cfg.Kernel = "linux-image-amd64"
 	}

@@ -49,12 +49,12 @@ func excludedPaths() []string {
 // was made from the same suite, packages, sources and hooks. A cached tree does
 // not follow security updates: delete it to take the newest packages.
 func baseTree(ctx context.Context, cfg OSConfig) (string, error) {
-	sources, err := aptSources(cfg)
+	apt, err := newAptSetup(cfg.Cache, cfg.From)
 	if err != nil {
 		return "", err
 	}
 	args := bootstrapArgs(cfg)
-	key, err := treeKey(args, sources)
+	key, err := treeKey(args, apt.sources)
 	if err != nil {
 		return "", err
 	}
@@ -66,9 +66,10 @@ func baseTree(ctx context.Context, cfg OSConfig) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return "", err
 	}
-	cfg.Log.Info("install os tree, takes a minute or more", "suite", cfg.Suite, "kernel", cfg.Kernel)
+	cfg.Log.Info("install os tree, takes a minute or more", "suite", cfg.From.Suite, "kernel", cfg.Kernel)
 	partial := out + ".partial"
-	args = append(append(args, cfg.Suite, partial), sources...)
+	args = append(args, apt.bootstrapArgs()...)
+	args = append(append(args, cfg.From.Suite, partial), apt.sources...)
 	if _, err := run(ctx, "", "mmdebstrap", args...); err != nil {
 		os.Remove(partial)
 		return "", err
@@ -105,36 +106,6 @@ func treeKey(args, sources []string) (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8]), nil
-}
-
-// aptSources returns the configured source files, or those of this machine
-// that offer the suite, as absolute paths.
-func aptSources(cfg OSConfig) ([]string, error) {
-	found := []string{}
-	for _, pattern := range []string{"/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, files...)
-	}
-	if len(cfg.Sources) > 0 {
-		found = cfg.Sources
-	}
-	var offering []string
-	for _, file := range found {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read apt sources: %w", err)
-		}
-		if strings.Contains(string(body), cfg.Suite) {
-			offering = append(offering, file)
-		}
-	}
-	if len(offering) == 0 {
-		return nil, fmt.Errorf("no apt source file of this machine names %s: give one with -sources", cfg.Suite)
-	}
-	return offering, nil
 }
 
 // fileSum reads a whole file and returns its SHA-256 and size.

@@ -17,23 +17,6 @@ import (
 //go:embed all:rootfs
 var rootfs embed.FS
 
-// maskedUnits would spend seconds at boot on what the image build has done
-// already, or would disturb tasks: apt timers take the package lock.
-func maskedUnits() []string {
-	return []string{
-		"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
-		"systemd-firstboot.service", "systemd-sysusers.service", "systemd-update-done.service",
-		"systemd-network-generator.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
-		"modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service", "modprobe@efi_pstore.service",
-		"modprobe@fuse.service", "modprobe@loop.service", "systemd-pstore.service", "proc-sys-fs-binfmt_misc.automount",
-	}
-}
-
-// loginUnits are started only when somebody can log in.
-func loginUnits() []string {
-	return []string{"getty.target", "getty@tty1.service", "serial-getty@ttyS0.service"}
-}
-
 // tuneTree makes the installed tree into the product's image.
 func tuneTree(ctx context.Context, tree string, cfg OSConfig, disk diskLayout) error {
 	if err := copyRootfs(tree); err != nil {
@@ -53,7 +36,11 @@ func tuneTree(ctx context.Context, tree string, cfg OSConfig, disk diskLayout) e
 		return err
 	}
 	// Left by mmdebstrap, or pointing to this machine's name servers.
-	for _, name := range []string{"etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap", "vmlinuz.old", "initrd.img.old"} {
+	for _, name := range []string{
+		"etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap", "vmlinuz.old", "initrd.img.old",
+		// An old name for /etc/modules, which is empty: without it there is nothing to start a loader for.
+		"etc/modules-load.d/modules.conf",
+	} {
 		if err := os.RemoveAll(filepath.Join(tree, name)); err != nil {
 			return err
 		}
@@ -65,27 +52,6 @@ func tuneTree(ctx context.Context, tree string, cfg OSConfig, disk diskLayout) e
 		return err
 	}
 	return markUpdated(tree)
-}
-
-func tuneUnits(ctx context.Context, tree, password string) error {
-	masked := maskedUnits()
-	if password == "" {
-		masked = append(masked, loginUnits()...)
-	} else if err := setRootPassword(ctx, tree, password); err != nil {
-		return err
-	}
-	for _, args := range [][]string{
-		{"enable", "systemd-networkd.service", "systemd-networkd-wait-online.service", "drp-agent.service"},
-		// A cluster task enables etcd when its configuration is there.
-		{"disable", "etcd.service", "systemd-resolved.service"},
-		append([]string{"mask"}, masked...),
-	} {
-		// Run inside the tree: the building machine need not have systemd.
-		if _, err := run(ctx, "", "chroot", append([]string{tree, "systemctl", "--quiet"}, args...)...); err != nil {
-			return fmt.Errorf("%s units: %w", args[0], err)
-		}
-	}
-	return nil
 }
 
 // setRootPassword hands the password over by standard input: arguments can be

@@ -42,7 +42,8 @@ func build(ctx context.Context, dir string) (built, error) {
 
 func (b *built) images(ctx context.Context, cache string) error {
 	set, _ := image.FindModuleSet("generic")
-	kernel, err := image.FetchKernel(ctx, image.KernelConfig{Package: set.Package, Cache: cache, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	from := image.Packages{Mirror: os.Getenv("DEBIAN_MIRROR")}
+	kernel, err := image.FetchKernel(ctx, image.KernelConfig{Package: set.Package, Cache: cache, From: from, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		return fmt.Errorf("fetch the kernel: %w", err)
 	}
@@ -56,11 +57,11 @@ func (b *built) images(ctx context.Context, cache string) error {
 	if err := os.WriteFile(b.kernel, data, 0o644); err != nil {
 		return err
 	}
-	return b.osImage(ctx, cache)
+	return b.osImage(ctx, cache, from)
 }
 
 // osImage builds the OS image unless the one at hand was made with this drpcli.
-func (b *built) osImage(ctx context.Context, cache string) error {
+func (b *built) osImage(ctx context.Context, cache string, from image.Packages) error {
 	sum, err := fileSum(b.drpcli)
 	if err != nil {
 		return err
@@ -71,7 +72,7 @@ func (b *built) osImage(ctx context.Context, cache string) error {
 			return json.Unmarshal(data, &b.info)
 		}
 	}
-	if b.info, err = image.OS(ctx, image.OSConfig{Drpcli: b.drpcli, Cache: cache, Out: b.os, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}); err != nil {
+	if b.info, err = image.OS(ctx, image.OSConfig{Drpcli: b.drpcli, Cache: cache, From: from, Out: b.os, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}); err != nil {
 		return fmt.Errorf("build the OS image: %w", err)
 	}
 	return os.WriteFile(mark, []byte(sum), 0o644)

@@ -3,6 +3,9 @@
 //	mkimage kernel    -cache DIR -set generic
 //	mkimage discovery -cache DIR -set generic -agent FILE -out initrd.zst [-kernel vmlinuz]
 //	mkimage os        -cache DIR -drpcli FILE -out debian
+//
+// Packages come from the machine's own apt sources of Debian bookworm or, when
+// DEBIAN_MIRROR is set, from the mirror at that URL.
 package main
 
 import (
@@ -85,15 +88,15 @@ func runDiscovery(ctx context.Context, f *flag.FlagSet, args []string) error {
 }
 
 func runOS(ctx context.Context, f *flag.FlagSet, args []string) error {
-	cfg := image.OSConfig{Log: newLog()}
+	cfg := image.OSConfig{Log: newLog(), From: packages()}
 	f.StringVar(&cfg.Cache, "cache", "build/cache", "directory of trees kept between runs")
-	f.StringVar(&cfg.Suite, "suite", "bookworm", "Debian release")
+	f.StringVar(&cfg.From.Suite, "suite", "bookworm", "Debian release")
 	f.StringVar(&cfg.Kernel, "kernel", "linux-image-amd64", "kernel metapackage; linux-image-cloud-amd64 has no AHCI")
 	f.StringVar(&cfg.Drpcli, "drpcli", "", "static drpcli program to put into the image")
 	f.StringVar(&cfg.Out, "out", "", "result, without the suffixes .zst and .json")
 	f.StringVar(&cfg.RootPassword, "root-password", "", "open a login for root (laboratories only)")
 	f.IntVar(&cfg.SizeMiB, "size", 660, "raw disk size in MiB")
-	packages := f.String("packages", "", "further packages, separated by commas")
+	extra := f.String("packages", "", "further packages, separated by commas")
 	sources := f.String("sources", "", "apt source files, separated by commas (default: this machine's)")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -101,7 +104,7 @@ func runOS(ctx context.Context, f *flag.FlagSet, args []string) error {
 	if cfg.Drpcli == "" || cfg.Out == "" {
 		return fmt.Errorf("os image: give -drpcli and -out")
 	}
-	cfg.Packages, cfg.Sources = list(*packages), list(*sources)
+	cfg.Packages, cfg.From.Sources = list(*extra), list(*sources)
 	if err := makeParents(cfg.Out, filepath.Join(cfg.Cache, "x")); err != nil {
 		return err
 	}
@@ -122,8 +125,13 @@ func fetch(ctx context.Context, cache, name string) (image.Kernel, image.ModuleS
 	if !ok {
 		return image.Kernel{}, set, fmt.Errorf("no module set %q: use cloud, generic or wide", name)
 	}
-	kernel, err := image.FetchKernel(ctx, image.KernelConfig{Package: set.Package, Cache: cache, Log: newLog()})
+	kernel, err := image.FetchKernel(ctx, image.KernelConfig{Package: set.Package, Cache: cache, From: packages(), Log: newLog()})
 	return kernel, set, err
+}
+
+// packages takes the one setting that the programs using package image share.
+func packages() image.Packages {
+	return image.Packages{Mirror: os.Getenv("DEBIAN_MIRROR")}
 }
 
 func makeParents(files ...string) error {
