@@ -16,9 +16,10 @@ import (
 // Budgets of a boot. A machine that has not called home within HomeLimit of
 // its BMC saying "on" is booted again, MaxBoots times in all; then it is held.
 const (
-	HomeLimit   = 5 * time.Minute
-	MaxBoots    = 3
-	ActionLimit = 10 * time.Minute
+	HomeLimit    = 5 * time.Minute
+	SilenceLimit = 90 * time.Second // after a step of the firmware's or iPXE's
+	MaxBoots     = 3
+	ActionLimit  = 10 * time.Minute
 )
 
 // Params that describe a machine's BMC.
@@ -54,6 +55,12 @@ func Rule() engine.Rule {
 			}
 			return nil
 		},
+		"boot_records": func(r resource.Reader, e resource.Event) []string {
+			if m := api.Machines.One(r, api.ByMAC, e.Key); m != nil {
+				return []string{m.Uuid}
+			}
+			return nil
+		},
 	}}
 }
 
@@ -83,7 +90,7 @@ func Boot(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 
 // home waits for the agent of a machine that was switched on.
 func home(tx *resource.Tx, now time.Time, m *api.Machine, a *api.BMCAction) (engine.Result, error) {
-	until := a.Ended.Add(HomeLimit)
+	until := patience(lastStep(tx, m, a.Ended), a.Ended)
 	if now.Before(until) {
 		return engine.Result{Waiting: fmt.Sprintf("boots into %s, boot %d; last step seen: %s", m.Boot.Env, m.Boot.Tries, LastStep(tx, m, m.Boot.Since)), Until: until}, nil
 	}
@@ -93,8 +100,27 @@ func home(tx *resource.Tx, now time.Time, m *api.Machine, a *api.BMCAction) (eng
 	return engine.Result{Waiting: "it is booted again"}, start(tx, now, m)
 }
 
+// patience is when to give up on a boot. Firmware may take minutes to its first
+// packet, and a kernel to its agent; but firmware that has begun to load and
+// falls silent has failed, and sits at its "no bootable device".
+func patience(last api.BootStep, on time.Time) time.Time {
+	switch last.Step {
+	case "dhcp", "tftp", "http":
+		return last.Time.Add(SilenceLimit)
+	}
+	return on.Add(HomeLimit)
+}
+
 // LastStep says how far the machine's boots have come since a time.
 func LastStep(r resource.Reader, m *api.Machine, since time.Time) string {
+	last := lastStep(r, m, since)
+	if last.Step == "" {
+		return "none (not even DHCP)"
+	}
+	return fmt.Sprintf("%s at %s %s", last.Step, last.Time.UTC().Format(time.TimeOnly), last.Detail)
+}
+
+func lastStep(r resource.Reader, m *api.Machine, since time.Time) api.BootStep {
 	var last api.BootStep
 	for _, mac := range m.HardwareAddrs {
 		rec, err := api.BootRecords.Get(r, mac)
@@ -107,10 +133,7 @@ func LastStep(r resource.Reader, m *api.Machine, since time.Time) string {
 			}
 		}
 	}
-	if last.Step == "" {
-		return "none (not even DHCP)"
-	}
-	return fmt.Sprintf("%s at %s %s", last.Step, last.Time.UTC().Format(time.TimeOnly), last.Detail)
+	return last
 }
 
 func describe(a *api.BMCAction) string {
