@@ -87,7 +87,7 @@ func (s *site) discoverAll(ctx context.Context) (string, error) {
 const members = `{"writer": {"names": ["demo-1", "demo-2"], "tags": ["etcd", "writer"]}, "observer": {"names": ["demo-3"], "tags": ["etcd", "observer"]}}`
 
 func (s *site) createCluster(ctx context.Context) (string, error) {
-	_, err := s.cli(ctx, "clusters", "create", "demo", `Profiles=["etcd-application"]`, "image-deploy/image=debian-12-image",
+	err := s.follow(ctx, "clusters", "create", "demo", `Profiles=["etcd-application"]`, "image-deploy/image=debian-12-image",
 		"cluster/machines="+members, "--timeout", "12m")
 	if err != nil {
 		return "", err
@@ -135,7 +135,7 @@ func (s *site) rollingRestart(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = s.cli(ctx, "work_orders", "run", "cluster-rolling", "on", "demo", "--timeout", "8m")
+	err = s.follow(ctx, "work_orders", "run", "cluster-rolling", "on", "demo", "--timeout", "8m")
 	writes, retries, failed := load.stop()
 	if err != nil {
 		return "", err
@@ -167,7 +167,7 @@ func (s *site) oneAtATime(ctx context.Context, task string) error {
 }
 
 func (s *site) filteredCommand(ctx context.Context) (string, error) {
-	_, err := s.cli(ctx, "work_orders", "run", "run-command", "--filter", "cluster/tags=In(writer)", "--all",
+	err := s.follow(ctx, "work_orders", "run", "run-command", "--filter", "cluster/tags=In(writer)", "--all",
 		`command/script="echo ran on $(hostname)"`, "--timeout", "3m")
 	if err != nil {
 		return "", err
@@ -196,7 +196,7 @@ func (s *site) destroy(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.cli(ctx, "clusters", "destroy", "demo", "--silent", "--yes", "demo", "--timeout", "12m"); err != nil {
+	if err := s.follow(ctx, "clusters", "destroy", "demo", "--silent", "--yes", "demo", "--timeout", "12m"); err != nil {
 		return "", err
 	}
 	if err := s.awaitFree(ctx, time.Minute); err != nil {
@@ -223,7 +223,7 @@ func (s *site) definition(ctx context.Context) (string, error) {
 }
 
 func (s *site) restore(ctx context.Context) (string, error) {
-	if _, err := s.cli(ctx, "clusters", "restore", "demo", "--timeout", "12m"); err != nil {
+	if err := s.follow(ctx, "clusters", "restore", "demo", "--timeout", "12m"); err != nil {
 		return "", err
 	}
 	return s.live(ctx, 2)

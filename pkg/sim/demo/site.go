@@ -127,15 +127,28 @@ func (s *site) cliIn(ctx context.Context, stdin string, args ...string) (string,
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout = strings.NewReader(stdin), &out
 	cmd.Stderr = io.MultiWriter(&errs, s.out)
-	if s.out == os.Stderr && term.IsTerminal(int(os.Stderr.Fd())) {
-		cmd.Stderr = os.Stderr // so that drpcli draws its progress
-	}
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return out.String(), fmt.Errorf("drpcli %s: exit %d: %s", strings.Join(args, " "), exit.ExitCode(), strings.TrimSpace(errs.String()))
 	}
 	return out.String(), err
+}
+
+// follow runs a verb that takes long. On a terminal drpcli draws its progress
+// there itself; then only its exit code says what went wrong.
+func (s *site) follow(ctx context.Context, args ...string) error {
+	if s.out != os.Stderr || !term.IsTerminal(int(os.Stderr.Fd())) {
+		_, err := s.cli(ctx, args...)
+		return err
+	}
+	cmd := s.rack.Command(ctx, s.drpcli, args...)
+	cmd.Env = append(os.Environ(), s.env...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("drpcli %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
 }
 
 // get reads objects through drpcli.
