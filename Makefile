@@ -41,7 +41,8 @@ test-vm: ## simulated BMCs against independent clients, one QEMU machine from po
 	$(DEMO) smoke
 
 .PHONY: test-lab
-test-lab: setup ## the whole demo unattended, then again with kill -9 in the middle
+test-lab: setup ## kills at every commit in process, the whole demo unattended, then again with kill -9 in the middle
+	DRPD_KILL=all go test -count=1 -timeout 15m ./pkg/sim/inproc -run Kill
 	$(DEMO) run --ci
 	$(DEMO) kill
 
