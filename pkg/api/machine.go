@@ -257,6 +257,3 @@ func (m *Machine) refs() []resource.Ref {
 
 // AtEnd says that the task list is exhausted.
 func (m *Machine) AtEnd() bool { return m.CurrentTask >= len(m.Tasks) }
-
-// IsMember says whether the machine belongs to a cluster.
-func (m *Machine) IsMember() bool { return m.Owner != "" }

@@ -178,7 +178,8 @@ func (tx *Tx) runHooks(kind string, old *entry, new any) error {
 	return nil
 }
 
-// Loading says that the built-in layers are being loaded, before any record.
+// Loading says that the transaction fills the DB at start, from the built-in
+// layers and the store; hooks that refuse a user's change let it pass.
 func (tx *Tx) Loading() bool { return tx.loading }
 
 // snapshot freezes the transaction.

@@ -1,8 +1,6 @@
 package workflow
 
 import (
-	"slices"
-
 	"drpd/pkg/api"
 	"drpd/pkg/resource"
 )
@@ -53,16 +51,4 @@ func stopMachine(tx *resource.Tx, j *api.Job) error {
 		return nil
 	}
 	return k.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Runnable = false; return nil })
-}
-
-// Failed returns the failed current job of a machine that is stopped by it.
-func Failed(r resource.Reader, m *api.Machine) *api.Job {
-	j, err := api.Jobs.Get(r, m.CurrentJob)
-	if err != nil || j.CurrentIndex != m.CurrentTask {
-		return nil
-	}
-	if slices.Contains([]api.JobState{api.JobFailed, api.JobCancelled}, j.State) && !m.Runnable {
-		return j
-	}
-	return nil
 }

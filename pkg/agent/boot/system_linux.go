@@ -1,13 +1,11 @@
 package boot
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -148,27 +146,6 @@ func SetHostname(name string) error {
 		return fmt.Errorf("set host name %q: %w", name, err)
 	}
 	return nil
-}
-
-// Reap collects the children that end, as the first process must, until ctx is
-// done. It must not run beside code that waits for its own children.
-func Reap(ctx context.Context) {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, unix.SIGCHLD)
-	defer signal.Stop(ended)
-	for {
-		for {
-			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-			if pid <= 0 && !errors.Is(err, unix.EINTR) {
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ended:
-		}
-	}
 }
 
 // SetClock sets the system clock to t if it is behind by more than a minute: a

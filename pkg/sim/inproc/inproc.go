@@ -37,7 +37,6 @@ type Machine struct {
 	noBoot    bool              // powered on, it never reaches an agent
 	diesIn    string            // task in which its agent ends, once
 	due       *outcome          // done but not reported yet
-	ran       []string          // tasks that its agent ran to the end, in order
 }
 
 // Rack is a set of simulated machines around whatever core runs now.
@@ -88,13 +87,6 @@ func (m *Machine) On() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.on
-}
-
-// Ran lists the tasks that the machine's agent finished.
-func (m *Machine) Ran() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return append([]string(nil), m.ran...)
 }
 
 // Serve lets the rack talk to this core from now on.
@@ -254,7 +246,6 @@ func (m *Machine) settle(ctx context.Context, c *daemon.Core, done *outcome) boo
 	m.due = done
 	if err == nil || resource.CodeOf(err) == resource.Conflict || resource.CodeOf(err) == resource.NotFound {
 		m.due = nil
-		m.ran = append(m.ran, done.task)
 	}
 	return m.due == nil
 }

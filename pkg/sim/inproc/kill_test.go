@@ -2,6 +2,7 @@ package inproc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -20,6 +21,9 @@ import (
 	"drpd/pkg/store"
 	"drpd/pkg/store/sqlite"
 )
+
+// errDead is what a store that has died answers.
+var errDead = errors.New("the server died")
 
 // killer is a store that dies at its at-th commit, before or after that is
 // durable; the reply is lost, and so is every later commit.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"drpd/pkg/api"
@@ -24,7 +23,6 @@ type Site struct {
 	Core   *daemon.Core
 	cancel context.CancelFunc
 	done   chan struct{}
-	dead   atomic.Bool
 }
 
 // Start opens a core over a store, lets it serve the rack and runs everything.
@@ -130,25 +128,17 @@ func (s *Site) Cluster(name string) *api.Machine {
 }
 
 // Await waits until a condition holds; the error tells what everything waits
-// for. It gives up after 20000 polls, or when the store has died.
+// for. It gives up after 20000 polls.
 func (s *Site) Await(ctx context.Context, what string, cond func(v *resource.View) bool) error {
 	limit := time.Now().Add(20000 * s.poll())
 	for time.Now().Before(limit) && ctx.Err() == nil {
 		if cond(s.Core.DB.View()) {
 			return nil
 		}
-		if s.dead.Load() {
-			return errDead
-		}
 		time.Sleep(s.poll())
 	}
 	return fmt.Errorf("%s did not come true; %s", what, s.Reasons())
 }
-
-var errDead = errors.New("the server died")
-
-// Kill makes Await give up: the store has failed for good.
-func (s *Site) Kill() { s.dead.Store(true) }
 
 // Reasons lists what everything waits for.
 func (s *Site) Reasons() string {
@@ -163,7 +153,7 @@ func (s *Site) Reasons() string {
 	return strings.Join(out, "\n")
 }
 
-// AllFree holds when n machines are Free, discovered or wiped, and switched off.
+// AllFree holds when n machines are Free with their last workflow complete.
 func AllFree(n int) func(v *resource.View) bool {
 	return func(v *resource.View) bool {
 		free := 0
