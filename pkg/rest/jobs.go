@@ -71,11 +71,7 @@ func (h *kindServer) jobActions(c echo.Context) error {
 	if h.cfg.JobActions == nil {
 		return notWired("job actions")
 	}
-	scheme := "http"
-	if c.Request().TLS != nil {
-		scheme = "https"
-	}
-	list, err := h.cfg.JobActions(c.Request().Context(), o.Key, scheme+"://"+c.Request().Host)
+	list, err := h.cfg.JobActions(c.Request().Context(), o.Key, base(c))
 	if err != nil {
 		return err
 	}

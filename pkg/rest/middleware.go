@@ -82,7 +82,11 @@ func (s *server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 
 // allow refuses what the caller may not do.
 func allow(c echo.Context, scope, action, specific string) error {
-	if id := identity(c); !id.Allow(scope, action, specific) {
+	return permitted(identity(c), scope, action, specific)
+}
+
+func permitted(id auth.Identity, scope, action, specific string) error {
+	if !id.Allow(scope, action, specific) {
 		return resource.Errorf(resource.Forbidden, scope, specific, "%s may not %s %s %s", id.Name, action, scope, specific)
 	}
 	return nil

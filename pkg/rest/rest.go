@@ -61,6 +61,10 @@ type Config struct {
 	Action func(ctx context.Context, obj resource.Object, cmd string, params map[string]any) (any, error)
 	// Verbs are POST /<kind>/<id>/<verb>, by "<kind>/<verb>".
 	Verbs map[string]Verb
+	// Reads are GET /<kind>/<id>/<name>, by "<kind>/<name>".
+	Reads map[string]Verb
+	// Routes are further routes, for what is no operation on one object.
+	Routes []Route
 	// Why explains what an object does and waits for.
 	Why func(ctx context.Context, obj resource.Object) (WhyReply, error)
 	// Info is GET /info.
@@ -132,6 +136,11 @@ func New(cfg Config) (http.Handler, error) {
 	e.HTTPErrorHandler = s.answerError
 	g := e.Group("/api/v3", s.request, s.authenticate)
 	s.routes(g)
+	for _, r := range cfg.Routes {
+		if r.Open {
+			e.Add(r.Method, "/api/v3"+r.Path, s.route(r), s.request, s.limitTime)
+		}
+	}
 	if cfg.Static != nil {
 		e.Any("/*", echo.WrapHandler(cfg.Static))
 	}
@@ -143,6 +152,11 @@ func (s *server) routes(g *echo.Group) {
 	q := g.Group("", s.limitTime)
 	s.specialRoutes(q)
 	s.blobRoutes(g, q)
+	for _, r := range s.cfg.Routes {
+		if !r.Open {
+			q.Add(r.Method, r.Path, s.route(r))
+		}
+	}
 	for _, k := range s.cfg.DB.Kinds() {
 		s.kindRoutes(q, k)
 	}
@@ -169,6 +183,7 @@ func (s *server) kindRoutes(g *echo.Group, k resource.Any) {
 		g.PATCH("/meta"+p+"/:id", h.patchMeta)
 		g.POST(p+"/:id/actions/:cmd", h.action)
 		g.POST(p+"/:id/:verb", h.verb)
+		g.GET(p+"/:id/:verb", h.readVerb)
 	}
 	if zero, err := k.Decode([]byte("{}")); err == nil && k.ParamsOf(zero) != nil {
 		g.GET(p+"/:id/params", h.getParams)

@@ -360,11 +360,5 @@ func (h *kindServer) verb(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if status == 0 {
-		status = http.StatusOK
-	}
-	if reply == nil {
-		return c.NoContent(status)
-	}
-	return c.JSON(status, reply)
+	return answer(c, status, reply)
 }
