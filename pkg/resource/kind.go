@@ -97,6 +97,7 @@ type Any interface {
 	ProfilesOf(val any) *[]string
 	IndexValues(val any, index string) []string
 	Lookup(r Reader, ref string) (Object, error)
+	Len(r Reader) int
 	Each(r Reader) iter.Seq[Object]
 	EachBy(r Reader, index, value string) iter.Seq[Object]
 	CreateAny(tx *Tx, val any) error
