@@ -23,6 +23,13 @@ type PoolActions struct {
 	RemoveParameters []string        `json:",omitempty"`
 }
 
+// PoolNext is the pool that a Leaving machine enters next, and what its request
+// lays over that pool's EnterActions.
+type PoolNext struct {
+	Pool    string
+	Actions PoolActions
+}
+
 // Pools by Id.
 var Pools = &resource.Kind[Pool]{
 	Name: "pools", Key: func(o *Pool) string { return o.Id },
