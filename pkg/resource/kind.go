@@ -55,6 +55,7 @@ type Kind[T any] struct {
 	Params   func(*T) *Params   // nil: no params routes
 	Profiles func(*T) *[]string // nil: carries no profiles
 	Virtual  bool               // lives in memory only
+	Private  bool               // the server's own: no routes, no events
 }
 
 // Params maps a parameter's name to its JSON value.
@@ -103,6 +104,7 @@ type kindOps struct {
 	defaults func(any)
 	validate func(any) []string
 	virtual  bool
+	private  bool
 }
 
 type erasedIndex struct {
@@ -196,6 +198,7 @@ func (k *Kind[T]) self() *kindOps {
 		decode:  k.decodeStored,
 		copy:    k.copyVal,
 		virtual: k.Virtual,
+		private: k.Private,
 	}
 	o.defaults = func(v any) {
 		if k.Default != nil {
