@@ -68,6 +68,7 @@ type Kind[T any] struct {
 	Params   func(*T) *Params   // nil: no params routes
 	Profiles func(*T) *[]string // nil: carries no profiles
 	Virtual  bool               // lives in memory only
+	Private  bool               // the server's own: no routes, no events
 	Sealed   bool               // only the server creates, changes and deletes it
 }
 
@@ -120,6 +121,7 @@ type kindOps struct {
 	defaults func(any)
 	validate func(any) []string
 	virtual  bool
+	private  bool
 }
 
 type erasedIndex struct {
@@ -197,6 +199,7 @@ func (k *Kind[T]) self() *kindOps {
 		decode:  k.decodeStored,
 		copy:    k.copyVal,
 		virtual: k.Virtual,
+		private: k.Private,
 	}
 	o.defaults = func(v any) {
 		if c := k.CommonOf(v); c != nil {
