@@ -2,6 +2,7 @@ package resource
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
@@ -71,14 +72,23 @@ func (k *Kind[T]) Len(r Reader) int {
 }
 
 func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool) {
-	_, idx := r.roots(k.Name)
-	for i, x := range k.Indexes {
-		if x.Name == index {
-			walk(idx[i], indexKey(value, ""), yield)
-			return
-		}
+	main, idx := r.roots(k.Name)
+	if i := k.tree(index); i >= 0 {
+		walk(idx[i], indexKey(value, ""), yield)
+		return
 	}
-	panic("resource: " + k.Name + " has no index " + index)
+	if index == keyIndex {
+		if e := r.find(k.Name, value); e != nil {
+			yield(e)
+		}
+		return
+	}
+	if !slices.Contains(k.IndexNames(), index) {
+		panic("resource: " + k.Name + " has no index " + index)
+	}
+	walk(main, nil, func(e *entry) bool {
+		return !slices.Contains(k.IndexValues(e.val, index), value) || yield(e)
+	})
 }
 
 func walk(t *iradix.Tree[*entry], prefix []byte, yield func(*entry) bool) {
@@ -99,11 +109,10 @@ func (k *Kind[T]) Lookup(r Reader, ref string) (Object, error) {
 		return e.object(k.Name), nil
 	}
 	if index, value, ok := strings.Cut(ref, ":"); ok {
-		for _, x := range k.Indexes {
-			if x.Name == index && x.Unique {
-				for o := range k.EachBy(r, index, value) {
-					return o, nil
-				}
+		i := k.declared(index)
+		if index == keyIndex || i >= 0 && k.Indexes[i].Unique {
+			for o := range k.EachBy(r, index, value) {
+				return o, nil
 			}
 		}
 	}
