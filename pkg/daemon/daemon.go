@@ -50,6 +50,7 @@ type Config struct {
 	Names      []string     // host names in the certificate, besides localhost
 	Addresses  []netip.Addr // addresses in the certificate, besides those of this host
 	Loaders    string       // directory of iPXE's binaries, default /usr/lib/ipxe
+	Plain      net.Listener // serves the API without TLS as well: for a proxy on this host, or a measurement
 	Log        *slog.Logger // default: discard
 	Version    string
 }
@@ -222,6 +223,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return d.Engine.Run(ctx) })
 	g.Go(func() error { return d.recorder.Run(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
+	if d.cfg.Plain != nil {
+		g.Go(func() error { return serveHTTP(ctx, d.cfg.Plain, d.apiServer(s)) })
+	}
 	g.Go(func() error {
 		return serveHTTP(ctx, s.files, &http.Server{Handler: d.pxe.Handler(), ReadHeaderTimeout: 10 * time.Second})
 	})
