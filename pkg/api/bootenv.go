@@ -11,6 +11,7 @@ import (
 // its local disk if there is no Kernel.
 type BootEnv struct {
 	resource.Common
+	Documented
 	Name           string
 	OS             OsInfo
 	Kernel         string

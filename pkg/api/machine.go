@@ -33,6 +33,7 @@ const (
 // shape and run the same workflows; they are kinds of their own.
 type Machine struct {
 	resource.Common
+	Described
 	Name             string
 	Uuid             string
 	Address          string

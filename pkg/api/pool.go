@@ -7,11 +7,15 @@ import "drpd/pkg/resource"
 type Pool struct {
 	resource.Common
 	Id              string
+	Description     string       `json:",omitempty"`
+	Documentation   string       `json:",omitempty"`
 	ParentPool      string       `json:",omitempty"`
 	EnterActions    *PoolActions `json:",omitempty"`
 	ExitActions     *PoolActions `json:",omitempty"`
 	AllocateActions *PoolActions `json:",omitempty"`
 	ReleaseActions  *PoolActions `json:",omitempty"`
+	// AutoFill is kept for clients; drpd makes and returns no machines by it.
+	AutoFill *PoolAutoFill `json:",omitempty"`
 }
 
 // PoolActions is one transition: params and profiles first, then the workflow.
@@ -21,6 +25,16 @@ type PoolActions struct {
 	RemoveProfiles   []string        `json:",omitempty"`
 	AddParameters    resource.Params `json:",omitempty"`
 	RemoveParameters []string        `json:",omitempty"`
+}
+
+// PoolAutoFill says how many machines of a pool shall be free.
+type PoolAutoFill struct {
+	UseAutoFill      bool            `json:",omitempty"`
+	MinFree          int32           `json:",omitempty"`
+	MaxFree          int32           `json:",omitempty"`
+	CreateParameters resource.Params `json:",omitempty"`
+	AcquirePool      string          `json:",omitempty"`
+	ReturnPool       string          `json:",omitempty"`
 }
 
 // Pools by Id.

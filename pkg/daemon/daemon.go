@@ -105,6 +105,7 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := d.openCore(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	d.lookAtInterfaces(ctx)
 	return d, nil
 }
 
@@ -222,6 +223,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Engine.Run(ctx) })
 	g.Go(func() error { return d.recorder.Run(ctx) })
+	g.Go(func() error { return d.watchInterfaces(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
 	if d.cfg.Plain != nil {
 		g.Go(func() error { return serveHTTP(ctx, d.cfg.Plain, d.apiServer(s)) })

@@ -17,22 +17,35 @@ import (
 // Validated, Available and Errors are computed; ReadOnly and Bundle say which
 // content layer an object came from.
 type Common struct {
-	Validated     bool
-	Available     bool
-	Errors        []string
-	ReadOnly      bool
-	Bundle        string            `json:",omitempty"`
-	Endpoint      string            `json:",omitempty"`
-	Meta          map[string]string `json:",omitempty"`
-	Description   string            `json:",omitempty"`
-	Documentation string            `json:",omitempty"`
+	Validated bool
+	Available bool
+	Errors    []string
+	ReadOnly  bool
+	Bundle    string
+	Endpoint  string
+	Meta      map[string]string // never nil once saved
+}
+
+func (c *Common) fill() {
+	if c.Errors == nil {
+		c.Errors = []string{}
+	}
+	if c.Meta == nil {
+		c.Meta = map[string]string{}
+	}
 }
 
 // Index finds objects by a value: Of returns all values of one object.
 type Index[T any] struct {
 	Name   string
 	Of     func(*T) []string
-	Unique bool // at most one object may have a value
+	Unique bool   // at most one object may have a value
+	Type   string // what a query for it looks like, with DRP's words; "" is "string"
+	// Unordered values cannot be sorted by, Regex values may be matched by Re.
+	Unordered, Regex bool
+	// Scan indexes keep no tree: a lookup looks at every object. For values that
+	// few ask for by name, so that saves do not pay for them.
+	Scan bool
 }
 
 // Ref says that an object needs another one. While the other is missing or
@@ -58,6 +71,7 @@ type Kind[T any] struct {
 	Params   func(*T) *Params   // nil: no params routes
 	Profiles func(*T) *[]string // nil: carries no profiles
 	Virtual  bool               // lives in memory only
+	Sealed   bool               // only the server creates, changes and deletes it
 }
 
 // Params maps a parameter's name to its JSON value.
@@ -76,6 +90,8 @@ type Object struct {
 type Any interface {
 	KindName() string
 	IndexNames() []string
+	IndexInfos() []IndexInfo
+	ServerOnly() bool
 	EngineFields() []string
 	Decode(data []byte) (any, error)
 	KeyOf(val any) string
@@ -121,14 +137,8 @@ func (k *Kind[T]) KindName() string { return k.Name }
 // EngineFields lists JSON fields that users may not set.
 func (k *Kind[T]) EngineFields() []string { return k.Engine }
 
-// IndexNames lists the declared indexes.
-func (k *Kind[T]) IndexNames() []string {
-	out := make([]string, len(k.Indexes))
-	for i, x := range k.Indexes {
-		out[i] = x.Name
-	}
-	return out
-}
+// ServerOnly says that users may only read objects of the kind.
+func (k *Kind[T]) ServerOnly() bool { return k.Sealed }
 
 // Decode reads one object strictly: an unknown field is an error that names it.
 func (k *Kind[T]) Decode(data []byte) (any, error) {
@@ -180,16 +190,6 @@ func (k *Kind[T]) ProfilesOf(val any) *[]string {
 	return k.Profiles(val.(*T))
 }
 
-// IndexValues returns the object's values under one index.
-func (k *Kind[T]) IndexValues(val any, index string) []string {
-	for _, x := range k.Indexes {
-		if x.Name == index {
-			return x.Of(val.(*T))
-		}
-	}
-	return nil
-}
-
 func (k *Kind[T]) self() *kindOps {
 	o := &kindOps{
 		name:    k.Name,
@@ -202,6 +202,9 @@ func (k *Kind[T]) self() *kindOps {
 		virtual: k.Virtual,
 	}
 	o.defaults = func(v any) {
+		if c := k.CommonOf(v); c != nil {
+			c.fill()
+		}
 		if k.Default != nil {
 			k.Default(v.(*T))
 		}
@@ -216,7 +219,9 @@ func (k *Kind[T]) self() *kindOps {
 		o.refs = func(v any) []Ref { return k.Refs(v.(*T)) }
 	}
 	for _, x := range k.Indexes {
-		o.indexes = append(o.indexes, erasedIndex{x.Name, func(v any) []string { return x.Of(v.(*T)) }, x.Unique})
+		if !x.Scan {
+			o.indexes = append(o.indexes, erasedIndex{x.Name, func(v any) []string { return x.Of(v.(*T)) }, x.Unique})
+		}
 	}
 	return o
 }

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
@@ -72,16 +73,25 @@ func (k *Kind[T]) Len(r Reader) int {
 
 func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool) {
 	main, idx := r.roots(k.Name)
-	for i, x := range k.Indexes {
-		if x.Name == index {
-			walk(idx[i], indexKey(value, ""), func(key string) bool {
-				e, _ := main.Get([]byte(key)) // of the same instant as the index
-				return yield(e)
-			})
-			return
-		}
+	if i := k.tree(index); i >= 0 {
+		walk(idx[i], indexKey(value, ""), func(key string) bool {
+			e, _ := main.Get([]byte(key)) // of the same instant as the index
+			return yield(e)
+		})
+		return
 	}
-	panic("resource: " + k.Name + " has no index " + index)
+	if index == keyIndex {
+		if e := r.find(k.Name, value); e != nil {
+			yield(e)
+		}
+		return
+	}
+	if !slices.Contains(k.IndexNames(), index) {
+		panic("resource: " + k.Name + " has no index " + index)
+	}
+	walk(main, nil, func(e *entry) bool {
+		return !slices.Contains(k.IndexValues(e.val, index), value) || yield(e)
+	})
 }
 
 func walk[V any](t *iradix.Tree[V], prefix []byte, yield func(V) bool) {
@@ -102,11 +112,10 @@ func (k *Kind[T]) Lookup(r Reader, ref string) (Object, error) {
 		return e.object(k.Name), nil
 	}
 	if index, value, ok := strings.Cut(ref, ":"); ok {
-		for _, x := range k.Indexes {
-			if x.Name == index && x.Unique {
-				for o := range k.EachBy(r, index, value) {
-					return o, nil
-				}
+		i := k.declared(index)
+		if index == keyIndex || i >= 0 && k.Indexes[i].Unique {
+			for o := range k.EachBy(r, index, value) {
+				return o, nil
 			}
 		}
 	}
