@@ -57,6 +57,7 @@ type Config struct {
 	KeyFile    string       // used if both files exist
 	Loaders    string       // directory of iPXE's binaries, default /usr/lib/ipxe
 	Database   string       // path of the database, default drpd.db in DataDir; InMemory: none
+	Plain      net.Listener // serves the API without TLS as well: for a proxy on this host, or a measurement
 	Log        *slog.Logger // default: discard
 	Version    string
 	ID         string // what this server is called, for GET /info
@@ -273,6 +274,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 				return serveHTTP(ctx, l, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second})
 			})
 		}
+	}
+	if d.cfg.Plain != nil {
+		g.Go(func() error { return serveHTTP(ctx, d.cfg.Plain, d.apiServer(s)) })
 	}
 	if s.tftp != nil {
 		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
