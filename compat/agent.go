@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -47,7 +48,7 @@ func agentSuite(ctx context.Context, dir string) (tally, error) {
 		t.failed++
 	}
 	if err != nil || t.failed > 0 {
-		fmt.Println(tail(out, 150))
+		fmt.Println(tail(out, 200))
 	}
 	fmt.Printf("%-40s %3d passed, %d failed\n", "agent suite", t.passed, t.failed)
 	return t, ctx.Err()
@@ -85,7 +86,10 @@ func countSteps(out []byte) (t tally, bad []string) {
 	return t, bad
 }
 
+// tail returns the last lines that are the suite's own, not the server's.
 func tail(out []byte, n int) string {
-	all := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	all := slices.DeleteFunc(strings.Split(strings.TrimRight(string(out), "\n"), "\n"), func(l string) bool {
+		return strings.HasPrefix(l, "time=")
+	})
 	return strings.Join(all[max(0, len(all)-n):], "\n")
 }

@@ -16,6 +16,9 @@ import (
 // commandLimit bounds one command.
 const commandLimit = 60 * time.Second
 
+// slow is what a command may take before it is reported.
+const slow = 5 * time.Second
+
 // player runs the steps of one scenario.
 type player struct {
 	bin, dir string
@@ -70,7 +73,11 @@ func (p *player) play(ctx context.Context, file string, s *step, record bool, gi
 		}
 		return tally{}
 	}
+	began := time.Now()
 	stdout, stderr, code := p.execute(ctx, s)
+	if took := time.Since(began); took > slow {
+		fmt.Printf("slow %s:%d: %.1f s\n", file, s.line, took.Seconds())
+	}
 	diffs := []string{match(s.stdout, stdout, p.vars), match(s.stderr, stderr, p.vars)}
 	if code != s.exit {
 		diffs = append(diffs, fmt.Sprintf("want exit code %d, got %d", s.exit, code))
