@@ -25,6 +25,9 @@ var errGone = errors.New("the job is no longer ours")
 // run runs one job from its start to its report. Errors of the job itself are
 // reported; the error returned is one of the agent.
 func (a *agent) run(ctx context.Context, j *api.Job) error {
+	if j.Ended() {
+		return nil // the server did it, or it is an order that we do not take (chroot)
+	}
 	err := a.move(ctx, j, j.State, result{state: api.JobRunning})
 	if errors.Is(err, errGone) {
 		return nil

@@ -209,7 +209,7 @@ func refs(kind string, keys []string) []resource.Ref {
 func Entry(s string) (verb, arg string) {
 	v, a, ok := strings.Cut(s, ":")
 	switch {
-	case ok && (v == "stage" || v == "bootenv" || v == "context" || v == "action"):
+	case ok && (v == "stage" || v == "bootenv" || v == "context" || v == "chroot" || v == "action"):
 		return v, a
 	default:
 		return "", s

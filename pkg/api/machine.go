@@ -43,7 +43,8 @@ type Machine struct {
 	Tasks            []string
 	CurrentTask      int // -1: not started; len(Tasks): done
 	CurrentJob       string
-	RetryTaskAttempt int
+	RetryTaskAttempt int         // failed tries of the present task in a row
+	TaskErrorStacks  []TaskStack // what goes on after an error-handling task list
 	Runnable         bool
 	Context          string
 	Profiles         []string
@@ -60,10 +61,22 @@ type Machine struct {
 	WorkflowComplete bool
 	WorkOrderMode    bool
 	Boot             *BootState `json:",omitempty"`
+	// PastJob says that CurrentJob ran before the task list was reset: it tells
+	// nothing about the entry at CurrentTask.
+	PastJob bool `json:",omitempty"`
+	// Moving marks a save by package workflow that moves the cursor, which is
+	// free of the rules for edits by users. It is never stored.
+	Moving bool `json:"-"`
 	// Owner is the uuid of the cluster that holds the machine, "" if none does.
 	Owner string `json:",omitempty"`
 	// Generation counts how often a cluster was provisioned.
 	Generation int `json:",omitempty"`
+}
+
+// TaskStack is a task list and the place in it to come back to.
+type TaskStack struct {
+	CurrentTask int
+	TaskList    []string
 }
 
 // Fingerprint identifies hardware for whoami.
@@ -133,7 +146,7 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Default:  func(m *Machine) { m.fill(role) },
 		Validate: (*Machine).problems,
 		Refs:     (*Machine).refs,
-		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
+		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt", "TaskErrorStacks", "PastJob",
 			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "WorkflowComplete", "Boot", "Owner", "Generation"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
@@ -183,7 +196,8 @@ func (m *Machine) fill(role string) {
 	if m.Meta == nil {
 		m.Meta = map[string]string{}
 	}
-	if m.Meta["machine-role"] == "" {
+	// A plain machine is known by having no role, as DRP has it.
+	if m.Meta["machine-role"] == "" && role != "machine" {
 		m.Meta["machine-role"] = role
 	}
 	for i, a := range m.HardwareAddrs {
@@ -192,6 +206,9 @@ func (m *Machine) fill(role string) {
 	m.HardwareAddrs, m.Tasks, m.Profiles = full(m.HardwareAddrs), full(m.Tasks), full(m.Profiles)
 	if m.Params == nil {
 		m.Params = resource.Params{}
+	}
+	if m.TaskErrorStacks == nil {
+		m.TaskErrorStacks = []TaskStack{}
 	}
 }
 

@@ -24,6 +24,17 @@ func Actor(ctx context.Context) string {
 	return "drpd"
 }
 
+type forceKey struct{}
+
+// WithForce asks that checks which protect the caller from themselves be left
+// out of the updates made under ctx.
+func WithForce(ctx context.Context) context.Context {
+	return context.WithValue(ctx, forceKey{}, true)
+}
+
+// Forced says whether the update was asked for WithForce.
+func (tx *Tx) Forced() bool { return tx.forced }
+
 // Update runs fn over the newest state and returns when its changes are
 // durable. If fn fails nothing is changed.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
@@ -51,6 +62,7 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	db.mu.Lock()
 	defer db.mu.Unlock() // also when fn panics
 	tx := db.newTx(db.head)
+	tx.forced, _ = ctx.Value(forceKey{}).(bool)
 	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, tx.settle} {
 		if err := do(); err != nil {
 			return nil, false, err

@@ -47,6 +47,8 @@ func (h *kindServer) nextJob(c echo.Context) error {
 		c.Response().Header().Set("X-DRP-Reason", strings.Map(printable, reason))
 	}
 	if job == nil {
+		// DRP's client wants a type to decode even where there is nothing.
+		c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 		return c.NoContent(status)
 	}
 	return c.JSON(status, job)

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -17,25 +18,47 @@ type Next struct {
 }
 
 // NextJob decides and records what the agent of a machine does next. It is a
-// Conflict while the machine may not run tasks or has one running.
+// Conflict while the machine may not run tasks or has one running. context is
+// that of the asking agent, "" for the one on the machine itself.
 func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next, error) {
 	k, m := api.Runner(tx, id)
 	if m == nil {
 		return Next{}, resource.Errorf(resource.Invalid, "jobs", "", "no machine %q", id)
 	}
-	if b := m.Boot; b != nil && !b.Home {
-		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s has yet to boot into %s", m.Name, b.Env)
-	}
-	if !m.Available {
-		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not available: %s", m.Name, strings.Join(m.Errors, "; "))
-	}
-	if !m.Runnable {
-		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not runnable", m.Name)
+	if why := notReady(m); why != "" {
+		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s", why)
 	}
 	if m.Context != context {
-		return Next{Waiting: "another context has its turn: " + m.Context}, nil
+		return Next{Waiting: otherTurn(m)}, nil
+	}
+	if b := m.Boot; b != nil && !b.Home && context == "" {
+		// Runnable, and asked for work: an agent that does not say where it runs
+		// has made the machine runnable, which is how DRP's clients come home.
+		if err := Home(tx, id, m.BootEnv); err != nil {
+			return Next{}, err
+		}
 	}
 	return f.nextAt(tx, now, k, m)
+}
+
+// notReady says why the machine may not run tasks, "" if it may.
+func notReady(m *api.Machine) string {
+	switch b := m.Boot; {
+	case !m.Available:
+		return fmt.Sprintf("%s is not available: %s", m.Name, strings.Join(m.Errors, "; "))
+	case !m.Runnable && m.Context == "" && b != nil && !b.Home:
+		return fmt.Sprintf("%s has yet to boot into %s", m.Name, b.Env)
+	case !m.Runnable:
+		return m.Name + " is not runnable"
+	}
+	return ""
+}
+
+func otherTurn(m *api.Machine) string {
+	if m.Context == "" {
+		return "it is the turn of the agent on the machine itself"
+	}
+	return "it is the turn of context " + m.Context
 }
 
 func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine) (Next, error) {
@@ -55,11 +78,26 @@ func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machi
 	case !s.ready:
 		return Next{Waiting: first(s.waiting, "nothing to do")}, nil
 	}
-	// The list may have led to another boot environment.
-	if _, m = api.Runner(tx, m.Uuid); !m.Runnable {
+	return f.takeEntry(tx, now, c, m.Context, s)
+}
+
+// takeEntry gives the entry at the cursor to the agent that asked, unless the
+// list has led elsewhere meanwhile: to another boot environment or context.
+func (f *Flow) takeEntry(tx *resource.Tx, now time.Time, c *Cursor, context string, s step) (Next, error) {
+	_, m := api.Runner(tx, c.On.Uuid)
+	if !m.Runnable {
 		return Next{Waiting: s.waiting}, nil
 	}
-	j, err := newJob(tx, now, c, c.index(), api.JobCreated)
+	if m.Context != context {
+		return Next{Waiting: otherTurn(m)}, nil
+	}
+	index := max(c.index(), 0)
+	if verb, _ := api.Entry(c.tasks()[index]); verb == "chroot" {
+		// The agent takes it as an order to itself and reports nothing.
+		j, err := newJob(tx, now, c, index, api.JobFinished)
+		return Next{Job: j, Resumed: true}, err
+	}
+	j, err := newJob(tx, now, c, index, api.JobCreated)
 	return Next{Job: j}, err
 }
 
