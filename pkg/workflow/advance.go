@@ -60,7 +60,7 @@ func (f *Flow) advanceOnce(tx *resource.Tx, now time.Time, c *Cursor) (s step, a
 func (f *Flow) atJob(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job) (step, bool, error) {
 	switch j.State {
 	case api.JobFinished:
-		return step{}, true, c.move(tx, j.CurrentIndex+1, j.Uuid, nil)
+		return step{}, true, c.move(tx, j.CurrentIndex+1, j.Uuid, func(m *api.Machine) { m.RetryTaskAttempt = 0 })
 	case api.JobFailed, api.JobCancelled:
 		if c.Order != nil {
 			return step{}, false, endOrder(tx, now, c.Order.Uuid, api.OrderFailed, j)
