@@ -110,7 +110,7 @@ func sentence(w *engine.Wait) string {
 }
 
 // info is GET /info, with DRP's names.
-func (d *Daemon) info(context.Context) (any, error) {
+func (d *Daemon) info(context.Context) (map[string]any, error) {
 	v := d.DB.View()
 	return map[string]any{
 		"version": d.cfg.Version, "arch": runtime.GOARCH, "os": runtime.GOOS, "api_port": json.Number(d.apiPort), "file_port": json.Number(d.filePort),

@@ -57,6 +57,7 @@ type Config struct {
 	KeyFile    string       // used if both files exist
 	Loaders    string       // directory of iPXE's binaries, default /usr/lib/ipxe
 	Database   string       // path of the database, default drpd.db in DataDir; InMemory: none
+	Plain      net.Listener // serves the API without TLS as well: for a proxy on this host, or a measurement
 	Log        *slog.Logger // default: discard
 	Version    string
 	ID         string // what this server is called, for GET /info
@@ -122,6 +123,7 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := d.openCore(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	d.lookAtInterfaces(ctx)
 	return d, nil
 }
 
@@ -264,6 +266,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Engine.Run(ctx) })
 	g.Go(func() error { return d.recorder.Run(ctx) })
+	g.Go(func() error { return d.watchInterfaces(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
 	for l, h := range map[net.Listener]http.Handler{s.files: d.pxe.Handler(), s.secure: d.pxe.Handler(), s.metrics: d.metrics()} {
 		if l != nil {
@@ -271,6 +274,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 				return serveHTTP(ctx, l, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second})
 			})
 		}
+	}
+	if d.cfg.Plain != nil {
+		g.Go(func() error { return serveHTTP(ctx, d.cfg.Plain, d.apiServer(s)) })
 	}
 	if s.tftp != nil {
 		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })

@@ -22,9 +22,9 @@ func checkEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Mac
 		return nil
 	case new.Workflow != "" && (new.Stage != old.Stage || new.BootEnv != old.BootEnv):
 		return refuse(resource.Refused, "Stage and BootEnv of %s are set by its workflow %s; remove the workflow first", old.Name, old.Workflow)
-	case new.Stage != old.Stage && !atRest(old) && !tx.Forced():
+	case new.Stage != old.Stage && !atRest(old) && !tx.Options().Force:
 		return refuse(resource.Invalid, "Can not change stages with pending tasks unless forced")
-	case new.BootEnv != old.BootEnv && new.Stage == old.Stage && inStage(tx, old) && !tx.Forced():
+	case new.BootEnv != old.BootEnv && new.Stage == old.Stage && inStage(tx, old) && !tx.Options().Force:
 		return refuse(resource.Invalid, "Can not change bootenvs while in stage %s unless forced", old.Stage)
 	}
 	return nil
@@ -108,7 +108,7 @@ func retask(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machin
 		return refuse("Cannot remove tasks that have already executed or are already executing")
 	case !slices.Equal(new.Tasks[:past], old.Tasks[:past]):
 		return refuse("Cannot change tasks that have already executed or are executing")
-	case !tx.Forced() && !sameFuture(old.Tasks[past:], new.Tasks[past:]):
+	case !tx.Options().Force && !sameFuture(old.Tasks[past:], new.Tasks[past:]):
 		return refuse("Cannot change tasks beyond the current stage, or insert stages, unless forced")
 	}
 	if past == 0 {
