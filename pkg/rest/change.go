@@ -24,6 +24,17 @@ const maxPatchOps = 1000
 // change edits the JSON that replies show of one object and saves the result,
 // in one update: what edit saw is what is replaced.
 func (h *kindServer) change(c echo.Context, edit func(public []byte) ([]byte, error)) (resource.Object, error) {
+	return h.changeBy(c, func(tx *resource.Tx, o resource.Object) error {
+		data, err := edit(o.JSON)
+		if err != nil {
+			return keyed(err, o)
+		}
+		return h.save(c, tx, o, data)
+	})
+}
+
+// changeBy saves an object by a function that checks what it changes.
+func (h *kindServer) changeBy(c echo.Context, save func(tx *resource.Tx, o resource.Object) error) (resource.Object, error) {
 	var done resource.Object
 	err := h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
 		o, err := h.visible(c, tx)
@@ -33,11 +44,7 @@ func (h *kindServer) change(c echo.Context, edit func(public []byte) ([]byte, er
 		if err := matches(c, o); err != nil {
 			return err
 		}
-		data, err := edit(o.JSON)
-		if err != nil {
-			return keyed(err, o)
-		}
-		if err := h.save(c, tx, o, data); err != nil {
+		if err := save(tx, o); err != nil {
 			return err
 		}
 		done, err = h.kind.Lookup(tx, o.Key)
@@ -109,8 +116,8 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string)
 
 // refuseLocked lets users only unlock a locked machine; its agent may go on.
 func (h *kindServer) refuseLocked(c echo.Context, o resource.Object, changed []string) error {
-	f := struct{ Locked bool }{}
-	if err := json.Unmarshal(o.JSON, &f); err != nil || !f.Locked || !identity(c).IsUser() {
+	f, ok := h.cfg.DB.Field(o.Kind, o.Val, "Locked")
+	if !ok || f.Kind() != reflect.Bool || !f.Bool() || !identity(c).IsUser() {
 		return nil
 	}
 	if slices.Equal(changed, []string{"/Locked"}) || changed != nil && len(changed) == 0 {
@@ -225,7 +232,10 @@ func emptyJSON(v json.RawMessage) bool {
 }
 
 // patchDoc is a checked JSON patch.
-type patchDoc struct{ ops jsonpatch.Patch }
+type patchDoc struct {
+	ops  jsonpatch.Patch
+	size int // bytes of its text
+}
 
 func parsePatch(data []byte) (patchDoc, error) {
 	var ops jsonpatch.Patch
@@ -241,7 +251,7 @@ func parsePatch(data []byte) (patchDoc, error) {
 			return patchDoc{}, resource.Errorf(resource.Malformed, "", "", "operation %d of the patch has no proper path", i)
 		}
 	}
-	return patchDoc{ops}, nil
+	return patchDoc{ops, len(data)}, nil
 }
 
 // refuseFields refuses operations on what only the server sets, even if they

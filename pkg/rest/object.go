@@ -70,7 +70,7 @@ func (h *kindServer) create(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkNew(h.kind, data); err != nil {
+	if err := h.checkNew(val, data); err != nil {
 		return err
 	}
 	if err := allow(c, h.kind.KindName(), "create", h.kind.KeyOf(val)); err != nil {
@@ -78,15 +78,10 @@ func (h *kindServer) create(c echo.Context) error {
 	}
 	var made resource.Object
 	err = h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
-		// fn may not keep what an earlier run changed: decode afresh
-		fresh, err := h.kind.Decode(data)
-		if err != nil {
+		if err := h.kind.CreateAny(tx, val); err != nil {
 			return err
 		}
-		if err := h.kind.CreateAny(tx, fresh); err != nil {
-			return err
-		}
-		made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh))
+		made, err = h.kind.Lookup(tx, h.kind.KeyOf(val))
 		return err
 	})
 	if err != nil {
@@ -140,7 +135,7 @@ func (h *kindServer) patch(c echo.Context) error {
 	if err := p.refuseFields(h.kind); err != nil {
 		return err
 	}
-	o, err := h.change(c, p.apply)
+	o, err := h.changeBy(c, func(tx *resource.Tx, o resource.Object) error { return h.saveWith(c, tx, o, p) })
 	if err != nil {
 		return err
 	}

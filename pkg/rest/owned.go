@@ -36,9 +36,20 @@ func ownedBy(kind, key, field string) error {
 	return resource.Errorf(resource.Invalid, kind, key, "field %s cannot be set here: %s", field, who)
 }
 
-// checkNew refuses a new object that sets fields of the server's. Validated
+// checkNew refuses a new object that sets fields of the server's.
+func (h *kindServer) checkNew(val any, data []byte) error {
+	for _, name := range h.kind.EngineFields() {
+		f, ok := h.cfg.DB.Field(h.kind.KindName(), val, name)
+		if !ok || !f.IsZero() {
+			return checkRaw(h.kind, data) // look how it was said
+		}
+	}
+	return nil
+}
+
+// checkRaw refuses a new object that sets fields of the server's. Validated
 // and Available may be true, so that a shown object can be created elsewhere.
-func checkNew(k resource.Any, data []byte) error {
+func checkRaw(k resource.Any, data []byte) error {
 	m, err := raw(data)
 	if err != nil {
 		return err
