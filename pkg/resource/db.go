@@ -200,8 +200,10 @@ func (tx *Tx) snapshot() *snapshot {
 // View returns the newest durable state.
 func (db *DB) View() *View { return &View{db.durable.Load()} }
 
-// Kinds lists the declared kinds in their order.
-func (db *DB) Kinds() []Any { return db.cfg.Kinds }
+// Kinds lists the declared kinds in their order, without private ones.
+func (db *DB) Kinds() []Any {
+	return slices.DeleteFunc(slices.Clone(db.cfg.Kinds), func(k Any) bool { return db.kinds[k.KindName()].private })
+}
 
 // Kind returns a declared kind by name, nil if there is none.
 func (db *DB) Kind(name string) Any {

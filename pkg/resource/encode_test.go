@@ -47,7 +47,7 @@ func sampleObjects() []*sampleObject {
 	odd := "quote \" back \\ <tag> & \u2028 \x01 \xff é"
 	return []*sampleObject{
 		{},
-		{Common: Common{Available: true, Errors: []string{odd}, Meta: map[string]string{odd: odd, "b": ""}, Endpoint: odd},
+		{Common: Common{Available: true, Errors: []string{odd}, Meta: map[string]string{odd: odd, "b": ""}},
 			Key: "k", secret: 1, Secret: "s", Count: -5, Small: 200, Ratio: 1e21, Words: []word{"a", word(odd)}, Names: []string{},
 			Raw: json.RawMessage(`{"a": [1, 2]}`), Bytes: []byte("abc"), When: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("x", 3600)),
 			Maybe: &inner{N: 1, Next: &inner{M: map[string][]int{"x": {1}}}}, List: []inner{{N: 2}, {T: time.Unix(1, 0).UTC()}},

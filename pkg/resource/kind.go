@@ -70,6 +70,7 @@ type Kind[T any] struct {
 	Params   func(*T) *Params   // nil: no params routes
 	Profiles func(*T) *[]string // nil: carries no profiles
 	Virtual  bool               // lives in memory only
+	Private  bool               // the server's own: no routes, no events
 	Sealed   bool               // only the server creates, changes and deletes it
 }
 
@@ -99,6 +100,7 @@ type Any interface {
 	ProfilesOf(val any) *[]string
 	IndexValues(val any, index string) []string
 	Lookup(r Reader, ref string) (Object, error)
+	Len(r Reader) int
 	Each(r Reader) iter.Seq[Object]
 	EachBy(r Reader, index, value string) iter.Seq[Object]
 	CreateAny(tx *Tx, val any) error
@@ -123,6 +125,7 @@ type kindOps struct {
 	defaults func(any)
 	validate func(any) []string
 	virtual  bool
+	private  bool
 }
 
 type erasedIndex struct {
@@ -202,6 +205,7 @@ func (k *Kind[T]) self() *kindOps {
 		decode:  k.decodeStored,
 		copy:    copierFor[T](),
 		virtual: k.Virtual,
+		private: k.Private,
 	}
 	for _, f := range plan {
 		o.fields[f.name] = f

@@ -23,7 +23,7 @@ func (h *kindServer) saveWith(c echo.Context, tx *resource.Tx, o resource.Object
 		}
 		return h.kind.ReplaceAny(tx, val)
 	}
-	data, err := p.apply(o.JSON)
+	data, err := p.apply(h.layout().filled(o.JSON, p.fields()))
 	if err != nil {
 		return keyed(err, o)
 	}

@@ -14,7 +14,7 @@ import (
 
 // general is what save makes of a patch by way of the whole JSON.
 func general(h *kindServer, o resource.Object, p patchDoc) (val any, changed []string, err error) {
-	data, err := p.apply(o.JSON)
+	data, err := p.apply(h.layout().filled(o.JSON, p.fields()))
 	if err != nil {
 		return nil, nil, err
 	}
