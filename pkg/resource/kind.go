@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"reflect"
-	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -115,6 +114,7 @@ type Any interface {
 type kindOps struct {
 	name     string
 	id       int // position of its table in a snapshot
+	fields   map[string]fieldPlan
 	indexes  []erasedIndex
 	key      func(any) string
 	common   func(any) *Common
@@ -194,16 +194,21 @@ func (k *Kind[T]) ProfilesOf(val any) *[]string {
 }
 
 func (k *Kind[T]) self() *kindOps {
+	plan, _ := planOf(reflect.TypeFor[T](), k.Hidden)
 	o := &kindOps{
+		fields:  map[string]fieldPlan{},
 		name:    k.Name,
 		key:     func(v any) string { return k.Key(v.(*T)) },
 		common:  k.CommonOf,
 		refs:    func(v any) []Ref { return nil },
-		encode:  k.encoder(),
+		encode:  k.encoder(plan),
 		decode:  k.decodeStored,
 		copy:    copierFor[T](),
 		virtual: k.Virtual,
 		private: k.Private,
+	}
+	for _, f := range plan {
+		o.fields[f.name] = f
 	}
 	o.defaults = func(v any) {
 		if c := k.CommonOf(v); c != nil {
@@ -232,26 +237,14 @@ func (k *Kind[T]) self() *kindOps {
 
 // encoder returns how objects become JSON: stored has all fields, public those
 // that replies show.
-func (k *Kind[T]) encoder() func(v any) (stored, public []byte, err error) {
-	t := reflect.TypeFor[T]()
-	plan, ok := structPlan(nil), false
-	if t.Kind() == reflect.Struct && appenderIsPlain(t) {
-		plan, ok = planOf(t)
-	}
-	if !ok {
+func (k *Kind[T]) encoder(plan structPlan) func(v any) (stored, public []byte, err error) {
+	if plan == nil {
 		return k.encode
 	}
 	size := atomic.Int64{} // of recent ones: buffers begin as large
 	return func(v any) (stored, public []byte, err error) {
 		var cuts [][2]int
-		cut := func(name string, from, to int) {
-			if slices.Contains(k.Hidden, name) {
-				cuts = append(cuts, [2]int{from, to})
-			}
-		}
-		if len(k.Hidden) == 0 {
-			cut = nil
-		}
+		cut := func(from, to int) { cuts = append(cuts, [2]int{from, to}) }
 		stored, err = plan.object(make([]byte, 0, size.Load()), reflect.ValueOf(v).Elem(), cut)
 		if err != nil {
 			return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)

@@ -19,6 +19,17 @@ import (
 // change edits the JSON that replies show of one object and saves the result,
 // in one update: what edit saw is what is replaced.
 func (h *kindServer) change(c echo.Context, edit func(o resource.Object) ([]byte, error)) (resource.Object, error) {
+	return h.changeBy(c, func(tx *resource.Tx, o resource.Object) error {
+		data, err := edit(o)
+		if err != nil {
+			return keyed(err, o)
+		}
+		return h.save(c, tx, o, data)
+	})
+}
+
+// changeBy saves an object by a function that checks what it changes.
+func (h *kindServer) changeBy(c echo.Context, save func(tx *resource.Tx, o resource.Object) error) (resource.Object, error) {
 	var done resource.Object
 	err := h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) error {
 		o, err := h.visible(c, tx)
@@ -28,11 +39,7 @@ func (h *kindServer) change(c echo.Context, edit func(o resource.Object) ([]byte
 		if err := matches(c, o); err != nil {
 			return err
 		}
-		data, err := edit(o)
-		if err != nil {
-			return keyed(err, o)
-		}
-		if err := h.save(c, tx, o, data); err != nil {
+		if err := save(tx, o); err != nil {
 			return err
 		}
 		done, err = h.kind.Lookup(tx, o.Key)
@@ -112,8 +119,8 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string)
 
 // refuseLocked lets users only unlock a locked machine; its agent may go on.
 func (h *kindServer) refuseLocked(c echo.Context, o resource.Object, changed []string) error {
-	f := struct{ Locked bool }{}
-	if err := json.Unmarshal(o.JSON, &f); err != nil || !f.Locked || !identity(c).IsUser() {
+	f, ok := h.cfg.DB.Field(o.Kind, o.Val, "Locked")
+	if !ok || f.Kind() != reflect.Bool || !f.Bool() || !identity(c).IsUser() {
 		return nil
 	}
 	if slices.Equal(changed, []string{"/Locked"}) || changed != nil && len(changed) == 0 {

@@ -92,16 +92,11 @@ func (h *kindServer) create(c echo.Context) error {
 		return err
 	}
 	var made resource.Object
-	err = h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) error {
-		// fn may not keep what an earlier run changed: decode afresh
-		fresh, err := h.kind.Decode(data)
-		if err != nil {
+	err = h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) (err error) {
+		if err = h.kind.CreateAny(tx, val); err != nil {
 			return err
 		}
-		if err := h.kind.CreateAny(tx, fresh); err != nil {
-			return err
-		}
-		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh)); err != nil {
+		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(val)); err != nil {
 			return err
 		}
 		return agree(made, claimed)
@@ -163,7 +158,7 @@ func (h *kindServer) patch(c echo.Context) error {
 	if err := p.refuseFields(h.kind); err != nil {
 		return err
 	}
-	o, err := h.change(c, func(o resource.Object) ([]byte, error) { return p.apply(h.layout().filled(o.JSON, p.fields())) })
+	o, err := h.changeBy(c, func(tx *resource.Tx, o resource.Object) error { return h.saveWith(c, tx, o, p) })
 	if err != nil {
 		return err
 	}

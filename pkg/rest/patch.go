@@ -17,7 +17,10 @@ import (
 const maxPatchOps = 1000
 
 // patchDoc is a checked JSON patch.
-type patchDoc struct{ ops jsonpatch.Patch }
+type patchDoc struct {
+	ops  jsonpatch.Patch
+	size int // bytes of its text
+}
 
 func parsePatch(data []byte) (patchDoc, error) {
 	var ops jsonpatch.Patch
@@ -33,7 +36,7 @@ func parsePatch(data []byte) (patchDoc, error) {
 			return patchDoc{}, resource.Errorf(resource.Malformed, "", "", "operation %d of the patch has no proper path", i)
 		}
 	}
-	return patchDoc{ops}, nil
+	return patchDoc{ops, len(data)}, nil
 }
 
 // refuseFields refuses operations on what only the server sets, even if they
