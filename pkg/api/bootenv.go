@@ -35,19 +35,8 @@ type OsInfo struct {
 	IsoFile   string
 	IsoSha256 string
 	IsoUrl    string
-	// SupportedArchitectures replace the fields above and those of the BootEnv.
+	// SupportedArchitectures by name, as DRP or the distribution has them.
 	SupportedArchitectures map[string]ArchInfo
-}
-
-// ArchInfo is what a boot environment is on one architecture.
-type ArchInfo struct {
-	IsoFile    string
-	Sha256     string
-	IsoUrl     string
-	Kernel     string
-	Initrds    []string
-	BootParams string
-	Loader     string
 }
 
 // loaderTypes are the keys of Loaders.
@@ -113,8 +102,9 @@ func (o *BootEnv) problems() []string {
 func (o *BootEnv) refs() []resource.Ref {
 	out := templateRefs(o.Templates)
 	for _, f := range append([]string{o.Kernel}, o.Initrds...) {
-		if f != "" {
-			out = append(out, resource.Ref{Kind: "files", Key: "files/" + f})
+		// what is on the medium is there with the medium
+		if key := o.PathFor("amd64", f); f != "" && strings.HasPrefix(key, "files/") {
+			out = append(out, resource.Ref{Kind: "files", Key: key})
 		}
 	}
 	if o.OS.IsoFile != "" {

@@ -53,7 +53,8 @@ type Machine struct {
 	Pool             string
 	PoolAllocated    bool
 	PoolStatus       PoolStatus
-	PoolHoldReason   string `json:",omitempty"`
+	PoolHoldReason   string    `json:",omitempty"`
+	PoolNext         *PoolNext `json:",omitempty"`
 	WorkflowComplete bool
 	WorkOrderMode    bool
 	Pipeline         string
@@ -162,7 +163,7 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Validate: (*Machine).problems,
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
-			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "WorkflowComplete", "Boot", "Owner", "Generation",
+			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation",
 			"Partial", "TaskErrorStacks", "PendingWorkOrders", "RunningWorkOrders", "JobState", "JobExitState", "JobResultErrors"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
