@@ -5,7 +5,6 @@ package agent
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -90,12 +89,12 @@ func fingerprint(s facts.System) api.Fingerprint {
 	return f
 }
 
-func hash(serial string) string {
+func hash(serial string) []byte {
 	if placeholder(serial) {
-		return ""
+		return nil
 	}
 	sum := sha256.Sum256([]byte(serial))
-	return hex.EncodeToString(sum[:])
+	return sum[:]
 }
 
 // placeholder recognizes what vendors ship instead of a serial number: a text

@@ -67,11 +67,11 @@ var Batches = &resource.Kind[Batch]{
 	Engine: append([]string{"Id", "SetupWorkOrder", "PostWorkOrder", "State", "Status", "StartTime", "EndTime"}, engineCommon...),
 	Indexes: []resource.Index[Batch]{
 		keyed(ById, func(o *Batch) string { return o.Id }),
-		{Name: "State", Of: func(o *Batch) []string { return one(string(o.State)) }},
-		{Name: "SetupWorkOrder", Of: func(o *Batch) []string { return one(o.SetupWorkOrder) }, Type: "UUID"},
-		{Name: "PostWorkOrder", Of: func(o *Batch) []string { return one(o.PostWorkOrder) }, Type: "UUID"},
-		timeIndex("StartTime", func(o *Batch) time.Time { return o.StartTime }),
-		timeIndex("EndTime", func(o *Batch) time.Time { return o.EndTime }),
+		textual("State", func(o *Batch) string { return string(o.State) }),
+		typed("SetupWorkOrder", typeUUID, func(o *Batch) string { return o.SetupWorkOrder }),
+		typed("PostWorkOrder", typeUUID, func(o *Batch) string { return o.PostWorkOrder }),
+		timed("StartTime", func(o *Batch) time.Time { return o.StartTime }),
+		timed("EndTime", func(o *Batch) time.Time { return o.EndTime }),
 	},
 	Default: func(o *Batch) {
 		if o.Id == "" {

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -47,6 +45,12 @@ func (p *problems) name(field, value string, g grammar) {
 	}
 }
 
+func (p *problems) names(field string, values []string, g grammar) {
+	for _, v := range values {
+		p.name(field, v, g)
+	}
+}
+
 func (p *problems) uuid(field, value string) {
 	if _, err := uuid.Parse(value); err != nil {
 		p.add("%s %q is not a UUID", field, value)
@@ -62,23 +66,10 @@ func identified(id string, g grammar) []string {
 // paramNames checks the names in a map of params.
 func paramNames(params resource.Params) []string {
 	p := problems{}
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		p.name("param", name, paramName)
+	for _, name := range paramKeys(params) {
+		p.name("Param Name", name, paramName)
 	}
 	return p
 }
 
-// boolean is an index of a truth value.
-func boolean[T any](name string, of func(*T) bool) resource.Index[T] {
-	return resource.Index[T]{Name: name, Type: "boolean", Of: func(o *T) []string { return []string{strconv.FormatBool(of(o))} }}
-}
-
-// timeIndex is an index of an instant, none while it is zero.
-func timeIndex[T any](name string, of func(*T) time.Time) resource.Index[T] {
-	return resource.Index[T]{Name: name, Type: "dateTime", Scan: true, Of: func(o *T) []string {
-		if t := of(o); !t.IsZero() {
-			return []string{t.UTC().Format(time.RFC3339Nano)}
-		}
-		return nil
-	}}
-}
+func paramKeys(params resource.Params) []string { return slices.Sorted(maps.Keys(params)) }

@@ -61,11 +61,20 @@ var WorkOrders = &resource.Kind[WorkOrder]{
 	Common: func(o *WorkOrder) *resource.Common { return &o.Common },
 	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For"}, engineCommon...),
 	Indexes: []resource.Index[WorkOrder]{
-		{Name: ByUuid, Of: func(o *WorkOrder) []string { return one(o.Uuid) }, Unique: true},
-		{Name: "Machine", Of: func(o *WorkOrder) []string { return one(o.Machine) }},
-		{Name: "Blueprint", Of: func(o *WorkOrder) []string { return one(o.Blueprint) }},
-		{Name: "State", Of: func(o *WorkOrder) []string { return one(string(o.State)) }},
-		{Name: "For", Of: func(o *WorkOrder) []string { return one(o.For) }},
+		byUUID(func(o *WorkOrder) string { return o.Uuid }),
+		typed("Machine", typeUUID, func(o *WorkOrder) string { return o.Machine }),
+		textual("Blueprint", func(o *WorkOrder) string { return o.Blueprint }),
+		textual("State", func(o *WorkOrder) string { return string(o.State) }),
+		textual("For", func(o *WorkOrder) string { return o.For }),
+		scan(several(ByProfile, func(o *WorkOrder) []string { return o.Profiles })),
+		paramIndex(func(o *WorkOrder) resource.Params { return o.Params }),
+		scan(typed("CurrentJob", typeUUID, func(o *WorkOrder) string { return o.CurrentJob })),
+		scan(textual("Mode", func(o *WorkOrder) string { return o.Mode })),
+		scan(textual("Context", func(o *WorkOrder) string { return o.Context })),
+		scan(boolean("Archived", func(o *WorkOrder) bool { return o.Archived })),
+		timed("CreateTime", func(o *WorkOrder) time.Time { return o.CreateTime }),
+		timed("StartTime", func(o *WorkOrder) time.Time { return o.StartTime }),
+		timed("EndTime", func(o *WorkOrder) time.Time { return o.EndTime }),
 		{Name: "Unbound", Of: (*WorkOrder).unbound},
 		{Name: "Active", Of: (*WorkOrder).active},
 	},
@@ -118,6 +127,9 @@ func (o *WorkOrder) problems() []string {
 	if (o.Machine == "") == (o.Filter == "") && o.State == OrderCreated {
 		p.add("give exactly one of Machine and Filter")
 	}
+	p.uuid("Uuid", o.Uuid)
+	p.names("Profile", o.Profiles, machineName)
+	p = append(p, paramNames(o.Params)...)
 	if o.Mode != "task" {
 		p.add("Mode %q is not supported; use task", o.Mode)
 	}

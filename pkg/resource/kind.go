@@ -45,6 +45,11 @@ type Index[T any] struct {
 	// Scan indexes keep no tree: a lookup looks at every object. For values that
 	// few ask for by name, so that saves do not pay for them.
 	Scan bool
+	// Primary says that the only value is the key: the index needs no tree.
+	Primary bool
+	// Has, if set, says that the object is found under the value: for values
+	// that cannot be listed, such as the addresses of a range. It needs Scan.
+	Has func(o *T, value string) bool
 }
 
 // Ref says that an object needs another one. While the other is missing or
@@ -62,9 +67,14 @@ type Kind[T any] struct {
 	Key      func(*T) string
 	Common   func(*T) *Common
 	Indexes  []Index[T]
-	Default  func(*T)           // fills in fields; runs on every save and load
-	Validate func(*T) []string  // sentences; any refuses the save
-	Refs     func(*T) []Ref     // what it needs
+	Default  func(*T)          // fills in fields; runs on every save and load
+	Validate func(*T) []string // sentences; any refuses the save
+	Refs     func(*T) []Ref    // what it needs
+	// Fit looks at other objects, in the order of the saves: it may fill in what
+	// follows from them, and its sentences refuse the save. k is the kind itself.
+	Fit func(k *Kind[T], r Reader, o *T) []string
+	// Stays says why the object may never be deleted, "" if it may.
+	Stays    func(*T) string
 	Engine   []string           // fields that only the server sets
 	Hidden   []string           // fields that no reply shows
 	Params   func(*T) *Params   // nil: no params routes
@@ -72,6 +82,8 @@ type Kind[T any] struct {
 	Virtual  bool               // lives in memory only
 	Private  bool               // the server's own: no routes, no events
 	Sealed   bool               // only the server creates, changes and deletes it
+
+	names indexNames
 }
 
 // Params maps a parameter's name to its JSON value.
@@ -99,6 +111,7 @@ type Any interface {
 	ParamsOf(val any) *Params
 	ProfilesOf(val any) *[]string
 	IndexValues(val any, index string) []string
+	IndexHas(val any, index, value string) bool
 	Lookup(r Reader, ref string) (Object, error)
 	Len(r Reader) int
 	Each(r Reader) iter.Seq[Object]
@@ -124,6 +137,8 @@ type kindOps struct {
 	copy     func(any) (any, error)
 	defaults func(any)
 	validate func(any) []string
+	fit      func(Reader, any) []string
+	stays    func(any) string
 	virtual  bool
 	private  bool
 }
@@ -224,11 +239,23 @@ func (k *Kind[T]) self() *kindOps {
 		}
 		return k.Validate(v.(*T))
 	}
+	o.fit = func(r Reader, v any) []string {
+		if k.Fit == nil {
+			return nil
+		}
+		return k.Fit(k, r, v.(*T))
+	}
+	o.stays = func(v any) string {
+		if k.Stays == nil {
+			return ""
+		}
+		return k.Stays(v.(*T))
+	}
 	if k.Refs != nil {
 		o.refs = func(v any) []Ref { return k.Refs(v.(*T)) }
 	}
 	for _, x := range k.Indexes {
-		if !x.Scan {
+		if x.tree() {
 			o.indexes = append(o.indexes, erasedIndex{x.Name, func(v any) []string { return x.Of(v.(*T)) }, x.Unique})
 		}
 	}

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -175,7 +176,7 @@ func (tx *Tx) put(kind string, v any, mode putMode, layer string) error {
 	if err := tx.runHooks(kind, old, v); err != nil {
 		return err
 	}
-	if msgs := k.validate(v); len(msgs) > 0 {
+	if msgs := append(k.validate(v), k.fit(tx, v)...); len(msgs) > 0 {
 		return &Error{Code: Invalid, Kind: kind, Key: key, Msgs: msgs}
 	}
 	if c := k.common(v); c != nil {
@@ -235,8 +236,11 @@ func (tx *Tx) remove(kind, key, layer string) error {
 		return Errorf(Conflict, kind, key, "belongs to content pack %s, which is read only", old.layer)
 	}
 	if layer == "" {
+		if why := tx.db.kinds[kind].stays(old.val); why != "" {
+			return Errorf(Conflict, kind, key, "cannot be deleted: %s", why)
+		}
 		if users := tx.keepers(kind, key); len(users) > 0 {
-			return Errorf(Conflict, kind, key, "still in use by %s", strings.Join(users, ", "))
+			return Errorf(Conflict, kind, key, "still in use by %s", some(users))
 		}
 	}
 	if err := tx.runHooks(kind, old, nil); err != nil {
@@ -247,6 +251,15 @@ func (tx *Tx) remove(kind, key, layer string) error {
 	}
 	tx.reckon = append(tx.reckon, edge{kind, key})
 	return nil
+}
+
+// some lists the first few, and says how many more there are.
+func some(list []string) string {
+	const most = 10
+	if n := len(list) - most; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), n)
+	}
+	return strings.Join(list, ", ")
 }
 
 // file puts new in old's place in the tables, the indexes and the list of changes.
