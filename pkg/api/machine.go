@@ -61,7 +61,10 @@ type Machine struct {
 	PoolNext         *PoolNext `json:",omitempty"`
 	WorkflowComplete bool
 	WorkOrderMode    bool
-	Boot             *BootState `json:",omitempty"`
+	// How many work orders wait for the machine, and run on it.
+	PendingWorkOrders int
+	RunningWorkOrders int
+	Boot              *BootState `json:",omitempty"`
 	// Owner is the uuid of the cluster that holds the machine, "" if none does.
 	Owner string `json:",omitempty"`
 	// Generation counts how often a cluster was provisioned.
@@ -136,7 +139,7 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Validate: (*Machine).problems,
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
-			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation"},
+			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "PendingWorkOrders", "RunningWorkOrders", "WorkflowComplete", "Boot", "Owner", "Generation"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
 		Profiles: func(m *Machine) *[]string { return &m.Profiles },

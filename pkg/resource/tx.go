@@ -20,6 +20,7 @@ type Tx struct {
 	reckon  []edge       // whose availability must be looked at
 	mark    *stamp
 	loading bool
+	options Options
 	depth   int
 	after   []func() error
 }

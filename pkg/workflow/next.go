@@ -32,16 +32,19 @@ func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next
 	if !m.Runnable {
 		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not runnable", m.Name)
 	}
-	if m.Context != context {
+	if !m.WorkOrderMode && m.Context != context {
 		return Next{Waiting: "another context has its turn: " + m.Context}, nil
 	}
-	return f.nextAt(tx, now, k, m)
+	return f.nextAt(tx, now, k, m, context)
 }
 
-func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine) (Next, error) {
-	c, err := f.cursor(tx, now, m.Uuid)
+func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine, context string) (Next, error) {
+	c, err := f.cursor(tx, now, m.Uuid, context)
 	if err != nil || c == nil {
 		return Next{Waiting: "no work order is queued"}, err
+	}
+	if c.Order != nil && c.Order.Context != context {
+		return Next{Waiting: "a work order of another context runs: " + c.Order.Context}, nil
 	}
 	s, err := f.Advance(tx, now, c)
 	if err != nil {
@@ -64,14 +67,14 @@ func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machi
 }
 
 // cursor is the place to work at; in WorkOrder mode it takes the next order.
-func (f *Flow) cursor(tx *resource.Tx, now time.Time, id string) (*Cursor, error) {
+func (f *Flow) cursor(tx *resource.Tx, now time.Time, id, context string) (*Cursor, error) {
 	if c := At(tx, id); c != nil {
 		return c, nil
 	}
 	if f.Begin == nil {
 		return nil, nil
 	}
-	o, err := f.Begin(tx, now, id)
+	o, err := f.Begin(tx, now, id, context)
 	if err != nil || o == nil {
 		return nil, err
 	}
