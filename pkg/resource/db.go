@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,9 +43,12 @@ type Config struct {
 	Kinds []Any
 	Hooks []Hook
 	Base  func(tx *Tx) error // puts in the built-in layers, before stored objects are loaded
-	Now   func() time.Time   // default time.Now
-	Log   *slog.Logger       // default: discard
-	Ring  int                // events kept for watchers, default 65536
+	// Follow sees what each update changes before it is durable, and may change
+	// more in the same update; of that it is not told. Nil: nothing follows.
+	Follow func(tx *Tx, changes []Event) error
+	Now    func() time.Time // default time.Now
+	Log    *slog.Logger     // default: discard
+	Ring   int              // events kept for watchers, default 65536
 }
 
 // DB holds all objects. Its methods may be called from any goroutine.
@@ -82,7 +86,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := &DB{cfg: cfg, kinds: map[string]*kindOps{}, hooks: map[string][]Hook{}, feed: newFeed(cfg.Ring)}
 	for _, k := range cfg.Kinds {
-		db.kinds[k.KindName()] = k.self()
+		ops := k.self()
+		ops.id = len(db.kinds)
+		db.kinds[ops.name] = ops
 	}
 	for _, h := range cfg.Hooks {
 		db.hooks[h.Kind] = append(db.hooks[h.Kind], h)
@@ -184,16 +190,9 @@ func (tx *Tx) Loading() bool { return tx.loading }
 
 // snapshot freezes the transaction.
 func (tx *Tx) snapshot() *snapshot {
-	s := &snapshot{kinds: tx.base.kinds, tables: make(map[string]table, len(tx.base.tables)), refs: tx.base.refs, rev: tx.mark}
-	for name, t := range tx.base.tables {
-		s.tables[name] = t
-	}
+	s := &snapshot{kinds: tx.base.kinds, tables: slices.Clone(tx.base.tables), refs: tx.base.refs, rev: tx.mark}
 	for name, t := range tx.tabs {
-		n := table{main: t.main.CommitOnly()}
-		for _, x := range t.idx {
-			n.idx = append(n.idx, x.CommitOnly())
-		}
-		s.tables[name] = n
+		s.tables[tx.base.kinds[name].id] = t.freeze()
 	}
 	if tx.refs != nil {
 		s.refs = tx.refs.CommitOnly()
@@ -204,8 +203,10 @@ func (tx *Tx) snapshot() *snapshot {
 // View returns the newest durable state.
 func (db *DB) View() *View { return &View{db.durable.Load()} }
 
-// Kinds lists the declared kinds in their order.
-func (db *DB) Kinds() []Any { return db.cfg.Kinds }
+// Kinds lists the declared kinds in their order, without private ones.
+func (db *DB) Kinds() []Any {
+	return slices.DeleteFunc(slices.Clone(db.cfg.Kinds), func(k Any) bool { return db.kinds[k.KindName()].private })
+}
 
 // Kind returns a declared kind by name, nil if there is none.
 func (db *DB) Kind(name string) Any {
