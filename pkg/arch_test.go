@@ -64,7 +64,7 @@ var rows = map[string]row{
 	"engine":   {may: "resource", clock: true},
 	"workflow": {may: "api engine resource", libs: uuidLib},
 
-	"workorder":  {may: "api engine resource workflow"},
+	"workorder":  {may: "api engine param resource workflow"},
 	"pool":       {may: "api engine resource"},
 	"broker":     {may: "api engine pool resource"},
 	"cluster":    {may: "api engine param resource"},

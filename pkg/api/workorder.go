@@ -53,13 +53,22 @@ type WorkOrder struct {
 	Archived        bool
 	// For names who asked: the uuid of the cluster, "" for a person.
 	For string `json:",omitempty"`
+	// Copied says what the order has of its blueprint, since it began.
+	Copied *CopiedParts `json:",omitempty"`
+}
+
+// CopiedParts names what a work order got from its blueprint.
+type CopiedParts struct {
+	Params   []string `json:",omitempty"`
+	Profiles []string `json:",omitempty"`
+	Meta     []string `json:",omitempty"`
 }
 
 // WorkOrders, indexed by who runs them.
 var WorkOrders = &resource.Kind[WorkOrder]{
 	Name: "work_orders", Key: func(o *WorkOrder) string { return o.Uuid },
 	Common: func(o *WorkOrder) *resource.Common { return &o.Common },
-	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For"}, engineCommon...),
+	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For", "Copied"}, engineCommon...),
 	Indexes: []resource.Index[WorkOrder]{
 		byUUID(func(o *WorkOrder) string { return o.Uuid }),
 		typed("Machine", typeUUID, func(o *WorkOrder) string { return o.Machine }),

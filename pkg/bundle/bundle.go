@@ -27,7 +27,7 @@ const MaxSize = 64 << 20
 // first, since they say what the others may hold. Machines, users and whatever
 // else the server or its operators own cannot come from a pack.
 func sections() []string {
-	return []string{"params", "templates", "profiles", "tasks", "bootenvs", "stages", "workflows", "blueprints", "pools", "roles"}
+	return []string{"params", "templates", "profiles", "tasks", "bootenvs", "stages", "workflows", "blueprints", "trigger_providers", "triggers", "pools", "roles"}
 }
 
 // Decode reads a pack strictly: fields that no object has are errors that name

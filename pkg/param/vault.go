@@ -69,7 +69,8 @@ func asSecure(v any) (seal.SecureData, bool) {
 	return d, len(d.Key) == seal.KeySize
 }
 
-func isSealed(v any) bool { _, ok := asSecure(v); return ok }
+// IsSealed says whether a param holds a sealed value.
+func IsSealed(v any) bool { _, ok := asSecure(v); return ok }
 
 // SealTo seals a JSON value to the public key of an object, in the JSON form
 // that params hold.

@@ -43,9 +43,12 @@ type Config struct {
 	Kinds []Any
 	Hooks []Hook
 	Base  func(tx *Tx) error // puts in the built-in layers, before stored objects are loaded
-	Now   func() time.Time   // default time.Now
-	Log   *slog.Logger       // default: discard
-	Ring  int                // events kept for watchers, default 65536
+	// Follow sees what each update changes before it is durable, and may change
+	// more in the same update; of that it is not told. Nil: nothing follows.
+	Follow func(tx *Tx, changes []Event) error
+	Now    func() time.Time // default time.Now
+	Log    *slog.Logger     // default: discard
+	Ring   int              // events kept for watchers, default 65536
 }
 
 // DB holds all objects. Its methods may be called from any goroutine.

@@ -52,7 +52,7 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	defer db.mu.Unlock() // also when fn panics
 	tx := db.newTx(db.head)
 	tx.options = optionsOf(ctx)
-	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, func() error { return tx.also(ctx) }, tx.settle} {
+	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, func() error { return tx.also(ctx) }, tx.settle, tx.follow} {
 		if err := do(); err != nil {
 			return nil, false, err
 		}
@@ -69,6 +69,21 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	lead = !db.committing
 	db.committing = true
 	return u, lead, nil
+}
+
+// follow tells Config.Follow of the changes, and finishes what it adds to them.
+func (tx *Tx) follow() error {
+	if tx.db.cfg.Follow == nil || len(tx.changes) == 0 {
+		return nil
+	}
+	u := &update{changes: tx.changes, snap: tx.db.head}
+	if err := tx.db.cfg.Follow(tx, events(u, 0, tx.Now())); err != nil {
+		return err
+	}
+	if err := tx.runAfter(); err != nil {
+		return err
+	}
+	return tx.settle()
 }
 
 // maxBatch bounds one commit: more updates wait for the next.

@@ -16,7 +16,7 @@ type Flow struct {
 	Natives map[string]engine.Native
 	// Begin picks the next work order of a machine in WorkOrder mode and makes
 	// it running; nil if there is none. Package workorder provides it.
-	Begin func(tx *resource.Tx, now time.Time, machine string) (*api.WorkOrder, error)
+	Begin func(tx *resource.Tx, now time.Time, machine, context string) (*api.WorkOrder, error)
 }
 
 // DefaultTimeout is how long a task may run before it is overdue, unless its
@@ -149,7 +149,7 @@ func newJob(tx *resource.Tx, now time.Time, c *Cursor, index int, state api.JobS
 		j.EndTime, j.ExitState = now, "complete"
 	}
 	if c.Order != nil {
-		j.WorkOrder, j.Workflow, j.Stage = c.Order.Uuid, "", ""
+		j.WorkOrder, j.Workflow, j.Stage, j.Context = c.Order.Uuid, "", "", c.Order.Context
 	}
 	was := c.job(tx)
 	if err := uncurrent(tx, c.jobID()); err != nil {

@@ -28,7 +28,7 @@ func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next
 	if why := notReady(m); why != "" {
 		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s", why)
 	}
-	if m.Context != context {
+	if !m.WorkOrderMode && m.Context != context {
 		return Next{Waiting: otherTurn(m)}, nil
 	}
 	if b := m.Boot; b != nil && !b.Home && context == "" {
@@ -38,7 +38,7 @@ func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next
 			return Next{}, err
 		}
 	}
-	return f.nextAt(tx, now, k, m)
+	return f.nextAt(tx, now, k, m, context)
 }
 
 // notReady says why the machine may not run tasks, "" if it may.
@@ -61,10 +61,13 @@ func otherTurn(m *api.Machine) string {
 	return "it is the turn of context " + m.Context
 }
 
-func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine) (Next, error) {
-	c, err := f.cursor(tx, now, m.Uuid)
+func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine, context string) (Next, error) {
+	c, err := f.cursor(tx, now, m.Uuid, context)
 	if err != nil || c == nil {
 		return Next{Waiting: "no work order is queued"}, err
+	}
+	if c.Order != nil && c.Order.Context != context {
+		return Next{Waiting: "a work order of another context runs: " + c.Order.Context}, nil
 	}
 	s, err := f.Advance(tx, now, c)
 	if err != nil {
@@ -102,14 +105,14 @@ func (f *Flow) takeEntry(tx *resource.Tx, now time.Time, c *Cursor, context stri
 }
 
 // cursor is the place to work at; in WorkOrder mode it takes the next order.
-func (f *Flow) cursor(tx *resource.Tx, now time.Time, id string) (*Cursor, error) {
+func (f *Flow) cursor(tx *resource.Tx, now time.Time, id, context string) (*Cursor, error) {
 	if c := At(tx, id); c != nil {
 		return c, nil
 	}
 	if f.Begin == nil {
 		return nil, nil
 	}
-	o, err := f.Begin(tx, now, id)
+	o, err := f.Begin(tx, now, id, context)
 	if err != nil || o == nil {
 		return nil, err
 	}

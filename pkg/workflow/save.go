@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"reflect"
 	"strings"
 
 	"github.com/google/uuid"
@@ -59,6 +60,13 @@ func installs(r resource.Reader, m *api.Machine) {
 	if env, err := api.BootEnvs.Get(r, m.BootEnv); err == nil && strings.HasSuffix(env.Name, "-install") {
 		m.OS = env.OS.Name
 	}
+}
+
+// onlyCounts says that nothing changes but how many work orders there are.
+func onlyCounts(old, new *api.Machine) bool {
+	c := *old
+	c.PendingWorkOrders, c.RunningWorkOrders = new.PendingWorkOrders, new.RunningWorkOrders
+	return reflect.DeepEqual(&c, new)
 }
 
 func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) error {
@@ -183,7 +191,7 @@ func enterOrderMode(k *resource.Kind[api.Machine], m *api.Machine) error {
 	if !m.WorkflowComplete {
 		return resource.Errorf(resource.Refused, k.Name, m.Uuid, "workflow %s of %s is not complete; WorkOrder mode begins after it", m.Workflow, m.Name)
 	}
-	m.Tasks, m.CurrentTask, m.CurrentJob, m.Runnable = []string{}, 0, "", true
+	m.Tasks, m.CurrentTask, m.CurrentJob, m.Runnable = []string{}, -1, "", true
 	return nil
 }
 
