@@ -71,7 +71,7 @@ type JobAction struct {
 var Jobs = &resource.Kind[Job]{
 	Name: "jobs", Key: func(o *Job) string { return o.Uuid },
 	Common: func(o *Job) *resource.Common { return &o.Common },
-	Engine: append([]string{"Uuid", "Machine", "Previous", "Task", "Stage", "Workflow", "CurrentIndex", "NextIndex", "WorkOrder", "Current", "Waiting", "Note"}, engineCommon...),
+	Engine: append([]string{"Uuid", "Machine", "Previous", "Task", "Stage", "Workflow", "CurrentIndex", "NextIndex", "WorkOrder", "Current", "Waiting", "Note", "ExtraClaims", "Token"}, engineCommon...),
 	Indexes: []resource.Index[Job]{
 		{Name: ByUuid, Of: func(o *Job) []string { return one(o.Uuid) }, Unique: true},
 		{Name: "Machine", Of: func(o *Job) []string { return one(o.Machine) }},

@@ -13,6 +13,7 @@ import (
 
 	"drpd/content"
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
@@ -58,7 +59,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	flow.Begin = orders.Begin
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log, Base: builtIn,
-		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), []resource.Hook{bundle.Hook(api.Kinds())}),
+		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), auth.Hooks(Kinds()), []resource.Hook{bundle.Hook(api.Kinds())}),
 	})
 	if err != nil {
 		return nil, err

@@ -165,7 +165,7 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: [][]byte{key}, Log: d.cfg.Log}); err != nil {
 		return err
 	}
-	d.FirstPassword, _, err = auth.Bootstrap(ctx, d.DB)
+	d.FirstPassword, _, err = auth.Bootstrap(ctx, d.DB, auth.Defaults{})
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	db.mu.Lock()
 	defer db.mu.Unlock() // also when fn panics
 	tx := db.newTx(db.head)
-	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, tx.settle} {
+	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, func() error { return tx.guarded(ctx) }, tx.settle} {
 		if err := do(); err != nil {
 			return nil, false, err
 		}

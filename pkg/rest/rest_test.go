@@ -45,7 +45,7 @@ func newRig(t *testing.T, tune func(*rest.Config), ring ...int) *rig {
 	r.put(t, func(tx *resource.Tx) error {
 		return api.Users.Create(tx, &api.User{Name: "root", Roles: []string{auth.Superuser}})
 	})
-	r.root, err = a.UserToken(auth.Identity{}, "root", time.Hour, nil)
+	r.root, err = a.UserToken(auth.Identity{}, "root", time.Hour, auth.Narrow{})
 	require.NoError(t, err)
 	blobs, err := blob.OpenDir(t.TempDir())
 	require.NoError(t, err)
