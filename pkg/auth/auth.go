@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"drpd/pkg/auth/password"
 	"drpd/pkg/auth/token"
 	"drpd/pkg/resource"
@@ -52,7 +54,8 @@ type Auth struct {
 	dir    atomic.Pointer[directory]
 	trail  trail
 	// hashing bounds the memory of concurrent scrypt runs, 32 MiB each.
-	hashing chan struct{}
+	hashing   chan struct{}
+	verifying singleflight.Group // logins by their digest
 }
 
 // New checks the configuration.

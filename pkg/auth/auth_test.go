@@ -146,16 +146,20 @@ func TestRevocation(t *testing.T) {
 		do    func(t *testing.T, r *rig)
 		ended []string
 	}{
-		"nothing":           {func(*testing.T, *rig) {}, nil},
-		"other machine":     {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "machines", other)) }, nil},
-		"user's secret":     {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "users", "ann")) }, []string{"user", "granted"}},
-		"grantor's secret":  {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "users", "root")) }, []string{"granted", "lent"}},
-		"machine's secret":  {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "machines", mine)) }, []string{"machine", "lent", "endless", "profile", "job"}},
-		"server's secret":   {func(t *testing.T, r *rig) { r.set(t, auth.PrefBaseSecret, "0123456789abcdef0123456789abcdef") }, all},
-		"secret of grants":  {func(t *testing.T, r *rig) { r.set(t, auth.PrefGrantorSecret, "x") }, system},
-		"another pref":      {func(t *testing.T, r *rig) { r.set(t, "defaultStage", "none") }, nil},
-		"password":          {func(t *testing.T, r *rig) { require.NoError(t, r.auth.SetPassword(t.Context(), auth.Identity{}, "ann", "new")) }, []string{"user", "granted"}},
-		"user is gone":      {func(t *testing.T, r *rig) { r.put(t, func(tx *resource.Tx) error { return api.Users.Delete(tx, "ann") }) }, []string{"user", "granted"}},
+		"nothing":          {func(*testing.T, *rig) {}, nil},
+		"other machine":    {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "machines", other)) }, nil},
+		"user's secret":    {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "users", "ann")) }, []string{"user", "granted"}},
+		"grantor's secret": {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "users", "root")) }, []string{"granted", "lent"}},
+		"machine's secret": {func(t *testing.T, r *rig) { require.NoError(t, r.auth.Revoke(t.Context(), "machines", mine)) }, []string{"machine", "lent", "endless", "profile", "job"}},
+		"server's secret":  {func(t *testing.T, r *rig) { r.set(t, auth.PrefBaseSecret, "0123456789abcdef0123456789abcdef") }, all},
+		"secret of grants": {func(t *testing.T, r *rig) { r.set(t, auth.PrefGrantorSecret, "x") }, system},
+		"another pref":     {func(t *testing.T, r *rig) { r.set(t, "defaultStage", "none") }, nil},
+		"password": {func(t *testing.T, r *rig) {
+			require.NoError(t, r.auth.SetPassword(t.Context(), auth.Identity{}, "ann", "new"))
+		}, []string{"user", "granted"}},
+		"user is gone": {func(t *testing.T, r *rig) {
+			r.put(t, func(tx *resource.Tx) error { return api.Users.Delete(tx, "ann") })
+		}, []string{"user", "granted"}},
 		"job ends":          {modifyJob(func(j *api.Job) { j.State = api.JobFinished }), []string{"job"}},
 		"job is not newest": {modifyJob(func(j *api.Job) { j.Current = false }), []string{"job"}},
 		"an hour passes":    {func(_ *testing.T, r *rig) { r.now = r.now.Add(time.Hour) }, []string{"user", "granted", "machine", "lent", "boot", "unknown", "profile"}},

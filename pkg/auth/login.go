@@ -28,9 +28,9 @@ func (a *Auth) byPassword(ctx context.Context, name, secret string, now time.Tim
 		return Identity{}, fmt.Errorf("%w for user %q", ErrDenied, name)
 	}
 	if !a.logins.known(name, secret, u.PasswordHash, now) {
-		err := a.verify(ctx, u.PasswordHash, secret)
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return Identity{}, err
+		err := a.verifyOnce(ctx, name, u.PasswordHash, secret)
+		if ctx.Err() != nil {
+			return Identity{}, ctx.Err()
 		}
 		if err != nil {
 			return Identity{}, fmt.Errorf("%w for user %q", ErrDenied, name)
@@ -43,6 +43,18 @@ func (a *Auth) byPassword(ctx context.Context, name, secret string, now time.Tim
 		return Identity{}, fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	return g.identity(v), nil
+}
+
+// verifyOnce is verify, but of many who ask the same at once only one computes.
+func (a *Auth) verifyOnce(ctx context.Context, name, hash, secret string) error {
+	digest := a.logins.digest(name, secret, hash)
+	for {
+		_, err, _ := a.verifying.Do(string(digest[:]), func() (any, error) { return nil, a.verify(ctx, hash, secret) })
+		if ctx.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+			continue // it was another's request that ended
+		}
+		return err
+	}
 }
 
 func (a *Auth) verify(ctx context.Context, hash, secret string) error {
