@@ -128,14 +128,14 @@ func (a *Auth) UnknownToken(ttl time.Duration) (string, error) {
 }
 
 // ProfileToken lets a machine read and change one profile, secure params
-// included, for as long as it carries that profile.
+// included, for as long as it carries that profile; at most for MaxTTL.
 func (a *Auth) ProfileToken(machine, profile string, ttl time.Duration) (string, error) {
 	v := a.cfg.DB.View()
 	if !carries(v, machine, profile) {
 		return "", resource.Errorf(resource.Invalid, "profiles", profile, "machine %s does not carry the profile", machine)
 	}
 	return a.mint(Identity{}, token.Payload{Subject: "machines/" + machine, Kind: token.Profile, Key: machine,
-		Claims: []token.Claim{{Scope: "profiles", Action: "get,list,update,getSecure,updateSecure", Specific: profile}}}, ttl)
+		Claims: []token.Claim{{Scope: "profiles", Action: "get,list,update,getSecure,updateSecure", Specific: profile}}}, min(ttl, MaxTTL))
 }
 
 // JobClaims are what a task adds to the rights of its machine while a job runs
