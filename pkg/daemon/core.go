@@ -14,6 +14,7 @@ import (
 
 	"drpd/content"
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
@@ -60,7 +61,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	flow.Begin = orders.Begin
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log, Base: builtIn,
-		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), []resource.Hook{bundle.Hook(api.Kinds())}),
+		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), auth.Hooks(Kinds()), []resource.Hook{bundle.Hook(api.Kinds())}),
 	})
 	if err != nil {
 		return nil, err

@@ -204,17 +204,12 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	return nil
 }
 
-// firstUser makes the first user, with the password that was given for it.
+// firstUser makes the first user, with the password that was given for it, else
+// a random one.
 func (d *Daemon) firstUser(ctx context.Context) error {
-	password, created, err := auth.Bootstrap(ctx, d.DB)
-	if err != nil || !created {
-		return err
-	}
-	if d.FirstPassword = password; d.cfg.FirstPassword == "" {
-		return nil
-	}
-	d.FirstPassword = d.cfg.FirstPassword
-	return d.auth.SetPassword(ctx, auth.FirstUser, d.FirstPassword)
+	password, _, err := auth.Bootstrap(ctx, d.DB, auth.Defaults{Password: d.cfg.FirstPassword})
+	d.FirstPassword = password
+	return err
 }
 
 // tokenKey loads the key that signs tokens, made on first start.

@@ -74,16 +74,20 @@ func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.
 		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.tls.fingerprint},
 		Info:   func() (map[string]any, error) { return d.info(context.Background()) },
 		Has:    d.hasFile,
-		Token:  func(kind, _ string, ttl time.Duration) (string, error) { return d.renderToken(m, kind, ttl) }}
+		Token: func(kind, object string, ttl time.Duration) (string, error) {
+			return d.renderToken(m, kind, object, ttl)
+		}}
 }
 
 // renderToken makes the tokens that templates ask for.
-func (d *Daemon) renderToken(m *api.Machine, kind string, ttl time.Duration) (string, error) {
+func (d *Daemon) renderToken(m *api.Machine, kind, object string, ttl time.Duration) (string, error) {
 	switch {
 	case kind == render.TokenMachine && m != nil:
 		return d.auth.MachineToken(none, m.Uuid, ttl)
 	case kind == render.TokenUnknown:
-		return d.auth.BootToken(ttl)
+		return d.auth.UnknownToken(ttl)
+	case kind == render.TokenProfile && m != nil:
+		return d.auth.ProfileToken(m.Uuid, object, ttl)
 	}
 	return "", resource.Errorf(resource.Refused, "", "", "this server makes no %s tokens", kind)
 }

@@ -1,6 +1,7 @@
 package param
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -130,4 +131,18 @@ func (x *Vault) Public(tx *resource.Tx, kind, key string) ([]byte, error) {
 	}
 	k := &ObjectKey{Id: id, Public: public[:], Sealed: x.master.Wrap(id, private)}
 	return k.Public, ObjectKeys.Create(tx, k)
+}
+
+// PublicKey is Public outside of an update: most objects have their key already.
+func (x *Vault) PublicKey(ctx context.Context, db *resource.DB, kind, key string) ([]byte, error) {
+	if k, err := ObjectKeys.Get(db.View(), kind+":"+key); err == nil {
+		return k.Public, nil
+	}
+	var public []byte
+	err := db.Update(ctx, func(tx *resource.Tx) error {
+		var err error
+		public, err = x.Public(tx, kind, key)
+		return err
+	})
+	return public, err
 }

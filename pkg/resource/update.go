@@ -52,7 +52,8 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	defer db.mu.Unlock() // also when fn panics
 	tx := db.newTx(db.head)
 	tx.options = optionsOf(ctx)
-	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, func() error { return tx.also(ctx) }, tx.settle, tx.follow} {
+	guarded, also := func() error { return tx.guarded(ctx) }, func() error { return tx.also(ctx) }
+	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, guarded, also, tx.settle, tx.follow} {
 		if err := do(); err != nil {
 			return nil, false, err
 		}

@@ -114,7 +114,7 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string)
 			return err
 		}
 	}
-	return nil
+	return h.maySeal(c, o.Key, paramNames(changed))
 }
 
 // refuseLocked lets users only unlock a locked machine; its agent may go on.

@@ -16,7 +16,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/errgroup"
 
-	"drpd/pkg/api"
 	"drpd/pkg/auth"
 	"drpd/pkg/resource"
 )
@@ -69,13 +68,7 @@ func (u *subscriber) wants(e resource.Event) bool {
 	id := u.id
 	asked := slices.ContainsFunc(u.patterns, func(p pattern) bool { return p.matches(e) })
 	u.mu.Unlock()
-	if !asked {
-		return false
-	}
-	if j, ok := e.Old.(*api.Job); ok && e.Action == "delete" {
-		return id.Machine() == "" && id.Allow(e.Type, "get", e.Key) || id.Machine() == j.Machine
-	}
-	return id.Allow(e.Type, "get", e.Key)
+	return asked && id.AllowEvent(e)
 }
 
 // follow sends every wanted event after Seq after, until ctx ends, the caller's

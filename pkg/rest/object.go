@@ -3,8 +3,10 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,6 +92,11 @@ func (h *kindServer) create(c echo.Context) error {
 	}
 	if err := allow(c, h.kind.KindName(), "create", h.kind.KeyOf(val)); err != nil {
 		return err
+	}
+	if p := h.kind.ParamsOf(val); p != nil {
+		if err := h.maySeal(c, h.kind.KeyOf(val), slices.Collect(maps.Keys(*p))); err != nil {
+			return err
+		}
 	}
 	var made resource.Object
 	err = h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) (err error) {

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -45,8 +43,12 @@ type WhyReply struct {
 	Says      []string         // the same in sentences, most telling first
 }
 
-// TokenReply is a granted token.
-type TokenReply struct{ Token string }
+// TokenReply is a granted token, and what GET /info tells of the server that
+// takes it.
+type TokenReply struct {
+	Token string
+	Info  any `json:",omitempty"`
+}
 
 func (s *server) specialRoutes(g *echo.Group) {
 	g.POST("/whoami", s.whoami)
@@ -59,14 +61,18 @@ func (s *server) specialRoutes(g *echo.Group) {
 	g.GET("/engine/waits", s.waits)
 	g.GET("/why/:kind/:id", s.why)
 	g.POST("/events", s.publish)
+	g.GET("/audit", s.auditTrail)
 	if k := s.kinds[api.Users.Name]; k != nil {
 		h := &kindServer{s, k}
 		g.GET("/users/:id/token", h.userToken)
 		g.PUT("/users/:id/password", h.password)
+		g.POST("/users/:id/revoke", h.revoke)
 	}
 	for _, mk := range api.MachineLike() {
 		if k := s.kinds[mk.Name]; k != nil {
-			g.GET("/"+mk.Name+"/:id/token", (&kindServer{s, k}).machineToken)
+			h := &kindServer{s, k}
+			g.GET("/"+mk.Name+"/:id/token", h.machineToken)
+			g.POST("/"+mk.Name+"/:id/revoke", h.revoke)
 		}
 	}
 	if k := s.kinds[api.Jobs.Name]; k != nil {
@@ -227,85 +233,6 @@ func (s *server) publish(c echo.Context) error {
 	e.Principal = identity(c).Name
 	s.cfg.DB.Publish(e)
 	return c.NoContent(http.StatusNoContent)
-}
-
-func (h *kindServer) userToken(c echo.Context) error {
-	o, ttl, err := h.tokenRequest(c)
-	if err != nil {
-		return err
-	}
-	var roles []string
-	if r := c.QueryParam("roles"); r != "" {
-		roles = strings.Split(r, ",")
-	}
-	t, err := h.cfg.Auth.UserToken(identity(c), o.Key, ttl, roles)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, TokenReply{t})
-}
-
-func (h *kindServer) machineToken(c echo.Context) error {
-	o, ttl, err := h.tokenRequest(c)
-	if err != nil {
-		return err
-	}
-	t, err := h.cfg.Auth.MachineToken(identity(c), o.Key, ttl)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, TokenReply{t})
-}
-
-func (h *kindServer) tokenRequest(c echo.Context) (resource.Object, time.Duration, error) {
-	o, err := h.visible(c, h.cfg.DB.View())
-	if err != nil {
-		return o, 0, err
-	}
-	if err := allow(c, o.Kind, "token", o.Key); err != nil {
-		return o, 0, err
-	}
-	ttl, err := parseTTL(c.QueryParam("ttl"))
-	return o, ttl, err
-}
-
-// parseTTL reads seconds, a Go duration, or whole days, weeks or years (3y).
-func parseTTL(s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 {
-		return time.Duration(n) * time.Second, nil
-	}
-	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour, "y": 365 * 24 * time.Hour} {
-		if num, ok := strings.CutSuffix(s, unit); ok {
-			if n, err := strconv.Atoi(num); err == nil && n > 0 && n < 10000 {
-				return time.Duration(n) * d, nil
-			}
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, resource.Errorf(resource.Malformed, "", "", "ttl %q is neither seconds nor a duration such as 8h or 3y", s)
-}
-
-func (h *kindServer) password(c echo.Context) error {
-	var in struct{ Password string }
-	if err := h.bodyInto(c, &in); err != nil {
-		return err
-	}
-	o, err := h.visible(c, h.cfg.DB.View())
-	if err != nil {
-		return err
-	}
-	if err := allow(c, o.Kind, "password", o.Key); err != nil {
-		return err
-	}
-	if err := h.cfg.Auth.SetPassword(c.Request().Context(), o.Key, in.Password); err != nil {
-		return err
-	}
-	return h.reply(c, http.StatusOK, o)
 }
 
 func (h *kindServer) action(c echo.Context) error {
