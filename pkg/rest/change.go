@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"drpd/pkg/api"
 	"drpd/pkg/resource"
 )
 
@@ -106,9 +107,28 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string)
 		if err := allow(c, o.Kind, "update:"+path, o.Key); err != nil {
 			return err
 		}
+		if err := h.permitSecure(c, o, path); err != nil {
+			return err
+		}
 	}
 	return nil
 }
+
+// permitSecure wants a claim of its own from users who set a secure param.
+func (h *kindServer) permitSecure(c echo.Context, o resource.Object, path string) error {
+	name, ok := strings.CutPrefix(path, "/Params/")
+	if !ok || !identity(c).IsUser() {
+		return nil
+	}
+	def, err := api.ParamDefs.Get(h.cfg.DB.View(), plainName(name))
+	if err != nil || !def.Secure {
+		return nil
+	}
+	return allow(c, o.Kind, "updateSecure", o.Key)
+}
+
+// plainName undoes what pointer did to a name.
+func plainName(part string) string { return strings.NewReplacer("~1", "/", "~0", "~").Replace(part) }
 
 // refuseLocked lets users only unlock a locked machine; its agent may go on.
 func (h *kindServer) refuseLocked(c echo.Context, o resource.Object, changed []string) error {

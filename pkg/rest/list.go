@@ -100,11 +100,14 @@ func (h *kindServer) find(c echo.Context, v *resource.View, q query) ([]resource
 	return found, nil
 }
 
+// maxUnion bounds how many values of an index are looked up one by one.
+const maxUnion = 64
+
 // candidates narrows a list by an index if all that a key's filters want are
 // exact values.
 func (h *kindServer) candidates(v *resource.View, f *fields, q query) iter.Seq[resource.Object] {
 	for _, key := range q.keys() {
-		if values, exact := q.exact(key); exact && f.narrows(key) {
+		if values, exact := q.exact(key); exact && len(values) <= maxUnion && f.narrows(key) {
 			return h.union(v, key, values)
 		}
 	}

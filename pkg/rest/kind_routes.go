@@ -1,0 +1,56 @@
+package rest
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// kindRoutes are the routes that every kind has, with few exceptions: jobs are
+// asked for, paths of files have slashes (see blobRoutes), and preferences are
+// one map.
+func (s *server) kindRoutes(g *echo.Group, k resource.Any) {
+	p, h := "/"+k.KindName(), &kindServer{s, k}
+	if k.KindName() != api.Preferences.Name {
+		g.GET(p, h.list)
+		g.HEAD(p, h.list)
+	}
+	if k.KindName() == api.Files.Name {
+		return
+	}
+	if k.KindName() != api.Jobs.Name && !k.ServerOnly() {
+		g.POST(p, h.create)
+	}
+	g.GET(p+"/:id", h.read)
+	g.HEAD(p+"/:id", h.read)
+	if !k.ServerOnly() {
+		g.PUT(p+"/:id", h.replace)
+		g.PATCH(p+"/:id", h.patch)
+		g.DELETE(p+"/:id", h.remove)
+	}
+	if h.hasCommon() {
+		g.GET("/meta"+p+"/:id", h.getMeta)
+		g.PATCH("/meta"+p+"/:id", h.patchMeta)
+	}
+	name := "actions"
+	if k.KindName() == api.Jobs.Name { // whose actions are its scripts
+		name = "plugin_actions"
+	}
+	s.actionRoutes(g, p+"/:id/"+name, h.actionTarget())
+	if s.carriesParams(k) {
+		h.paramRoutes(g, p+"/:id")
+	}
+	g.POST(p+"/:id/:verb", h.verb)
+	g.GET(p+"/:id/:verb", h.readVerb)
+}
+
+func (h *kindServer) paramRoutes(g *echo.Group, at string) {
+	g.GET(at+"/params", h.getParams)
+	g.POST(at+"/params", h.setParams)
+	g.PATCH(at+"/params", h.patchParams)
+	g.GET(at+"/params/*", h.getParam)
+	g.POST(at+"/params/*", h.setParam)
+	g.DELETE(at+"/params/*", h.deleteParam)
+	g.GET(at+"/pubkey", h.publicKey)
+}
