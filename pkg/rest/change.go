@@ -241,7 +241,7 @@ func sameJSON(a, b json.RawMessage) bool {
 
 func emptyJSON(v json.RawMessage) bool {
 	switch string(v) {
-	case "", "null", `""`, "0", "false", "[]", "{}", `"0001-01-01T00:00:00Z"`:
+	case "", "null", `""`, "0", "false", "[]", "{}", `"0001-01-01T00:00:00Z"`, `"00000000-0000-0000-0000-000000000000"`:
 		return true
 	}
 	return false

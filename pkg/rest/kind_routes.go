@@ -22,6 +22,10 @@ func (s *server) kindRoutes(g *echo.Group, k resource.Any) {
 	if k.KindName() != api.Jobs.Name && !k.ServerOnly() {
 		g.POST(p, h.create)
 	}
+	if k.KindName() == api.ParamDefs.Name {
+		h.slashRoutes(g, p)
+		return
+	}
 	g.GET(p+"/:id", h.read)
 	g.HEAD(p+"/:id", h.read)
 	if !k.ServerOnly() {
@@ -43,6 +47,26 @@ func (s *server) kindRoutes(g *echo.Group, k resource.Any) {
 	}
 	g.POST(p+"/:id/:verb", h.verb)
 	g.GET(p+"/:id/:verb", h.readVerb)
+}
+
+// slashRoutes are for params, whose names have slashes: what follows the
+// prefix is the name, so there are no routes below it.
+func (h *kindServer) slashRoutes(g *echo.Group, p string) {
+	whole := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			id := c.Param("*")
+			c.SetParamNames("id")
+			c.SetParamValues(id)
+			return next(c)
+		}
+	}
+	g.GET(p+"/*", h.read, whole)
+	g.HEAD(p+"/*", h.read, whole)
+	g.PUT(p+"/*", h.replace, whole)
+	g.PATCH(p+"/*", h.patch, whole)
+	g.DELETE(p+"/*", h.remove, whole)
+	g.GET("/meta"+p+"/*", h.getMeta, whole)
+	g.PATCH("/meta"+p+"/*", h.patchMeta, whole)
 }
 
 func (h *kindServer) paramRoutes(g *echo.Group, at string) {

@@ -2,8 +2,10 @@ package rest
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -30,7 +32,7 @@ func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object
 	if err != nil {
 		return resource.Object{}, err
 	}
-	o, err := h.kind.Lookup(r, ref)
+	o, err := h.lookup(r, ref)
 	if err != nil {
 		return o, err
 	}
@@ -38,6 +40,19 @@ func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object
 		return o, resource.Errorf(resource.NotFound, h.kind.KindName(), ref, "not found")
 	}
 	return o, nil
+}
+
+// lookup finds an object by key or as Index:value; addresses of reservations
+// and leases also as eight hexadecimal digits, as DRP's clients write them.
+func (h *kindServer) lookup(r resource.Reader, ref string) (resource.Object, error) {
+	o, err := h.kind.Lookup(r, ref)
+	if err == nil || h.kind.KindName() != api.Reservations.Name && h.kind.KindName() != api.Leases.Name {
+		return o, err
+	}
+	if b, bad := hex.DecodeString(ref); bad == nil && len(b) == 4 {
+		return h.kind.Lookup(r, netip.AddrFrom4([4]byte(b)).String())
+	}
+	return o, err
 }
 
 func etag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }
