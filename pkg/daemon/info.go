@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"net"
 	"net/url"
 	"runtime"
@@ -29,24 +30,40 @@ var features = []string{
 func (d *Daemon) info(_ context.Context, base string) (rest.Info, error) {
 	v := d.DB.View()
 	mac := firstMAC()
+	id := cmp.Or(d.cfg.ID, mac)
 	node := rest.NodeHA{ConsensusID: d.serverID().String(), ApiUrl: base}
-	all := rest.GlobalHA{HaID: mac, ServerHostname: hostName(base), ActiveUri: base, Valid: true, Roots: []any{}}
+	all := rest.GlobalHA{HaID: id, ServerHostname: hostName(base), ActiveUri: base, Valid: true, Roots: []any{}}
 	return rest.Info{
-		Arch: runtime.GOARCH, OS: runtime.GOOS, Version: d.cfg.Version, ID: mac, LocalID: mac, HAID: mac,
+		Arch: runtime.GOARCH, OS: runtime.GOOS, Version: d.cfg.Version, ID: id, LocalID: mac, HAID: id,
 		APIPort: number(d.apiPort), FilePort: number(d.filePort), TFTPPort: portOf(d.cfg.TFTPAddr),
 		DHCPPort: cmp.Or(d.cfg.DHCPPort, 67), BINLPort: max(cmp.Or(d.cfg.BINLPort, 4011), 0),
-		TFTPEnabled: d.cfg.TFTPAddr != "off", DHCPEnabled: len(d.cfg.Interfaces) > 0,
-		BINLEnabled: len(d.cfg.Interfaces) > 0 && d.cfg.BINLPort >= 0, ProvEnabled: true,
+		TFTPEnabled: d.cfg.TFTPAddr != "off", DHCPEnabled: d.servesDHCP(),
+		BINLEnabled: d.servesDHCP() && d.cfg.BINLPort >= 0, ProvEnabled: true,
+		SecureFilePort: portOf(d.cfg.SecureAddr), SecureProvEnabled: d.cfg.SecureAddr != "",
 		Address: d.address(), Stats: []rest.Stat{
 			{Name: "machines.count", Count: api.Machines.Len(v)},
 			{Name: "subnets.count", Count: api.Subnets.Len(v)},
 			{Name: "contexts.count", Count: api.Contexts.Len(v)},
 		},
 		Features: features, Scopes: rest.Scopes(d.DB.Kinds()), License: rest.License{Licenses: []any{}}, Errors: []string{},
-		HAIsActive: true, HAStatus: "Up", HAActiveID: mac, HAPassiveState: []any{},
+		HAIsActive: true, HAStatus: "Up", HAActiveID: id, HAPassiveState: []any{},
 		ClusterState:  rest.ClusterState{GlobalHA: all, Nodes: []rest.NodeInfo{{NodeHA: node}}},
-		CAFingerprint: d.pki.Fingerprint(), Started: d.started.UTC().Format(time.RFC3339),
+		CAFingerprint: d.tls.fingerprint, Started: d.started.UTC().Format(time.RFC3339),
 	}, nil
+}
+
+// infoMap is info as templates see it.
+func (d *Daemon) infoMap() (map[string]any, error) {
+	i, err := d.info(context.Background(), d.apiURL(d.address()))
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(i)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	return out, json.Unmarshal(data, &out)
 }
 
 // serverID is the same for the life of the data directory.

@@ -83,7 +83,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := &DB{cfg: cfg, kinds: map[string]*kindOps{}, hooks: map[string][]Hook{}, feed: newFeed(cfg.Ring)}
 	for _, k := range cfg.Kinds {
-		db.kinds[k.KindName()] = k.self()
+		ops := k.self()
+		ops.id = len(db.kinds)
+		db.kinds[ops.name] = ops
 	}
 	for _, h := range cfg.Hooks {
 		db.hooks[h.Kind] = append(db.hooks[h.Kind], h)
@@ -185,16 +187,9 @@ func (tx *Tx) Loading() bool { return tx.loading }
 
 // snapshot freezes the transaction.
 func (tx *Tx) snapshot() *snapshot {
-	s := &snapshot{kinds: tx.base.kinds, tables: make(map[string]table, len(tx.base.tables)), refs: tx.base.refs, rev: tx.mark}
-	for name, t := range tx.base.tables {
-		s.tables[name] = t
-	}
+	s := &snapshot{kinds: tx.base.kinds, tables: slices.Clone(tx.base.tables), refs: tx.base.refs, rev: tx.mark}
 	for name, t := range tx.tabs {
-		n := table{main: t.main.CommitOnly()}
-		for _, x := range t.idx {
-			n.idx = append(n.idx, x.CommitOnly())
-		}
-		s.tables[name] = n
+		s.tables[tx.base.kinds[name].id] = t.freeze()
 	}
 	if tx.refs != nil {
 		s.refs = tx.refs.CommitOnly()

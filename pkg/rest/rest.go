@@ -158,7 +158,11 @@ func (s *server) routes(g *echo.Group) {
 	s.specialRoutes(q)
 	s.blobRoutes(g, q)
 	for _, r := range s.cfg.Routes {
-		if !r.Open {
+		switch {
+		case r.Open:
+		case r.Long:
+			g.Add(r.Method, r.Path, s.route(r))
+		default:
 			q.Add(r.Method, r.Path, s.route(r))
 		}
 	}
