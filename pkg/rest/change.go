@@ -36,8 +36,11 @@ func (h *kindServer) change(c echo.Context, edit func(o resource.Object) ([]byte
 		if err := h.save(c, tx, o, data); err != nil {
 			return err
 		}
-		done, err = h.kind.Lookup(tx, o.Key)
-		return err
+		if done, err = h.kind.Lookup(tx, o.Key); err != nil {
+			return err
+		}
+		outcome(c, http.StatusOK, done)
+		return nil
 	})
 	return done, err
 }

@@ -42,6 +42,7 @@ func (h *kindServer) list(c echo.Context) error {
 	page := q.page(found)
 	c.Response().Header().Set("X-DRP-LIST-COUNT", strconv.Itoa(len(page)))
 	c.Response().Header().Set("X-DRP-LIST-TOTAL-COUNT", strconv.Itoa(len(found)))
+	c.Response().Header().Set("X-DRP-LIST-FILTER-COUNT", strconv.Itoa(len(found))) // what drpcli count reads
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}

@@ -119,6 +119,7 @@ func (h *kindServer) create(c echo.Context) error {
 		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh)); err != nil {
 			return err
 		}
+		outcome(c, http.StatusCreated, made)
 		return agree(made, claimed)
 	})
 	if err != nil {
@@ -202,6 +203,7 @@ func (h *kindServer) remove(c echo.Context) error {
 			return err
 		}
 		gone = o
+		outcome(c, http.StatusOK, o)
 		return h.kind.Delete(tx, o.Key)
 	})
 	if err != nil {

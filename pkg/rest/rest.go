@@ -123,6 +123,7 @@ type server struct {
 	layouts map[string]*layout
 	logs    *bell    // rung when a job log grows
 	uploads *nameSet // names being uploaded or removed
+	inHand  *nameSet // requests with an Idempotency-Key
 	epoch   string   // of event numbers: another one after each start
 }
 
@@ -131,7 +132,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, layouts: map[string]*layout{}, logs: newBell(), uploads: newNameSet(), epoch: uuid.NewString()[:8]}
+	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, layouts: map[string]*layout{}, logs: newBell(), uploads: newNameSet(), inHand: newNameSet(), epoch: uuid.NewString()[:8]}
 	for _, k := range cfg.DB.Kinds() {
 		s.kinds[k.KindName()], s.layouts[k.KindName()] = k, layoutOf(k)
 	}
@@ -154,7 +155,7 @@ func New(cfg Config) (http.Handler, error) {
 
 func (s *server) routes(g *echo.Group) {
 	s.eventRoutes(g)
-	q := g.Group("", s.limitTime)
+	q := g.Group("", s.limitTime, s.idempotent)
 	s.specialRoutes(q)
 	s.blobRoutes(g, q)
 	for _, r := range s.cfg.Routes {
