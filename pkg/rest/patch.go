@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -33,8 +34,27 @@ func parsePatch(data []byte) (patchDoc, error) {
 		if err != nil || path != "" && path[0] != '/' {
 			return patchDoc{}, resource.Errorf(resource.Malformed, "", "", "operation %d of the patch has no proper path", i)
 		}
+		if err := givesValue(op); err != nil {
+			return patchDoc{}, resource.Errorf(resource.Malformed, "", "", "operation %d of the patch: %v", i, err)
+		}
 	}
 	return patchDoc{ops}, nil
+}
+
+// givesValue checks that an operation has the value it needs: the library takes
+// that for granted. Null for the whole document it cannot compare either.
+func givesValue(op jsonpatch.Operation) error {
+	v, given := op["value"]
+	switch kind := op.Kind(); kind {
+	case "add", "replace", "test":
+		if path, _ := op.Path(); !given || v == nil && path == "" {
+			return fmt.Errorf("%s needs a value", kind)
+		}
+	case "remove", "move", "copy":
+	default:
+		return fmt.Errorf("there is no op %q", kind)
+	}
+	return nil
 }
 
 // refuseFields refuses operations on what only the server sets, even if they
@@ -108,7 +128,7 @@ func testsWhole(op jsonpatch.Operation) bool {
 // fewer fields than we have, and takes empty ones for missing.
 func fits(known, doc []byte) bool {
 	var sent, have map[string]any
-	if json.Unmarshal(known, &sent) != nil || json.Unmarshal(doc, &have) != nil {
+	if json.Unmarshal(known, &sent) != nil || json.Unmarshal(doc, &have) != nil || sent == nil {
 		return false
 	}
 	for name, v := range sent {
