@@ -63,6 +63,10 @@ type PackMeta struct {
 	Tags             string `json:",omitempty"`
 	DocUrl           string `json:",omitempty"`
 	Type             string `json:",omitempty"`
+	// Writable and Overwritable are the server's word: of what this pack holds,
+	// may it be changed, and may another pack hold it too?
+	Writable     bool
+	Overwritable bool
 }
 
 // The kinds of access and configuration.

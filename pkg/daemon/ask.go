@@ -109,6 +109,11 @@ func sentence(w *engine.Wait) string {
 	return text
 }
 
+// features are what clients and content packs ask for by name, with DRP's words.
+func features() []string {
+	return []string{"api-v3", "sane-exit-codes", "job-exit-states", "fsm-runner", "workflows", "default-workflow", "actions-in-task-list"}
+}
+
 // info is GET /info, with DRP's names.
 func (d *Daemon) info(context.Context) (map[string]any, error) {
 	v := d.DB.View()
@@ -116,7 +121,7 @@ func (d *Daemon) info(context.Context) (map[string]any, error) {
 		"version": d.cfg.Version, "arch": runtime.GOARCH, "os": runtime.GOOS, "api_port": json.Number(d.apiPort), "file_port": json.Number(d.filePort),
 		"tftp_enabled": d.cfg.TFTPAddr != "off", "dhcp_enabled": len(d.cfg.Interfaces) > 0, "prov_enabled": true,
 		"ca_fingerprint": d.pki.Fingerprint(), "started": d.started.UTC(), "ha_enabled": false, "ha_is_active": true,
-		"features": []string{"api-v3", "sane-exit-codes", "job-exit-states", "fsm-runner", "workflows", "default-workflow", "actions-in-task-list"},
+		"features": features(),
 		"stats":    []map[string]any{{"name": "machines.count", "count": api.Machines.Len(v)}, {"name": "subnets.count", "count": api.Subnets.Len(v)}},
 	}, nil
 }
