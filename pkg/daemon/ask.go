@@ -119,8 +119,8 @@ func (d *Daemon) info(context.Context) (map[string]any, error) {
 	v := d.DB.View()
 	return map[string]any{
 		"version": d.cfg.Version, "arch": runtime.GOARCH, "os": runtime.GOOS, "api_port": json.Number(d.apiPort), "file_port": json.Number(d.filePort),
-		"tftp_enabled": d.cfg.TFTPAddr != "off", "dhcp_enabled": len(d.cfg.Interfaces) > 0, "prov_enabled": true,
-		"ca_fingerprint": d.pki.Fingerprint(), "started": d.started.UTC(), "ha_enabled": false, "ha_is_active": true,
+		"tftp_enabled": d.cfg.TFTPAddr != "off", "dhcp_enabled": d.servesDHCP(), "prov_enabled": true,
+		"ca_fingerprint": d.tls.fingerprint, "started": d.started.UTC(), "ha_enabled": false, "ha_is_active": true,
 		"features": features(),
 		"stats":    []map[string]any{{"name": "machines.count", "count": api.Machines.Len(v)}, {"name": "subnets.count", "count": api.Subnets.Len(v)}},
 	}, nil

@@ -71,7 +71,7 @@ func hostOf(base string) string {
 // address by which the machine reached it.
 func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.Context {
 	return render.Context{Reader: r, Machine: m, Vault: d.vault, Cache: d.cache,
-		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.pki.Fingerprint()},
+		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.tls.fingerprint},
 		Info:  func() (map[string]any, error) { return d.info(context.Background()) },
 		Has:   d.hasFile,
 		Token: func(kind, _ string, ttl time.Duration) (string, error) { return d.renderToken(m, kind, ttl) }}

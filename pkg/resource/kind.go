@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Common is the mix-in that nearly every object carries, with DRP's names.
@@ -68,6 +71,7 @@ type Kind[T any] struct {
 	Params   func(*T) *Params   // nil: no params routes
 	Profiles func(*T) *[]string // nil: carries no profiles
 	Virtual  bool               // lives in memory only
+	Private  bool               // the server's own: no routes, no events
 	Sealed   bool               // only the server creates, changes and deletes it
 }
 
@@ -97,6 +101,7 @@ type Any interface {
 	ProfilesOf(val any) *[]string
 	IndexValues(val any, index string) []string
 	Lookup(r Reader, ref string) (Object, error)
+	Len(r Reader) int
 	Each(r Reader) iter.Seq[Object]
 	EachBy(r Reader, index, value string) iter.Seq[Object]
 	CreateAny(tx *Tx, val any) error
@@ -109,6 +114,7 @@ type Any interface {
 // kindOps is a Kind[T] with T erased, for tables.
 type kindOps struct {
 	name     string
+	id       int // position of its table in a snapshot
 	indexes  []erasedIndex
 	key      func(any) string
 	common   func(any) *Common
@@ -119,6 +125,7 @@ type kindOps struct {
 	defaults func(any)
 	validate func(any) []string
 	virtual  bool
+	private  bool
 }
 
 type erasedIndex struct {
@@ -192,10 +199,11 @@ func (k *Kind[T]) self() *kindOps {
 		key:     func(v any) string { return k.Key(v.(*T)) },
 		common:  k.CommonOf,
 		refs:    func(v any) []Ref { return nil },
-		encode:  k.encode,
+		encode:  k.encoder(),
 		decode:  k.decodeStored,
-		copy:    k.copyVal,
+		copy:    copierFor[T](),
 		virtual: k.Virtual,
+		private: k.Private,
 	}
 	o.defaults = func(v any) {
 		if c := k.CommonOf(v); c != nil {
@@ -222,6 +230,56 @@ func (k *Kind[T]) self() *kindOps {
 	return o
 }
 
+// encoder returns how objects become JSON: stored has all fields, public those
+// that replies show.
+func (k *Kind[T]) encoder() func(v any) (stored, public []byte, err error) {
+	t := reflect.TypeFor[T]()
+	plan, ok := structPlan(nil), false
+	if t.Kind() == reflect.Struct && appenderIsPlain(t) {
+		plan, ok = planOf(t)
+	}
+	if !ok {
+		return k.encode
+	}
+	size := atomic.Int64{} // of recent ones: buffers begin as large
+	return func(v any) (stored, public []byte, err error) {
+		var cuts [][2]int
+		cut := func(name string, from, to int) {
+			if slices.Contains(k.Hidden, name) {
+				cuts = append(cuts, [2]int{from, to})
+			}
+		}
+		if len(k.Hidden) == 0 {
+			cut = nil
+		}
+		stored, err = plan.object(make([]byte, 0, size.Load()), reflect.ValueOf(v).Elem(), cut)
+		if err != nil {
+			return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)
+		}
+		size.Store(int64(len(stored) + 64))
+		return stored, without(stored, cuts), nil
+	}
+}
+
+// without returns an object less some members, each from its comma on.
+func without(object []byte, cuts [][2]int) []byte {
+	if len(cuts) == 0 {
+		return object
+	}
+	out := make([]byte, 0, len(object))
+	last := 0
+	for _, c := range cuts {
+		out = append(out, object[last:c[0]]...)
+		last = c[1]
+	}
+	out = append(out, object[last:]...)
+	if len(out) > 1 && out[1] == ',' { // the first member went
+		out = append(out[:1], out[2:]...)
+	}
+	return out
+}
+
+// encode is the encoder of types that have no plan.
 func (k *Kind[T]) encode(v any) (stored, public []byte, err error) {
 	if stored, err = json.Marshal(v); err != nil {
 		return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)
@@ -247,12 +305,4 @@ func (k *Kind[T]) decodeStored(data []byte) (any, error) {
 		return nil, err
 	}
 	return v, nil
-}
-
-func (k *Kind[T]) copyVal(v any) (any, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return k.decodeStored(data)
 }

@@ -11,7 +11,7 @@ import (
 // Reader is anything that objects can be read from: a View or a Tx.
 type Reader interface {
 	find(kind, key string) *entry
-	roots(kind string) (main *iradix.Tree[*entry], idx []*iradix.Tree[*entry])
+	roots(kind string) (main *iradix.Tree[*entry], idx []*iradix.Tree[string])
 }
 
 // View is one durable revision of everything. It costs nothing to hold.
@@ -21,12 +21,12 @@ type View struct{ s *snapshot }
 func (v *View) Rev() uint64 { return v.s.rev.rev }
 
 func (v *View) find(kind, key string) *entry {
-	e, _ := v.s.tables[kind].main.Get([]byte(key))
+	e, _ := v.s.table(kind).main.Get([]byte(key))
 	return e
 }
 
-func (v *View) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[*entry]) {
-	t := v.s.tables[kind]
+func (v *View) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[string]) {
+	t := v.s.table(kind)
 	return t.main, t.idx
 }
 
@@ -74,7 +74,10 @@ func (k *Kind[T]) Len(r Reader) int {
 func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool) {
 	main, idx := r.roots(k.Name)
 	if i := k.tree(index); i >= 0 {
-		walk(idx[i], indexKey(value, ""), yield)
+		walk(idx[i], indexKey(value, ""), func(key string) bool {
+			e, _ := main.Get([]byte(key)) // of the same instant as the index
+			return yield(e)
+		})
 		return
 	}
 	if index == keyIndex {
@@ -91,7 +94,7 @@ func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool)
 	})
 }
 
-func walk(t *iradix.Tree[*entry], prefix []byte, yield func(*entry) bool) {
+func walk[V any](t *iradix.Tree[V], prefix []byte, yield func(V) bool) {
 	it := t.Root().Iterator()
 	if prefix != nil {
 		it.SeekPrefix(prefix)
