@@ -17,6 +17,9 @@ type ArchInfo struct {
 	Loader     string
 }
 
+// Path is the directory of the static tree with the machine's own files.
+func (m *Machine) Path() string { return "machines/" + m.Uuid }
+
 // NormalArch is the name that drpd has for an architecture, such as amd64 for
 // x86_64.
 func NormalArch(a string) string { return normalArch(a) }
@@ -45,6 +48,17 @@ func (o *BootEnv) IsoFor(arch string) string {
 		return o.OS.IsoFile
 	}
 	return ""
+}
+
+// HasMedium says whether the environment boots from a medium, for any
+// architecture.
+func (o *BootEnv) HasMedium() bool {
+	for _, a := range o.OS.SupportedArchitectures {
+		if a.IsoFile != "" {
+			return true
+		}
+	}
+	return o.OS.IsoFile != ""
 }
 
 // KernelFor is the kernel for an architecture.

@@ -10,6 +10,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/param"
+	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
@@ -72,9 +73,9 @@ func hostOf(base string) string {
 func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.Context {
 	return render.Context{Reader: r, Machine: m, Vault: d.vault, Cache: d.cache,
 		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.tls.fingerprint},
-		Info:  func() (map[string]any, error) { return d.info(context.Background()) },
-		Has:   d.hasFile,
-		Token: func(kind, _ string, ttl time.Duration) (string, error) { return d.renderToken(m, kind, ttl) }}
+		Info:   func() (map[string]any, error) { return d.info(context.Background()) },
+		Has:    d.hasFile,
+		Token:  func(kind, _ string, ttl time.Duration) (string, error) { return d.renderToken(m, kind, ttl) }}
 }
 
 // renderToken makes the tokens that templates ask for.
@@ -90,6 +91,9 @@ func (d *Daemon) renderToken(m *api.Machine, kind string, ttl time.Duration) (st
 
 // hasFile says whether the static tree has a file.
 func (d *Daemon) hasFile(path string) bool {
+	if !strings.HasPrefix(path, "files/") && !strings.HasPrefix(path, "isos/") {
+		path = pxe.MediaRoot + path
+	}
 	_, err := d.blobs.Stat(path)
 	return err == nil
 }

@@ -47,8 +47,8 @@ type Config struct {
 	// the same key hides their object until it is removed.
 	Overwritable []string
 	Now          func() time.Time // default time.Now
-	Log   *slog.Logger       // default: discard
-	Ring  int                // events kept for watchers, default 65536
+	Log          *slog.Logger     // default: discard
+	Ring         int              // events kept for watchers, default 65536
 }
 
 // DB holds all objects. Its methods may be called from any goroutine.
