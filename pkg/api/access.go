@@ -66,8 +66,10 @@ type PackMeta struct {
 	Tags             string
 	DocUrl           string
 	Type             string
-	Writable         bool // objects may be added to the layer
-	Overwritable     bool // another layer may have objects of the same names
+	// Writable and Overwritable are the server's word: of what this pack holds,
+	// may it be changed, and may another pack hold it too?
+	Writable     bool
+	Overwritable bool
 }
 
 // prefKinds are the kinds that preferences name an object of: while one does,

@@ -101,10 +101,9 @@ func (o *BootEnv) problems() []string {
 
 func (o *BootEnv) refs() []resource.Ref {
 	out := templateRefs(o.Templates)
-	for _, f := range append([]string{o.Kernel}, o.Initrds...) {
-		// what is on the medium is there with the medium
-		if key := o.PathFor("amd64", f); f != "" && strings.HasPrefix(key, "files/") {
-			out = append(out, resource.Ref{Kind: "files", Key: key})
+	for _, f := range append([]string{o.KernelFor("amd64")}, o.InitrdsFor("amd64")...) {
+		if at := o.PathFor("amd64", f); f != "" && strings.HasPrefix(at, "files/") { // else it is on the medium
+			out = append(out, resource.Ref{Kind: "files", Key: at})
 		}
 	}
 	if o.OS.IsoFile != "" {
@@ -120,7 +119,14 @@ func (o *BootEnv) refs() []resource.Ref {
 }
 
 // NetBoots says whether a machine in this environment boots from the network.
-func (o *BootEnv) NetBoots() bool { return o.Kernel != "" }
+func (o *BootEnv) NetBoots() bool {
+	for _, a := range o.OS.SupportedArchitectures {
+		if a.Kernel != "" {
+			return true
+		}
+	}
+	return o.Kernel != ""
+}
 
 // OneShot says whether the environment may be served only once for each
 // intent: installers, which would otherwise install again and again.

@@ -25,6 +25,9 @@ func NormalArch(a string) string {
 	return a
 }
 
+// Path is the directory of the static tree with the machine's own files.
+func (m *Machine) Path() string { return "machines/" + m.Uuid }
+
 // archInfo finds what the environment has for an architecture, under any of
 // the architecture's names.
 func (o *BootEnv) archInfo(arch string) (ArchInfo, bool) {
@@ -49,6 +52,17 @@ func (o *BootEnv) IsoFor(arch string) string {
 		return o.OS.IsoFile
 	}
 	return ""
+}
+
+// HasMedium says whether the environment boots from a medium, for any
+// architecture.
+func (o *BootEnv) HasMedium() bool {
+	for _, a := range o.OS.SupportedArchitectures {
+		if a.IsoFile != "" {
+			return true
+		}
+	}
+	return o.OS.IsoFile != ""
 }
 
 // KernelFor is the kernel for an architecture.

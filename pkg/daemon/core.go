@@ -47,6 +47,11 @@ type Core struct {
 	Flow   *workflow.Flow
 	Orders *workorder.Orders
 	Engine *engine.Engine
+	Packs  bundle.Packs
+}
+
+func newPacks(cfg CoreConfig) bundle.Packs {
+	return bundle.Packs{Kinds: api.Kinds(), Features: features, Log: cfg.Log}
 }
 
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
@@ -60,14 +65,16 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	flow := &workflow.Flow{Natives: natives(cfg.Match)}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
+	packs := newPacks(cfg)
 	db, err := resource.Open(ctx, resource.Config{
-		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log, Base: builtIn,
-		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), auth.Hooks(Kinds()), []resource.Hook{bundle.Hook(api.Kinds())}),
+		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
+		Base: func(tx *resource.Tx) error { return builtIn(tx, packs) }, Overwritable: []string{bundle.Basic},
+		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{DB: db, Flow: flow, Orders: orders}
+	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs}
 	var actions []engine.Runner
 	if cfg.Actions != nil {
 		actions = cfg.Actions(db)
@@ -102,8 +109,12 @@ func natives(match workorder.Match) map[string]engine.Native {
 	return out
 }
 
+// basicVersion is that of pack BasicStore, which content packs name to say which
+// server they need: the version of DRP whose clients and packs work with us.
+const basicVersion = "v4.7.0"
+
 // builtIn loads the embedded content packs as read-only layers.
-func builtIn(tx *resource.Tx) error {
+func builtIn(tx *resource.Tx, packs bundle.Packs) error {
 	for _, name := range content.Packs {
 		dir, err := fs.Sub(content.FS, name)
 		if err != nil {
@@ -113,7 +124,10 @@ func builtIn(tx *resource.Tx) error {
 		if err != nil {
 			return fmt.Errorf("built-in content pack %s: %w", name, err)
 		}
-		if err := bundle.Load(tx, api.Kinds(), pack); err != nil {
+		if pack.Meta.Name == bundle.Basic {
+			pack.Meta.Version = basicVersion
+		}
+		if err := packs.BuiltIn(tx, pack); err != nil {
 			return fmt.Errorf("built-in content pack %s: %w", name, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/param"
+	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
@@ -94,6 +95,9 @@ func (d *Daemon) renderToken(m *api.Machine, kind, object string, ttl time.Durat
 
 // hasFile says whether the static tree has a file.
 func (d *Daemon) hasFile(path string) bool {
+	if !strings.HasPrefix(path, "files/") && !strings.HasPrefix(path, "isos/") {
+		path = pxe.MediaRoot + path
+	}
 	_, err := d.blobs.Stat(path)
 	return err == nil
 }

@@ -75,7 +75,8 @@ func (x *Vault) admit(tx *resource.Tx, kind, key string, was, is resource.Params
 			msgs = append(msgs, msg)
 		}
 	}
-	if len(msgs) > 0 {
+	// What was taken once must load again, whatever the definition says by now.
+	if len(msgs) > 0 && !tx.Loading() {
 		return &resource.Error{Code: resource.Invalid, Kind: kind, Key: key, Msgs: msgs}
 	}
 	return nil

@@ -195,7 +195,7 @@ func mergeOps(batch []*update) []store.Op {
 				ops = append(ops, store.Op{Kind: c.kind, Key: c.key, If: savedRev(c.old)})
 			}
 			ops[i].Data = nil
-			if c.new != nil {
+			if c.new != nil && c.new.layer == "" { // a layer that took the object over is not stored
 				ops[i].Data = c.new.stored
 			}
 		}
