@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -95,4 +96,12 @@ func (g gen) json(depth int) any {
 		return float64(g.IntN(1000))
 	}
 	return g.name()
+}
+
+func encoded(val any) string {
+	data, err := json.Marshal(val)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
 }
