@@ -110,7 +110,7 @@ var (
 				o.Shasum256 = map[string]string{}
 			}
 		},
-		Validate: func(o *CatalogItem) []string { return identified(o.Id, anyName) },
+		Validate: func(o *CatalogItem) []string { return identified(o.Id, catalogName) },
 	}
 )
 

@@ -76,8 +76,11 @@ var arches = map[string][]string{
 // SupportedArch is the name that an architecture goes by here, as Go calls it.
 func SupportedArch(name string) (arch string, ok bool) {
 	name = strings.ToLower(name)
+	if _, ok := arches[name]; ok {
+		return name, true
+	}
 	for arch, others := range arches {
-		if name == arch || slices.Contains(others, name) {
+		if slices.Contains(others, name) {
 			return arch, true
 		}
 	}
@@ -88,11 +91,9 @@ func (m *Machine) problems() []string {
 	p := problems{}
 	p.name("Name", m.Name, machineName)
 	p.uuid("Uuid", m.Uuid)
-	for field, name := range map[string]string{"Workflow": m.Workflow, "Stage": m.Stage, "BootEnv": m.BootEnv} {
-		if name != "" {
-			p.name(field, name, plainName)
-		}
-	}
+	p.optional("Workflow", m.Workflow)
+	p.optional("Stage", m.Stage)
+	p.optional("BootEnv", m.BootEnv)
 	p.names("Profile", m.Profiles, machineName)
 	p = append(p, paramNames(m.Params)...)
 	p = append(p, taskProblems(m.Tasks)...)
@@ -117,18 +118,18 @@ func (m *Machine) problems() []string {
 	if m.CurrentTask < -1 || m.CurrentTask > len(m.Tasks) {
 		p.add("CurrentTask %d is outside -1..%d", m.CurrentTask, len(m.Tasks))
 	}
-	slices.Sort(p)
 	return p
 }
 
+// refs come in the same order each time, so that a save sees what changed.
 func (m *Machine) refs() []resource.Ref {
-	var out []resource.Ref
-	for kind, key := range map[string]string{"workflows": m.Workflow, "stages": m.Stage, "bootenvs": m.BootEnv} {
-		if key != "" {
-			r := resource.Ref{Kind: kind, Key: key, Keep: true}
-			if kind == "bootenvs" {
-				r.Check = forKnown
-			}
+	out := make([]resource.Ref, 0, 3+len(m.Profiles))
+	for _, r := range []resource.Ref{
+		{Kind: "workflows", Key: m.Workflow, Keep: true},
+		{Kind: "stages", Key: m.Stage, Keep: true},
+		{Kind: "bootenvs", Key: m.BootEnv, Keep: true, Check: forKnown},
+	} {
+		if r.Key != "" {
 			out = append(out, r)
 		}
 	}

@@ -67,7 +67,7 @@ type Kind[T any] struct {
 	Key      func(*T) string
 	Common   func(*T) *Common
 	Indexes  []Index[T]
-	Default  func(*T)          // fills in fields; runs on every save and load
+	Default  func(*T)          // fills in fields; runs on every save and load, when Meta is there
 	Validate func(*T) []string // sentences; any refuses the save
 	Refs     func(*T) []Ref    // what it needs
 	// Fit looks at other objects, in the order of the saves: it may fill in what
