@@ -24,6 +24,7 @@ import (
 	"drpd/pkg/param"
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
+	"drpd/pkg/rest"
 	"drpd/pkg/store"
 	"drpd/pkg/workflow"
 	"drpd/pkg/workorder"
@@ -48,10 +49,10 @@ type Core struct {
 	Engine *engine.Engine
 }
 
-// Kinds lists every kind of a running drpd: the API's, the engine's reasons
-// and the keys of secure params.
+// Kinds lists every kind of a running drpd: the API's, the engine's reasons,
+// the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), engine.Waits, param.ObjectKeys)
+	return append(api.Kinds(), engine.Waits, param.ObjectKeys, rest.KeptReplies)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.

@@ -100,6 +100,7 @@ type Daemon struct {
 	cache    *render.Cache
 	pxe      *pxe.Server
 	recorder *pxe.Recorder
+	logs     *logRing
 	started  time.Time
 	apiPort  string
 	filePort string
@@ -116,7 +117,8 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now()}
+	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now(), logs: newLogRing(ringLines)}
+	d.cfg.Log = slog.New(d.logs.handler(cfg.Log.Handler()))
 	if err := d.openFiles(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -190,6 +192,7 @@ func (d *Daemon) openCore(ctx context.Context) error {
 		return err
 	}
 	d.Core = core
+	d.logs.follow(core.DB)
 	key, err := tokenKey(filepath.Join(d.cfg.DataDir, "token.key"))
 	if err != nil {
 		return err
@@ -288,7 +291,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 func (d *Daemon) servesDHCP() bool { return d.cfg.DHCPOnAll || len(d.cfg.Interfaces) > 0 }
 
 func (d *Daemon) runDHCP(ctx context.Context) error {
-	cfg := dhcp.Config{DB: d.DB, Log: d.cfg.Log, Boot: d.pxe.Boot, Record: d.recorder.Record,
+	cfg := dhcp.Config{DB: d.DB, Log: d.cfg.Log.With("service", "dhcp"), Boot: d.pxe.Boot, Record: d.recorder.Record,
 		Interfaces: d.cfg.Interfaces, Port: d.cfg.DHCPPort, BINLPort: d.cfg.BINLPort}
 	if d.cfg.DHCPOnAll {
 		cfg.Interfaces = nil

@@ -105,7 +105,7 @@ func (d *Daemon) fileURL(addr string) string { return "http://" + net.JoinHostPo
 
 func (d *Daemon) newPXE() *pxe.Server {
 	p, _ := strconv.Atoi(d.filePort)
-	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log, Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record,
+	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log.With("service", "bootenv"), Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record,
 		Open: func(path string) (*os.File, error) { return d.blobs.Open(path) }})
 }
 
@@ -121,9 +121,10 @@ func (d *Daemon) apiServer(s *sockets) *http.Server {
 }
 
 func (d *Daemon) restConfig() rest.Config {
-	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log,
+	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log.With("service", "frontend"),
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, WhoAmI: d.whoAmI,
-		Action: d.action, Routes: d.poolRoutes(), Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: func(ctx context.Context) (any, error) { return d.info(ctx) }}
+		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.poolRoutes(),
+		Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: d.info}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.

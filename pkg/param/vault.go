@@ -20,7 +20,7 @@ type ObjectKey struct {
 
 // ObjectKeys by Id.
 var ObjectKeys = &resource.Kind[ObjectKey]{
-	Name: "object_keys", Key: func(o *ObjectKey) string { return o.Id },
+	Name: "object_keys", Private: true, Key: func(o *ObjectKey) string { return o.Id },
 	Engine: []string{"Id", "Public", "Sealed"},
 	Hidden: []string{"Sealed"},
 }

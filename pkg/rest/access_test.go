@@ -232,6 +232,7 @@ func TestEventsAndAudit(t *testing.T) {
 	r.do(t, "GET", "/audit?limit=1&actor=root", "").json(t, &records)
 	assert.Len(t, records, 1)
 	assert.Equal(t, 400, r.do(t, "GET", "/audit?limit=0", "").status)
+	assert.Equal(t, 422, r.do(t, "POST", "/events", `{"Type":"audit","Action":"PATCH","Key":"x"}`).status, "nobody forges records")
 }
 
 func TestSecureParamsNeedTheirClaim(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"drpd/pkg/api"
 	"drpd/pkg/resource"
 )
 
@@ -35,8 +36,11 @@ func (h *kindServer) change(c echo.Context, edit func(o resource.Object) ([]byte
 		if err := h.save(c, tx, o, data); err != nil {
 			return err
 		}
-		done, err = h.kind.Lookup(tx, o.Key)
-		return err
+		if done, err = h.kind.Lookup(tx, o.Key); err != nil {
+			return err
+		}
+		outcome(c, http.StatusOK, done)
+		return nil
 	})
 	return done, err
 }
@@ -106,9 +110,28 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, is map[string]jso
 		if err := h.mayChange(c, o, is, path); err != nil {
 			return err
 		}
+		if err := h.permitSecure(c, o, path); err != nil {
+			return err
+		}
 	}
 	return h.maySeal(c, o.Key, paramNames(changed))
 }
+
+// permitSecure wants a claim of its own from users who set a secure param.
+func (h *kindServer) permitSecure(c echo.Context, o resource.Object, path string) error {
+	name, ok := strings.CutPrefix(path, "/Params/")
+	if !ok || !identity(c).IsUser() {
+		return nil
+	}
+	def, err := api.ParamDefs.Get(h.cfg.DB.View(), plainName(name))
+	if err != nil || !def.Secure {
+		return nil
+	}
+	return allow(c, o.Kind, "updateSecure", o.Key)
+}
+
+// plainName undoes what pointer did to a name.
+func plainName(part string) string { return strings.NewReplacer("~1", "/", "~0", "~").Replace(part) }
 
 // refuseLocked lets users only unlock a locked machine; its agent may go on.
 func (h *kindServer) refuseLocked(c echo.Context, o resource.Object, changed []string) error {
@@ -221,7 +244,7 @@ func sameJSON(a, b json.RawMessage) bool {
 
 func emptyJSON(v json.RawMessage) bool {
 	switch string(v) {
-	case "", "null", `""`, "0", "false", "[]", "{}", `"0001-01-01T00:00:00Z"`:
+	case "", "null", `""`, "0", "false", "[]", "{}", `"0001-01-01T00:00:00Z"`, `"00000000-0000-0000-0000-000000000000"`:
 		return true
 	}
 	return false

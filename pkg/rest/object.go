@@ -2,9 +2,11 @@ package rest
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -32,7 +34,7 @@ func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object
 	if err != nil {
 		return resource.Object{}, err
 	}
-	o, err := h.kind.Lookup(r, ref)
+	o, err := h.lookup(r, ref)
 	if err != nil {
 		return o, err
 	}
@@ -40,6 +42,19 @@ func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object
 		return o, resource.Errorf(resource.NotFound, h.kind.KindName(), ref, "not found")
 	}
 	return o, nil
+}
+
+// lookup finds an object by key or as Index:value; addresses of reservations
+// and leases also as eight hexadecimal digits, as DRP's clients write them.
+func (h *kindServer) lookup(r resource.Reader, ref string) (resource.Object, error) {
+	o, err := h.kind.Lookup(r, ref)
+	if err == nil || h.kind.KindName() != api.Reservations.Name && h.kind.KindName() != api.Leases.Name {
+		return o, err
+	}
+	if b, bad := hex.DecodeString(ref); bad == nil && len(b) == 4 {
+		return h.kind.Lookup(r, netip.AddrFrom4([4]byte(b)).String())
+	}
+	return o, err
 }
 
 func etag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }
@@ -111,6 +126,7 @@ func (h *kindServer) create(c echo.Context) error {
 		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh)); err != nil {
 			return err
 		}
+		outcome(c, http.StatusCreated, made)
 		return agree(made, claimed)
 	})
 	if err != nil {
@@ -194,6 +210,7 @@ func (h *kindServer) remove(c echo.Context) error {
 			return err
 		}
 		gone = o
+		outcome(c, http.StatusOK, o)
 		return h.kind.Delete(tx, o.Key)
 	})
 	if err != nil {

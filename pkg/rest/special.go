@@ -3,12 +3,12 @@ package rest
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 )
@@ -57,7 +57,11 @@ func (s *server) specialRoutes(g *echo.Group) {
 	g.GET("/info", s.info)
 	g.GET("/objects", s.objects)
 	g.GET("/indexes", s.indexes)
-	g.GET("/indexes/:prefix", s.indexes)
+	g.GET("/indexes/:prefix", s.kindIndexes)
+	g.GET("/indexes/:prefix/*", s.oneIndex)
+	g.GET("/logs", s.logLines)
+	s.actionRoutes(g, "/system/actions", s.systemActions())
+	s.consensusRoutes(g)
 	g.GET("/engine/waits", s.waits)
 	g.GET("/why/:kind/:id", s.why)
 	g.POST("/events", s.publish)
@@ -100,92 +104,6 @@ func (s *server) whoami(c echo.Context) error {
 	return c.JSON(http.StatusOK, r)
 }
 
-func (s *server) prefs(c echo.Context) map[string]string {
-	out, id := map[string]string{}, identity(c)
-	for p := range api.Preferences.All(s.cfg.DB.View()) {
-		if id.Allow("preferences", "get", p.Name) || id.Allow("prefs", "get", p.Name) {
-			out[p.Name] = p.Value
-		}
-	}
-	return out
-}
-
-func (s *server) getPrefs(c echo.Context) error { return c.JSON(http.StatusOK, s.prefs(c)) }
-
-func (s *server) setPrefs(c echo.Context) error {
-	var in map[string]string
-	if err := s.bodyInto(c, &in); err != nil {
-		return err
-	}
-	for name := range in {
-		if !slices.Contains(s.cfg.PrefNames, name) {
-			return resource.Errorf(resource.Malformed, "preferences", name, "unknown preference: use one of %s", strings.Join(s.cfg.PrefNames, ", "))
-		}
-		if err := allow(c, "preferences", "update:/Value", name); err != nil {
-			return err
-		}
-	}
-	err := s.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
-		for name, value := range in {
-			if err := api.Preferences.Put(tx, &api.Preference{Name: name, Value: value}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusCreated, s.prefs(c))
-}
-
-func (s *server) info(c echo.Context) error {
-	if s.cfg.Info == nil {
-		return notWired("info")
-	}
-	if err := allow(c, "info", "get", ""); err != nil {
-		return err
-	}
-	v, err := s.cfg.Info(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, v)
-}
-
-func (s *server) objects(c echo.Context) error {
-	names := []string{}
-	for _, k := range s.cfg.DB.Kinds() {
-		names = append(names, k.KindName())
-	}
-	return c.JSON(http.StatusOK, names)
-}
-
-// indexInfo describes one index as DRP does.
-type indexInfo struct {
-	Type   string
-	Unique bool
-}
-
-func (s *server) indexes(c echo.Context) error {
-	all := map[string]map[string]indexInfo{}
-	for _, k := range s.cfg.DB.Kinds() {
-		m := map[string]indexInfo{"Key": {"string", true}}
-		for _, name := range k.IndexNames() {
-			m[name] = indexInfo{Type: "string"}
-		}
-		all[k.KindName()] = m
-	}
-	prefix := c.Param("prefix")
-	if prefix == "" {
-		return c.JSON(http.StatusOK, all)
-	}
-	if all[prefix] == nil {
-		return resource.Errorf(resource.NotFound, prefix, "", "no such kind")
-	}
-	return c.JSON(http.StatusOK, all[prefix])
-}
-
 func (s *server) waits(c echo.Context) error {
 	kind, key, ok := strings.Cut(c.QueryParam("object"), "/")
 	if !ok {
@@ -224,8 +142,8 @@ func (s *server) publish(c echo.Context) error {
 	if err := s.bodyInto(c, &e); err != nil {
 		return err
 	}
-	if e.Type == "" || e.Action == "" || s.kinds[e.Type] != nil {
-		return resource.Errorf(resource.Invalid, "events", e.Key, "an event has a Type that is no kind of object, and an Action")
+	if e.Type == "" || e.Action == "" || s.kinds[e.Type] != nil || e.Type == auth.EventType {
+		return resource.Errorf(resource.Invalid, "events", e.Key, "an event has a Type that is no kind of object nor %s, and an Action", auth.EventType)
 	}
 	if err := allow(c, "events", "create", e.Type); err != nil {
 		return err
@@ -233,28 +151,6 @@ func (s *server) publish(c echo.Context) error {
 	e.Principal = identity(c).Name
 	s.cfg.DB.Publish(e)
 	return c.NoContent(http.StatusNoContent)
-}
-
-func (h *kindServer) action(c echo.Context) error {
-	cmd := c.Param("cmd")
-	o, data, err := h.operation(c, cmd)
-	if err != nil {
-		return err
-	}
-	if h.cfg.Action == nil {
-		return notWired("actions")
-	}
-	params := map[string]any{}
-	if len(data) > 0 {
-		if err := fromJSON(data, &params); err != nil {
-			return err
-		}
-	}
-	reply, err := h.cfg.Action(c.Request().Context(), o, cmd, params)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, reply)
 }
 
 // operation reads what actions and verbs have in common.

@@ -57,7 +57,7 @@ func (h *kindServer) granted(c echo.Context, t string) error {
 	reply := TokenReply{Token: t}
 	if h.cfg.Info != nil {
 		var err error
-		if reply.Info, err = h.cfg.Info(ctx); err != nil {
+		if reply.Info, err = h.cfg.Info(ctx, base(c)); err != nil {
 			return err
 		}
 	}
