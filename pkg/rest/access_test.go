@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -231,6 +232,7 @@ func TestEventsAndAudit(t *testing.T) {
 	r.do(t, "GET", "/audit?limit=1&actor=root", "").json(t, &records)
 	assert.Len(t, records, 1)
 	assert.Equal(t, 400, r.do(t, "GET", "/audit?limit=0", "").status)
+	assert.Equal(t, 422, r.do(t, "POST", "/events", `{"Type":"audit","Action":"PATCH","Key":"x"}`).status, "nobody forges records")
 }
 
 func TestSecureParamsNeedTheirClaim(t *testing.T) {
@@ -288,4 +290,54 @@ func TestTokensOfTheAPI(t *testing.T) {
 	require.NoError(t, err)
 	body := `[{"op":"add","path":"/ExtraClaims","value":[{"scope":"*","action":"*","specific":"*"}]}]`
 	assert.Equal(t, 422, r.as(t, mine, "PATCH", "/api/v3/jobs/"+job.Uuid, body).status, "agents do not elevate their jobs")
+}
+
+func TestClaimsOnPartsOfFields(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	tok := people(t, r, map[string][]api.Claim{
+		"os":   one("bootenvs", "get,update:/OS/Name,update:/OnlyUnknown", "b"),
+		"meta": one("bootenvs", "get,update:/Meta/color", "*"),
+	})["os"]
+	r.put(t, func(tx *resource.Tx) error {
+		for _, name := range []string{"b", "c"} {
+			if err := api.BootEnvs.Create(tx, &api.BootEnv{Name: name, BootParams: "x"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	shown := func() map[string]any {
+		var m map[string]any
+		r.do(t, "GET", "/bootenvs/b", "").json(t, &m)
+		return m
+	}
+	put := func(edit func(m map[string]any)) int {
+		m := shown()
+		edit(m)
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		return r.as(t, tok, "PUT", "/api/v3/bootenvs/b", string(data)).status
+	}
+	for name, c := range map[string]struct {
+		path, body string
+		status     int
+	}{
+		"the part":           {"b", `[{"op":"add","path":"/OS/Name","value":"debian"}]`, 200},
+		"another part":       {"b", `[{"op":"add","path":"/OS/IsoFile","value":"x"}]`, 403},
+		"both":               {"b", `[{"op":"add","path":"/OS/Name","value":"y"},{"op":"add","path":"/OS/IsoFile","value":"x"}]`, 403},
+		"the whole":          {"b", `[{"op":"add","path":"/OS","value":{"Name":"z","IsoFile":"x"}}]`, 403},
+		"a test and another": {"b", `[{"op":"test","path":"/BootParams","value":"x"},{"op":"add","path":"/OnlyUnknown","value":true}]`, 200},
+		"a field":            {"b", `[{"op":"add","path":"/BootParams","value":"y"}]`, 403},
+		"by copying":         {"b", `[{"op":"copy","from":"/Name","path":"/BootParams"}]`, 403},
+		"another object":     {"c", `[{"op":"add","path":"/OS/Name","value":"debian"}]`, 404},
+	} {
+		got := r.as(t, tok, "PATCH", "/api/v3/bootenvs/"+c.path, c.body)
+		assert.Equal(t, c.status, got.status, "%s: %s", name, got.body)
+	}
+	assert.Equal(t, 200, put(func(m map[string]any) { m["OS"].(map[string]any)["Name"] = "put" }), "a PUT is what it changes")
+	assert.Equal(t, 200, put(func(map[string]any) {}), "nothing")
+	assert.Equal(t, 403, put(func(m map[string]any) { m["BootParams"] = "put" }))
+	assert.Equal(t, 403, put(func(m map[string]any) { m["OS"].(map[string]any)["Name"], m["BootParams"] = "put2", "put" }))
+	assert.Equal(t, "put", shown()["OS"].(map[string]any)["Name"])
 }

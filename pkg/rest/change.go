@@ -83,7 +83,7 @@ func (h *kindServer) save(c echo.Context, tx *resource.Tx, o resource.Object, da
 	}
 	hide(is, was, o.Val)
 	changed := changes(was, is)
-	if err := h.permit(c, o, changed); err != nil {
+	if err := h.permit(c, o, is, changed); err != nil {
 		return err
 	}
 	val, err = withHidden(h.kind, o, is)
@@ -103,7 +103,7 @@ func unreadable(c echo.Context, err error) error {
 
 // permit checks the changed paths: nobody writes what the server sets, locked
 // machines stay as they are, and the caller's claims must cover each path.
-func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string) error {
+func (h *kindServer) permit(c echo.Context, o resource.Object, is map[string]json.RawMessage, changed []string) error {
 	for _, path := range changed {
 		field, _, _ := strings.Cut(path[1:], "/")
 		if slices.Contains(h.kind.EngineFields(), field) {
@@ -114,7 +114,7 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string)
 		return err
 	}
 	for _, path := range changed {
-		if err := allow(c, o.Kind, "update:"+path, o.Key); err != nil {
+		if err := h.mayChange(c, o, is, path); err != nil {
 			return err
 		}
 		if err := h.permitSecure(c, o, path); err != nil {

@@ -147,7 +147,7 @@ func TestSecureParams(t *testing.T) {
 		}
 		return nil
 	})
-	ann, err := r.auth.UserToken(auth.Identity{}, "ann", time.Hour, nil)
+	ann, err := r.auth.UserToken(auth.Identity{}, "ann", time.Hour, auth.Narrow{})
 	require.NoError(t, err)
 	at := "/machines/" + id
 	assert.JSONEq(t, `"`+base64.StdEncoding.EncodeToString([]byte("machines"+id))+`"`, r.do(t, "GET", at+"/pubkey", "").body)

@@ -138,7 +138,7 @@ func superuser(t testing.TB, db *resource.DB) auth.Identity {
 	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 		return api.Users.Create(tx, &api.User{Name: "root", Roles: []string{auth.Superuser}})
 	}))
-	text, err := a.UserToken(auth.Identity{}, "root", time.Hour, nil)
+	text, err := a.UserToken(auth.Identity{}, "root", time.Hour, auth.Narrow{})
 	require.NoError(t, err)
 	req := httptest.NewRequest(http.MethodGet, "/", nil)
 	req.Header.Set("Authorization", "Bearer "+text)

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 )
@@ -141,8 +142,8 @@ func (s *server) publish(c echo.Context) error {
 	if err := s.bodyInto(c, &e); err != nil {
 		return err
 	}
-	if e.Type == "" || e.Action == "" || s.kinds[e.Type] != nil {
-		return resource.Errorf(resource.Invalid, "events", e.Key, "an event has a Type that is no kind of object, and an Action")
+	if e.Type == "" || e.Action == "" || s.kinds[e.Type] != nil || e.Type == auth.EventType {
+		return resource.Errorf(resource.Invalid, "events", e.Key, "an event has a Type that is no kind of object nor %s, and an Action", auth.EventType)
 	}
 	if err := allow(c, "events", "create", e.Type); err != nil {
 		return err

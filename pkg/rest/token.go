@@ -56,11 +56,10 @@ func (h *kindServer) granted(c echo.Context, t string) error {
 	ctx := c.Request().Context()
 	reply := TokenReply{Token: t}
 	if h.cfg.Info != nil {
-		info, err := h.cfg.Info(ctx, base(c))
-		if err != nil {
+		var err error
+		if reply.Info, err = h.cfg.Info(ctx, base(c)); err != nil {
 			return err
 		}
-		reply.Info = info
 	}
 	h.cfg.Auth.Audit(ctx, auth.Record{Action: "token", Actor: identity(c).Name, Status: http.StatusOK})
 	return c.JSON(http.StatusOK, reply)
