@@ -19,11 +19,10 @@ import (
 
 // features are what clients and content of DRP may rely on here. Each is true.
 var features = []string{
-	"api-v3", "sane-exit-codes", "change-stage-map", "job-exit-states", "profileless-machine", "fsm-runner",
-	"workflows", "default-workflow", "http-range-header", "roles", "tenants", "secure-params", "separate-meta-api",
-	"slim-objects", "secure-param-upgrade", "sprig", "multiarch", "actions-in-task-list", "bundle-objects",
-	"task-prerequisites", "content-prerequisite-version-checking", "stage-paramer", "partial-objects",
-	"regex-string-filters", "overridable-bootloaders", "elevated-tasks", "log-has-head-method",
+	"api-v3", "sane-exit-codes", "job-exit-states", "profileless-machine", "fsm-runner", "workflows", "default-workflow",
+	"http-range-header", "roles", "secure-params", "separate-meta-api", "slim-objects", "secure-param-upgrade", "sprig",
+	"actions-in-task-list", "bundle-objects", "task-prerequisites", "content-prerequisite-version-checking",
+	"stage-paramer", "partial-objects", "regex-string-filters", "overridable-bootloaders", "elevated-tasks", "log-has-head-method",
 }
 
 // info is GET /info. base is how the caller reached us.
