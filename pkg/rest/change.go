@@ -13,7 +13,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"drpd/pkg/api"
 	"drpd/pkg/resource"
 )
 
@@ -83,7 +82,7 @@ func (h *kindServer) save(c echo.Context, tx *resource.Tx, o resource.Object, da
 	}
 	hide(is, was, o.Val)
 	changed := changes(was, is)
-	if err := h.permit(c, o, is, changed); err != nil {
+	if err := h.permit(c, o, func() map[string]json.RawMessage { return is }, changed); err != nil {
 		return err
 	}
 	val, err = withHidden(h.kind, o, is)
@@ -103,7 +102,8 @@ func unreadable(c echo.Context, err error) error {
 
 // permit checks the changed paths: nobody writes what the server sets, locked
 // machines stay as they are, and the caller's claims must cover each path.
-func (h *kindServer) permit(c echo.Context, o resource.Object, is map[string]json.RawMessage, changed []string) error {
+// is gives the object as it shall become; few claims need it.
+func (h *kindServer) permit(c echo.Context, o resource.Object, is func() map[string]json.RawMessage, changed []string) error {
 	for _, path := range changed {
 		field, _, _ := strings.Cut(path[1:], "/")
 		if slices.Contains(h.kind.EngineFields(), field) {
@@ -117,28 +117,9 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, is map[string]jso
 		if err := h.mayChange(c, o, is, path); err != nil {
 			return err
 		}
-		if err := h.permitSecure(c, o, path); err != nil {
-			return err
-		}
 	}
 	return h.maySeal(c, o.Key, paramNames(changed))
 }
-
-// permitSecure wants a claim of its own from users who set a secure param.
-func (h *kindServer) permitSecure(c echo.Context, o resource.Object, path string) error {
-	name, ok := strings.CutPrefix(path, "/Params/")
-	if !ok || !identity(c).IsUser() {
-		return nil
-	}
-	def, err := api.ParamDefs.Get(h.cfg.DB.View(), plainName(name))
-	if err != nil || !def.Secure {
-		return nil
-	}
-	return allow(c, o.Kind, "updateSecure", o.Key)
-}
-
-// plainName undoes what pointer did to a name.
-func plainName(part string) string { return strings.NewReplacer("~1", "/", "~0", "~").Replace(part) }
 
 // refuseLocked lets users only unlock a locked machine; its agent may go on.
 func (h *kindServer) refuseLocked(c echo.Context, o resource.Object, changed []string) error {

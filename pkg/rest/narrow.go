@@ -15,15 +15,15 @@ import (
 
 // mayChange checks one changed path. Who may not change all of it may change
 // parts: then each part that differs must be covered by a claim.
-func (h *kindServer) mayChange(c echo.Context, o resource.Object, is map[string]json.RawMessage, path string) error {
+func (h *kindServer) mayChange(c echo.Context, o resource.Object, is func() map[string]json.RawMessage, path string) error {
 	whole := allow(c, o.Kind, "update:"+path, o.Key)
 	if whole == nil {
 		return nil
 	}
 	field, _, _ := strings.Cut(path[1:], "/")
 	var a, b any
-	old := member(o.JSON, field)
-	if old != nil && json.Unmarshal(old, &a) != nil || is[field] != nil && json.Unmarshal(is[field], &b) != nil {
+	old, new := member(o.JSON, field), is()[field]
+	if old != nil && json.Unmarshal(old, &a) != nil || new != nil && json.Unmarshal(new, &b) != nil {
 		return whole
 	}
 	covered := false

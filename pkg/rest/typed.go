@@ -18,7 +18,11 @@ import (
 // also words all refusals.
 func (h *kindServer) saveWith(c echo.Context, tx *resource.Tx, o resource.Object, p patchDoc) error {
 	if val, changed, ok := h.typed(o, p); ok {
-		if err := h.permit(c, o, changed); err != nil {
+		is := func() map[string]json.RawMessage {
+			m, _ := rawOf(val) // what cannot be encoded has no parts that may be changed
+			return m
+		}
+		if err := h.permit(c, o, is, changed); err != nil {
 			return err
 		}
 		return h.kind.ReplaceAny(tx, val)
