@@ -263,6 +263,6 @@ func TestPrefsAndContents(t *testing.T) {
 	assert.Equal(t, 201, set.status)
 	assert.JSONEq(t, `{"defaultStage":"s"}`, r.do(t, "GET", "/prefs", "").body)
 	made := r.do(t, "POST", "/contents", samples["contents"][1])
-	assert.JSONEq(t, `{"meta":{"Name":"pack"},"Counts":{"tasks":2},"Warnings":[]}`, made.body)
-	assert.JSONEq(t, samples["contents"][1], r.do(t, "GET", "/contents/pack", "").body)
+	assert.JSONEq(t, `{"meta":{"Name":"pack","Writable":false,"Overwritable":false},"Counts":{"tasks":2},"Warnings":[]}`, made.body)
+	assert.JSONEq(t, `{"meta":{"Name":"pack","Writable":false,"Overwritable":false},"sections":{"tasks":{"a":{},"b":{}}}}`, r.do(t, "GET", "/contents/pack", "").body)
 }
