@@ -58,29 +58,6 @@ func (p Packs) BuiltIn(tx *resource.Tx, pack *api.ContentPack) error {
 	return api.ContentPacks.LayerAny(tx, pack.Meta.Name, pack)
 }
 
-// Take puts the pack's objects into its layer, also those that the writable
-// layer has under the same keys, whose records go. Save the pack afterwards in
-// the same update: this is replaceWritable=true.
-func (p Packs) Take(tx *resource.Tx, pack *api.ContentPack) error {
-	objs, _, err := objects(p.Kinds, pack)
-	if err != nil {
-		return err
-	}
-	for _, o := range objs {
-		have, err := o.kind.Lookup(tx, o.key)
-		if err != nil || have.Key != o.key {
-			continue
-		}
-		if c := o.kind.CommonOf(have.Val); c == nil || c.Bundle != "" {
-			continue
-		}
-		if err := tx.TakeIntoLayer(o.kind, pack.Meta.Name, o.val); err != nil {
-			return fmt.Errorf("load content pack %s: %w", pack.Meta.Name, err)
-		}
-	}
-	return nil
-}
-
 // reload is load at the start of the server. A pack that does not fit any more
 // must not keep the server down: it stays among the contents without its
 // objects, and Warnings says so.
@@ -129,7 +106,7 @@ func (p Packs) load(tx *resource.Tx, pack *api.ContentPack) error {
 		return err
 	}
 	for _, o := range objs {
-		if err := o.kind.LayerAny(tx, name, o.val); err != nil {
+		if err := tx.TakeIntoLayer(o.kind, name, o.val); err != nil {
 			return fmt.Errorf("load content pack %s: %w", name, err)
 		}
 		if err := keepSealed(tx, pack, o); err != nil {
@@ -139,7 +116,8 @@ func (p Packs) load(tx *resource.Tx, pack *api.ContentPack) error {
 	return nil
 }
 
-// free says which objects others have already, all at once.
+// free says which objects others have already, all at once. With
+// replaceWritable those of the writable layer are taken over.
 func free(tx *resource.Tx, layer string, objs []object) error {
 	var msgs []string
 	for _, o := range objs {
@@ -150,6 +128,7 @@ func free(tx *resource.Tx, layer string, objs []object) error {
 		c := o.kind.CommonOf(have.Val)
 		switch {
 		case c == nil || c.Bundle == layer || c.Bundle == Basic:
+		case c.Bundle == "" && tx.Options().ReplaceWritable:
 		case c.Bundle == "":
 			msgs = append(msgs, o.name()+" exists outside of it: delete or rename it, or load the pack with replaceWritable=true")
 		default:

@@ -116,13 +116,8 @@ func TestReplaceWritable(t *testing.T) {
 	}
 	err := save(db, p())
 	assert.EqualError(t, err, "contents/a: profiles/own exists outside of it: delete or rename it, or load the pack with replaceWritable=true")
-	require.NoError(t, db.Update(ctx, func(tx *resource.Tx) error {
-		packs := bundle.Packs{Kinds: api.Kinds()}
-		if err := packs.Take(tx, p()); err != nil {
-			return err
-		}
-		return api.ContentPacks.Create(tx, p())
-	}))
+	take := resource.WithOptions(ctx, resource.Options{ReplaceWritable: true})
+	require.NoError(t, db.Update(take, func(tx *resource.Tx) error { return api.ContentPacks.Create(tx, p()) }))
 	for range 2 {
 		o, err := api.Profiles.Get(db.View(), "own")
 		require.NoError(t, err)

@@ -102,12 +102,8 @@ func (d dice) step(db *resource.DB) (what string, err error) {
 	case 0, 1, 2:
 		return "load " + p.Meta.Name, save(db, p)
 	case 3:
-		return "take " + p.Meta.Name, db.Update(ctx, func(tx *resource.Tx) error {
-			if err := packs.Take(tx, p); err != nil {
-				return err
-			}
-			return api.ContentPacks.Put(tx, p)
-		})
+		take := resource.WithOptions(ctx, resource.Options{ReplaceWritable: true})
+		return "take " + p.Meta.Name, db.Update(take, func(tx *resource.Tx) error { return api.ContentPacks.Put(tx, p) })
 	case 4, 5:
 		return "unload " + p.Meta.Name, drop(db, p.Meta.Name)
 	case 6:

@@ -109,9 +109,9 @@ func natives(match workorder.Match) map[string]engine.Native {
 	return out
 }
 
-// basicVersion is that of pack BasicStore, which content packs name to say which
+// BasicVersion is that of pack BasicStore, which content packs name to say which
 // server they need: the version of DRP whose clients and packs work with us.
-const basicVersion = "v4.7.0"
+const BasicVersion = "v4.7.0"
 
 // builtIn loads the embedded content packs as read-only layers.
 func builtIn(tx *resource.Tx, packs bundle.Packs) error {
@@ -125,7 +125,7 @@ func builtIn(tx *resource.Tx, packs bundle.Packs) error {
 			return fmt.Errorf("built-in content pack %s: %w", name, err)
 		}
 		if pack.Meta.Name == bundle.Basic {
-			pack.Meta.Version = basicVersion
+			pack.Meta.Version = BasicVersion
 		}
 		if err := packs.BuiltIn(tx, pack); err != nil {
 			return fmt.Errorf("built-in content pack %s: %w", name, err)

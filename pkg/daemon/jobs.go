@@ -37,7 +37,7 @@ func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.
 }
 
 // jobActions renders the templates of a job's task for its agent.
-func (d *Daemon) jobActions(_ context.Context, job, base string) ([]api.JobAction, error) {
+func (d *Daemon) jobActions(_ context.Context, job, base, os string) ([]api.JobAction, error) {
 	v := d.DB.View()
 	j, err := api.Jobs.Get(v, job)
 	if err != nil {
@@ -49,7 +49,7 @@ func (d *Daemon) jobActions(_ context.Context, job, base string) ([]api.JobActio
 		return nil, resource.Errorf(resource.Invalid, "jobs", job, "task %q or its machine does not exist any more", j.Task)
 	}
 	c := d.context(v, m, hostOf(base))
-	c.Job, c.Task = j, task
+	c.Job, c.Task, c.OS = j, task, os
 	c.Stage, _ = api.Stages.Get(v, m.Stage)
 	c.Env, _ = api.BootEnvs.Get(v, m.BootEnv)
 	if o, err := api.WorkOrders.Get(v, j.WorkOrder); err == nil {

@@ -102,6 +102,9 @@ func port(a net.Addr) string {
 func (d *Daemon) apiURL(addr string) string  { return "https://" + net.JoinHostPort(addr, d.apiPort) }
 func (d *Daemon) fileURL(addr string) string { return "http://" + net.JoinHostPort(addr, d.filePort) }
 
+// FileURL is where boot files are at an address of this host, once Run is ready.
+func (d *Daemon) FileURL(addr string) string { return d.fileURL(addr) }
+
 func (d *Daemon) newPXE() *pxe.Server {
 	p, _ := strconv.Atoi(d.filePort)
 	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log.With("service", "bootenv"), Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record, Tools: besideUs(),
@@ -137,7 +140,7 @@ func (d *Daemon) apiServer(s *sockets) *http.Server {
 
 func (d *Daemon) restConfig() rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log.With("service", "frontend"),
-		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, WhoAmI: d.whoAmI,
+		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, PackWarnings: d.Packs.Warnings, WhoAmI: d.whoAmI,
 		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.poolRoutes(),
 		Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: d.info}
 }

@@ -73,7 +73,7 @@ func (h *kindServer) jobActions(c echo.Context) error {
 	if h.cfg.JobActions == nil {
 		return notWired("job actions")
 	}
-	list, err := h.cfg.JobActions(c.Request().Context(), o.Key, base(c))
+	list, err := h.cfg.JobActions(c.Request().Context(), o.Key, base(c), c.QueryParam("os"))
 	if err != nil {
 		return err
 	}

@@ -196,7 +196,7 @@ func (h *kindServer) writeList(c echo.Context, v *resource.View, page []resource
 // one that is made in the space of to.
 func (h *kindServer) render(to []byte, r resource.Reader, o resource.Object, view shape) ([]byte, error) {
 	if p, ok := o.Val.(*api.ContentPack); ok {
-		return json.Marshal(summary(p))
+		return json.Marshal(h.summary(r, p))
 	}
 	if !view.thins() {
 		return o.JSON, nil

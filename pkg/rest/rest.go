@@ -57,8 +57,10 @@ type Config struct {
 	// reason why there is none; errors carry the other cases.
 	NextJob func(ctx context.Context, machine, jobContext string) (job *api.Job, status int, reason string, err error)
 	// JobActions renders the templates of a job; base is https://host:port as
-	// the agent called it.
-	JobActions func(ctx context.Context, job, base string) ([]api.JobAction, error)
+	// the agent called it, os the system that it runs on ("": any).
+	JobActions func(ctx context.Context, job, base, os string) ([]api.JobAction, error)
+	// PackWarnings tells what of a content pack this server ignores. Nil: nothing.
+	PackWarnings func(r resource.Reader, p *api.ContentPack) []string
 	// WhoAmI finds the machine with a fingerprint.
 	WhoAmI func(ctx context.Context, req WhoAmIRequest) (WhoAmIReply, error)
 	// Actions are behind <kind>/<id>/actions and /system/actions. Nil: none.
