@@ -64,6 +64,9 @@ func (a *agent) action(ctx context.Context, j *api.Job, act api.JobAction, dir s
 		return 0, nil
 	}
 	if act.Meta["Interpreter"] == interpreterSelf {
+		if a.cfg.Context != "" {
+			return 0, fmt.Errorf("an operation on the machine itself cannot run in context %s", a.cfg.Context)
+		}
 		r := ops.Runner{Hardware: a.cfg.Hardware, Server: ownServer{a}, Log: log}
 		code, err := r.Run(ctx, act.Content)
 		if err != nil && ctx.Err() != nil {

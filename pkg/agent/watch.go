@@ -31,7 +31,7 @@ func (a *agent) watch(ctx context.Context) error {
 // comes is a reason to look. That the stream begins is one too, for what
 // happened before.
 func (a *agent) follow(ctx context.Context, id string) error {
-	for _, err := range a.client().Events(ctx, "", "machines.*."+id, "work_orders.*.*") {
+	for _, err := range a.client().Events(ctx, "", a.cfg.Kind+".*."+id, "work_orders.*.*") {
 		if err != nil {
 			return err
 		}

@@ -144,6 +144,13 @@ func seed(tx *resource.Tx, differ map[string]string) error {
 			return err
 		}
 	}
+	if !api.Contexts.Has(tx, workflow.DefaultContext) {
+		c := &api.Context{Name: workflow.DefaultContext, Engine: "process"}
+		c.Description = "runs tasks on the server, as a process without privileges"
+		if err := api.Contexts.Create(tx, c); err != nil {
+			return err
+		}
+	}
 	if api.Brokers.Len(tx) > 0 {
 		return nil
 	}

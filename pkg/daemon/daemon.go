@@ -65,6 +65,9 @@ type Config struct {
 	FirstPassword string
 	// Prefs are the preferences of a first start that differ from ours.
 	Prefs map[string]string
+	// Runner is the command of a context runner, program first; none: this
+	// server serves no contexts.
+	Runner []string
 	// BestEffort goes on without DHCP or TFTP if their sockets cannot be had.
 	BestEffort bool
 }
@@ -280,6 +283,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	if s.tftp != nil {
 		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
+	}
+	if len(d.cfg.Runner) > 0 {
+		g.Go(func() error { return d.runners().Run(ctx) })
 	}
 	if d.servesDHCP() {
 		g.Go(func() error { return d.runDHCP(ctx) })
