@@ -125,6 +125,7 @@ const DefaultBroker = "pool-broker"
 func seed(tx *resource.Tx, differ map[string]string) error {
 	prefs := map[string]string{"defaultWorkflow": "universal-discover", "defaultStage": "none", "defaultBootEnv": "local",
 		"unknownBootEnv": "discovery", "knownTokenTimeout": "3600", "unknownTokenTimeout": "600"}
+	maps.Copy(prefs, workflow.RetentionDefaults)
 	maps.Copy(prefs, differ)
 	for name, value := range prefs {
 		if !api.Preferences.Has(tx, name) {

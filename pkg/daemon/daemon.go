@@ -284,6 +284,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if s.tftp != nil {
 		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
 	}
+	g.Go(func() error { return d.dropLogs(ctx) })
 	if len(d.cfg.Runner) > 0 {
 		g.Go(func() error { return d.runners().Run(ctx) })
 	}
