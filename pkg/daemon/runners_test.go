@@ -133,8 +133,10 @@ echo "$PPID $$" > %[1]s.new; mv %[1]s.new %[1]s; sleep 600`, pidFile))
 	require.NoError(t, err)
 	assert.Equal(t, first, now.Previous)
 	assert.Contains(t, logOf(t, c, now.Uuid), "second")
-	_, err = os.Stat("/proc/" + strconv.Itoa(script))
-	assert.ErrorIs(t, err, os.ErrNotExist, "the script of the killed runner goes with it")
+	require.Eventually(t, func() bool { // one that nobody has waited for yet has no command line
+		line, _ := os.ReadFile("/proc/" + strconv.Itoa(script) + "/cmdline")
+		return len(line) == 0
+	}, 5*time.Second, 10*time.Millisecond, "the script of the killed runner goes with it")
 }
 
 // TestContextWithoutARunnerSaysWhy for a foreign engine and a missing context.

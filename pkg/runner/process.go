@@ -43,7 +43,7 @@ func (s *Supervisor) once(ctx context.Context, key Key, wake chan struct{}) erro
 	if err != nil {
 		return fmt.Errorf("give up the job of an earlier runner: %w", err)
 	}
-	dir, err := os.MkdirTemp(s.cfg.TempDir, "drpd-runner-")
+	dir, err := os.MkdirTemp(s.cfg.TempDir, fmt.Sprintf("%s%d-", dirPrefix, os.Getpid()))
 	if err != nil {
 		return fmt.Errorf("make directory of the runner: %w", err)
 	}
@@ -103,6 +103,27 @@ func (s *Supervisor) watch(ctx context.Context, key Key, wake chan struct{}, p *
 			if s.wanted(key) {
 				idle.Reset(s.cfg.Idle)
 			}
+		}
+	}
+}
+
+// dirPrefix and the server's process id begin the names of runners' directories.
+const dirPrefix = "drpd-runner-"
+
+// sweep removes the directories of servers that were killed.
+func (s *Supervisor) sweep() {
+	all, err := filepath.Glob(filepath.Join(s.cfg.TempDir, dirPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range all {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), dirPrefix), "-")
+		pid, err := strconv.Atoi(owner)
+		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			s.cfg.Log.Warn("directory of an earlier runner is left", "dir", dir, "err", err)
 		}
 	}
 }

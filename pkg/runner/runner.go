@@ -74,6 +74,7 @@ func New(cfg Config) *Supervisor {
 func (s *Supervisor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	s.sweep()
 	for ctx.Err() == nil {
 		after := s.cfg.DB.Seq()
 		s.lookAtAll(ctx, &wg)
