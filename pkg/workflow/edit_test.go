@@ -148,9 +148,13 @@ func TestPrerequisites(t *testing.T) {
 		return nil
 	})
 	err := r.db.Update(t.Context(), func(tx *resource.Tx) error {
-		return api.Tasks.Modify(tx, "c", func(o *api.Task) error { o.Prerequisites = []string{"a"}; return nil })
+		if err := api.Tasks.Modify(tx, "c", func(o *api.Task) error { o.Prerequisites = []string{"a"}; return nil }); err != nil {
+			return err
+		}
+		_, err := ExpandTasks(tx, []string{"b"})
+		return err
 	})
-	assert.ErrorContains(t, err, "refers to itself through other objects")
+	assert.ErrorContains(t, err, "is its own prerequisite through [b c a]")
 }
 
 // TestChroot: the entry is given to the agent as a finished job of its own.
