@@ -65,6 +65,7 @@ var rows = map[string]row{
 	"workflow": {may: "api engine resource", libs: uuidLib},
 
 	"workorder":  {may: "api engine param resource workflow"},
+	"runner":     {may: "api engine resource workflow", clock: true},
 	"pool":       {may: "api engine resource"},
 	"broker":     {may: "api engine pool resource"},
 	"cluster":    {may: "api engine param resource"},
@@ -93,10 +94,10 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content api atomicfile auth auth/token blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine param pki pool pxe render resource rest seal store store/mem store/sqlite workflow workorder"},
+		"engine param pki pool pxe render resource rest runner seal store store/mem store/sqlite workflow workorder"},
 
 	"/content":    {},
-	"/cmd/drpd":   {may: "auth daemon", libs: cobra + " github.com/spf13/pflag"},
+	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
 	"/cmd/drpcli": {may: "agent cli", libs: cobra},
 }
 

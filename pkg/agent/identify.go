@@ -21,6 +21,9 @@ const maxAddrs = 64
 // identify asks the server who this machine is until it knows: with the token
 // at hand, then with the one from the configuration.
 func (a *agent) identify(ctx context.Context) error {
+	if a.cfg.Context != "" {
+		return fmt.Errorf("%w: its token is not accepted", errLeave)
+	}
 	wait := pace()
 	for {
 		err := a.identifyOnce(ctx)

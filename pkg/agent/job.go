@@ -48,10 +48,10 @@ func (a *agent) run(ctx context.Context, j *api.Job) error {
 	if err := a.finish(ctx, j, res); err != nil {
 		return err
 	}
-	switch res.exit {
-	case exitReboot, exitPowerOff:
+	switch {
+	case a.cfg.Context == "" && (res.exit == exitReboot || res.exit == exitPowerOff):
 		return a.end(ctx, res.exit)
-	case exitIncomplete:
+	case res.state == api.JobIncomplete:
 		a.rest(ctx) // do not spin on a task that waits for something
 	}
 	return nil
@@ -126,7 +126,7 @@ func (a *agent) guardJob(ctx context.Context, id string, cancel context.CancelCa
 // finish reports the end. A machine that may not go on is stopped first, so
 // that nobody sees it ready for the next task in between.
 func (a *agent) finish(ctx context.Context, j *api.Job, res result) error {
-	if res.halts() && j.WorkOrder == "" {
+	if res.halts() && j.WorkOrder == "" && (a.cfg.Context == "" || !res.inContext()) {
 		err := a.setRunnable(ctx, j.Machine, false)
 		if client.Status(err) != 0 {
 			a.log.Warn("machine not stopped", "err", err)

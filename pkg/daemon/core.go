@@ -141,6 +141,7 @@ const DefaultBroker = "pool-broker"
 func seed(tx *resource.Tx, differ map[string]string) error {
 	prefs := map[string]string{"defaultWorkflow": "universal-discover", "defaultStage": "none", "defaultBootEnv": "local",
 		"unknownBootEnv": "discovery", "knownTokenTimeout": "3600", "unknownTokenTimeout": "600"}
+	maps.Copy(prefs, workflow.RetentionDefaults)
 	maps.Copy(prefs, differ)
 	for name, value := range prefs {
 		if !api.Preferences.Has(tx, name) {
@@ -157,6 +158,13 @@ func seed(tx *resource.Tx, differ map[string]string) error {
 	if !api.Pools.Has(tx, "default") {
 		p := &api.Pool{Id: "default", ReleaseActions: &api.PoolActions{Workflow: "universal-decommission"}}
 		if err := api.Pools.Create(tx, p); err != nil {
+			return err
+		}
+	}
+	if !api.Contexts.Has(tx, workflow.DefaultContext) {
+		c := &api.Context{Name: workflow.DefaultContext, Engine: "process"}
+		c.Description = "runs tasks on the server, as a process without privileges"
+		if err := api.Contexts.Create(tx, c); err != nil {
 			return err
 		}
 	}

@@ -30,10 +30,26 @@ func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.
 		return nil, 0, "", err
 	case n.Job == nil:
 		return nil, http.StatusNoContent, n.Waiting, nil
-	case n.Resumed:
+	}
+	if n.Job, err = d.elevate(n.Job); err != nil {
+		return nil, 0, "", err
+	}
+	if n.Resumed {
 		return n.Job, http.StatusAccepted, "", nil
 	}
 	return n.Job, http.StatusCreated, "", nil
+}
+
+// elevate gives the job of a task with extra claims a token that is good while
+// it is current. The token is in this reply and stored nowhere.
+func (d *Daemon) elevate(j *api.Job) (*api.Job, error) {
+	if len(j.ExtraClaims) == 0 || j.Ended() {
+		return j, nil
+	}
+	c := *j
+	var err error
+	c.Token, err = d.auth.JobToken(j, j.ExtraClaims)
+	return &c, err
 }
 
 // jobActions renders the templates of a job's task for its agent.

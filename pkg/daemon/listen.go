@@ -141,8 +141,8 @@ func (d *Daemon) apiServer(s *sockets) *http.Server {
 func (d *Daemon) restConfig() rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log.With("service", "frontend"),
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, PackWarnings: d.Packs.Warnings, WhoAmI: d.whoAmI,
-		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.poolRoutes(),
-		Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: d.info}
+		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.routes(),
+		Verbs: d.verbs(), Why: d.why, Info: d.info}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.

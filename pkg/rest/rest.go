@@ -113,7 +113,7 @@ func (c *Config) fill() error {
 	if c.PrefNames == nil {
 		c.PrefNames = []string{"defaultBootEnv", "unknownBootEnv", "defaultStage", "defaultWorkflow", "knownTokenTimeout",
 			"unknownTokenTimeout", "baseTokenSecret", "systemGrantorSecret", "logLevel", "debugBootEnv", "debugDhcp",
-			"debugRenderer", "debugFrontend", "debugPlugins"}
+			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter"}
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (st
 		_, err := newJob(tx, now, c, index, api.JobRunning)
 		return step{}, true, err
 	}
-	return step{ready: true, waiting: agentWait(c, entry)}, false, nil
+	return step{ready: true, waiting: agentWait(tx, c, entry)}, false, nil
 }
 
 func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int, name string) error {
@@ -111,7 +111,7 @@ func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int
 }
 
 // agentWait says why no agent has taken the entry yet.
-func agentWait(c *Cursor, task string) string {
+func agentWait(r resource.Reader, c *Cursor, task string) string {
 	switch b := c.On.Boot; {
 	case !c.On.Available:
 		return fmt.Sprintf("task %s waits until the machine is available: %s", task, strings.Join(c.On.Errors, "; "))
@@ -120,7 +120,8 @@ func agentWait(c *Cursor, task string) string {
 	case !c.On.Runnable:
 		return fmt.Sprintf("task %s waits for the machine to be runnable", task)
 	case c.On.Context != "":
-		return fmt.Sprintf("task %s waits for the runner of context %s", task, c.On.Context)
+		return fmt.Sprintf("task %s waits for the runner of context %s: %s", task, c.On.Context,
+			first(served(r, c.On.Context), "it is being started, or busy"))
 	}
 	return fmt.Sprintf("task %s waits for the machine's agent to ask for it", task)
 }

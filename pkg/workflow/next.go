@@ -141,7 +141,7 @@ func (f *Flow) Rules() []engine.Rule {
 		}
 		out = append(out, engine.Rule{Name: "workflow " + k.Name, Kind: k, Wake: wake, Step: f.drive})
 	}
-	return out
+	return append(out, retentionRule())
 }
 
 // drive advances a machine's own workflow; work orders have their own rule.

@@ -75,6 +75,9 @@ func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machin
 		m.Stage = first(m.Stage, preference(tx, "defaultStage"))
 		m.BootEnv = first(m.BootEnv, preference(tx, "defaultBootEnv"))
 	}
+	if k != api.Machines {
+		m.Context = first(m.Context, DefaultContext)
+	}
 	m.Runnable = true
 	if m.Workflow == "" {
 		return createIdle(tx, m)
