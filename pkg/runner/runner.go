@@ -75,6 +75,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	s.sweep()
+	s.forget(ctx)
 	for ctx.Err() == nil {
 		after := s.cfg.DB.Seq()
 		s.lookAtAll(ctx, &wg)
@@ -178,6 +179,9 @@ func (s *Supervisor) serve(ctx context.Context, key Key, wake chan struct{}) {
 		s.say(ctx, key, fmt.Sprintf("its process ended %d times, started again in %s: %v", tries, again, err))
 		pause(ctx, again)
 	}
+	if ctx.Err() == nil {
+		s.say(ctx, key, "")
+	}
 }
 
 // goesOn ends the service of a key that has no work. Events that come while it
@@ -213,6 +217,27 @@ func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-t.C:
+	}
+}
+
+// forget removes what an earlier server said about its runners.
+func (s *Supervisor) forget(ctx context.Context) {
+	err := s.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
+		var old []string
+		for w := range engine.Waits.All(tx) {
+			if w.Rule == Rule {
+				old = append(old, w.Id)
+			}
+		}
+		for _, id := range old {
+			if err := engine.Waits.Delete(tx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Log.Error("old reasons not removed", "rule", Rule, "err", err)
 	}
 }
 
