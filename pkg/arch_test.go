@@ -65,7 +65,10 @@ var rows = map[string]row{
 	"workflow": {may: "api engine resource", libs: uuidLib},
 
 	"workorder":  {may: "api engine param resource workflow"},
-	"pool":       {may: "api engine resource"},
+	"alert":      {may: "api resource"},
+	"trigger":    {may: "alert api engine param resource workorder"},
+	"batch":      {may: "api engine resource workorder"},
+	"pool":       {may: "alert api engine resource"},
 	"broker":     {may: "api engine pool resource"},
 	"cluster":    {may: "api engine param resource"},
 	"diskplan":   {may: "api engine param resource"},
@@ -91,8 +94,8 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content api atomicfile auth auth/token blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine param pki pool pxe render resource rest seal store store/mem store/sqlite workflow workorder"},
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
+		"engine param pki pool pxe render resource rest seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":    {},
 	"/cmd/drpd":   {may: "auth daemon", libs: cobra + " github.com/spf13/pflag"},

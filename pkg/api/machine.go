@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -258,6 +259,14 @@ func (m *Machine) refs() []resource.Ref {
 		out = append(out, resource.Ref{Kind: "profiles", Key: p, Keep: true})
 	}
 	return out
+}
+
+// SameButOrders says that two editions differ at most in how many work orders
+// there are.
+func (m *Machine) SameButOrders(other *Machine) bool {
+	c := *other
+	c.PendingWorkOrders, c.RunningWorkOrders = m.PendingWorkOrders, m.RunningWorkOrders
+	return reflect.DeepEqual(m, &c)
 }
 
 // AtEnd says that the task list is exhausted.

@@ -14,6 +14,7 @@ import (
 
 	"drpd/content"
 	"drpd/pkg/api"
+	"drpd/pkg/batch"
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
@@ -24,6 +25,7 @@ import (
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
 	"drpd/pkg/store"
+	"drpd/pkg/trigger"
 	"drpd/pkg/workflow"
 	"drpd/pkg/workorder"
 )
@@ -45,12 +47,14 @@ type Core struct {
 	Flow   *workflow.Flow
 	Orders *workorder.Orders
 	Engine *engine.Engine
+
+	Triggers *trigger.Triggers
 }
 
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons
 // and the keys of secure params.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), engine.Waits, param.ObjectKeys)
+	return append(api.Kinds(), engine.Waits, param.ObjectKeys, trigger.Firings)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.
@@ -58,14 +62,15 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	flow := &workflow.Flow{Natives: natives(cfg.Match)}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
+	triggers := newTriggers(cfg.Match)
 	db, err := resource.Open(ctx, resource.Config{
-		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log, Base: builtIn,
-		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), []resource.Hook{bundle.Hook(api.Kinds())}),
+		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log, Base: builtIn, Follow: triggers.Follow,
+		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), []resource.Hook{bundle.Hook(api.Kinds())}),
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{DB: db, Flow: flow, Orders: orders}
+	c := &Core{DB: db, Flow: flow, Orders: orders, Triggers: triggers}
 	var actions []engine.Runner
 	if cfg.Actions != nil {
 		actions = cfg.Actions(db)
@@ -82,10 +87,12 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 func (c *Core) rules() []engine.Rule {
 	rules := c.Flow.Rules() // machines, clusters, brokers: cursor, stage, boot environment
 	return append(rules,
-		c.Orders.Rule(), // work orders: state and cursor
-		pool.Rule(),     // machines: PoolStatus
-		bmc.Rule(),      // machines: boots by their BMC, as BMCActions
-		cluster.Rule(),  // clusters: WorkOrderMode after provisioning
+		c.Orders.Rule(),            // work orders: state and cursor
+		c.Triggers.Rule(),          // trigger_firings: schedules
+		batch.Rule(c.Orders.Match), // batches: state, their work orders
+		pool.Rule(),                // machines: PoolStatus
+		bmc.Rule(),                 // machines: boots by their BMC, as BMCActions
+		cluster.Rule(),             // clusters: WorkOrderMode after provisioning
 	)
 }
 

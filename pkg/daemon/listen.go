@@ -123,7 +123,7 @@ func (d *Daemon) apiServer(s *sockets) *http.Server {
 func (d *Daemon) restConfig() rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log,
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, WhoAmI: d.whoAmI,
-		Action: d.action, Routes: d.poolRoutes(), Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: func(ctx context.Context) (any, error) { return d.info(ctx) }}
+		Action: d.action, Routes: append(d.poolRoutes(), d.webhookRoute()), Verbs: d.verbs(), Why: d.why, Info: func(ctx context.Context) (any, error) { return d.info(ctx) }}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.

@@ -1,8 +1,6 @@
 package workflow
 
 import (
-	"reflect"
-
 	"github.com/google/uuid"
 
 	"drpd/pkg/api"
@@ -54,7 +52,7 @@ func saveMachine(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.M
 
 // checkEdit refuses what the machine's state does not allow.
 func checkEdit(k *resource.Kind[api.Machine], old, new *api.Machine) error {
-	if old.Locked && new.Locked && !onlyCounts(old, new) {
+	if old.Locked && new.Locked && !new.SameButOrders(old) {
 		return resource.Errorf(resource.Forbidden, k.Name, old.Uuid, "%s is locked; unlock it first", old.Name)
 	}
 	if new.Workflow != old.Workflow && new.Workflow != "" && new.WorkOrderMode {
@@ -68,13 +66,6 @@ func checkEdit(k *resource.Kind[api.Machine], old, new *api.Machine) error {
 			"Stage and BootEnv of %s are set by its workflow %s; remove the workflow first", old.Name, old.Workflow)
 	}
 	return nil
-}
-
-// onlyCounts says that nothing changes but how many work orders there are.
-func onlyCounts(old, new *api.Machine) bool {
-	c := *old
-	c.PendingWorkOrders, c.RunningWorkOrders = new.PendingWorkOrders, new.RunningWorkOrders
-	return reflect.DeepEqual(&c, new)
 }
 
 func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) error {
