@@ -69,7 +69,7 @@ var rows = map[string]row{
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
 	"pool":       {may: "alert api engine resource"},
-	"broker":     {may: "api engine param pool resource"},
+	"broker":     {may: "api engine param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine param resource"},
 	"diskplan":   {may: "api engine param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},

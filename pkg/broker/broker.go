@@ -41,6 +41,7 @@ func Natives(match func(r resource.Reader, m *api.Machine, filter string) (bool,
 	return map[string]engine.Native{
 		"broker/allocate": b.allocate,
 		"broker/release":  b.release,
+		"broker/fill":     b.fill,
 	}
 }
 

@@ -63,7 +63,7 @@ func request(tx *resource.Tx, job string) (want, error) {
 		return want{}, resource.Errorf(resource.Invalid, "work_orders", o.Uuid, "param %s: no cluster %q", ParamCluster, id)
 	}
 	w := want{cluster: c, members: map[string]member{}, kind: text(ParamType, TypePool), pool: text(ParamPool, pool.Default),
-		filter: text(ParamFilter, ""), context: text(ParamContext, "drpcli-runner")}
+		filter: text(ParamFilter, ""), context: text(ParamContext, defaultContext)}
 	if w.kind != TypePool && w.kind != TypeContext {
 		return want{}, resource.Errorf(resource.Invalid, "resource_brokers", b.Uuid, "param %s is %q: this server has brokers of type %s and %s", ParamType, w.kind, TypePool, TypeContext)
 	}

@@ -87,12 +87,13 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 func (c *Core) rules() []engine.Rule {
 	rules := c.Flow.Rules() // machines, clusters, brokers: cursor, stage, boot environment
 	return append(rules,
-		c.Orders.Rule(),            // work orders: state and cursor
-		c.Triggers.Rule(),          // trigger_firings: schedules
-		batch.Rule(c.Orders.Match), // batches: state, their work orders
-		pool.Rule(),                // machines: PoolStatus
-		bmc.Rule(),                 // machines: boots by their BMC, as BMCActions
-		cluster.Rule(),             // clusters: WorkOrderMode after provisioning
+		c.Orders.Rule(),                           // work orders: state and cursor
+		c.Triggers.Rule(),                         // trigger_firings: schedules
+		batch.Rule(c.Orders.Match),                // batches: state, their work orders
+		pool.Rule(),                               // machines: PoolStatus
+		pool.FillRule(pool.Match(c.Orders.Match)), // pools: how many machines are Free
+		bmc.Rule(),                                // machines: boots by their BMC, as BMCActions
+		cluster.Rule(),                            // clusters: WorkOrderMode after provisioning
 	)
 }
 
