@@ -80,24 +80,7 @@ func (b broker) allocate(tx *resource.Tx, now time.Time, job string) (engine.Res
 	if w.kind == TypeContext {
 		return w.create(tx, missing)
 	}
-	free, why, err := pool.Candidates(tx, w.pool, func(m *api.Machine) (bool, error) {
-		if w.filter == "" {
-			return true, nil
-		}
-		return b.match(tx, m, w.filter)
-	})
-	if err != nil {
-		return engine.Result{}, resource.Errorf(resource.Invalid, "work_orders", "", "param %s: %v", ParamFilter, err)
-	}
-	if len(free) < len(missing) {
-		return engine.Result{Waiting: shortage(w, len(missing), len(free), why), Until: now.Add(time.Minute)}, nil
-	}
-	for i, name := range missing {
-		if err := pool.Take(tx, free[i].Uuid, w.claim(name)); err != nil {
-			return engine.Result{}, err
-		}
-	}
-	return engine.Result{Done: true}, nil
+	return b.take(tx, now, w, missing)
 }
 
 func shortage(w want, need, free int, why []string) string {
@@ -158,6 +141,13 @@ func (b broker) release(tx *resource.Tx, now time.Time, job string) (engine.Resu
 		default:
 			left = append(left, fmt.Sprintf("%s %s", m.Name, m.PoolStatus))
 		}
+	}
+	if w.private() != "" {
+		more, err := w.disperse(tx)
+		if err != nil {
+			return engine.Result{}, err
+		}
+		left = append(left, more...)
 	}
 	if len(left) == 0 {
 		return engine.Result{Done: true}, nil

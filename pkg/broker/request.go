@@ -25,6 +25,7 @@ type want struct {
 	pool    string
 	filter  string
 	context string
+	shared  bool // broker-pool/allocate: take from the pool, not move out of it
 }
 
 // member is what one machine becomes.
@@ -67,6 +68,8 @@ func request(tx *resource.Tx, job string) (want, error) {
 	if w.kind != TypePool && w.kind != TypeContext {
 		return want{}, resource.Errorf(resource.Invalid, "resource_brokers", b.Uuid, "param %s is %q: this server has brokers of type %s and %s", ParamType, w.kind, TypePool, TypeContext)
 	}
+	shared, _, said := param.Get(tx, param.Scope{Order: o, Machine: b}, ParamAllocate)
+	w.shared = !said || shared != false
 	return w, w.read(o.Params[ParamMembers], text)
 }
 

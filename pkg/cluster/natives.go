@@ -131,6 +131,9 @@ func (x run) broker(blueprint string, members map[string]any) (engine.Result, er
 			params[p] = v
 		}
 	}
+	if v, _, ok := param.Get(x.tx, x.scope(), "broker-pool/allocate"); ok {
+		params["broker-pool/allocate"] = v
+	}
 	o, err := x.order("order", b.Uuid, blueprint, params)
 	if err != nil {
 		return engine.Result{}, err

@@ -147,3 +147,15 @@ func release(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m 
 		also(m)
 	})
 }
+
+// Move puts a machine that can be taken into another pool.
+func Move(tx *resource.Tx, id, to string, over api.PoolActions) error {
+	m, err := api.Machines.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if reason := unfit(m, Add, false); reason != "" {
+		return resource.Errorf(resource.Conflict, "machines", id, "%s cannot leave pool %s: %s", m.Name, m.Pool, reason)
+	}
+	return leave(tx, id, actionsOf(tx, m.Pool, Remove), api.PoolNext{Pool: to, Actions: over})
+}
