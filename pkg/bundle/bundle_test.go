@@ -52,7 +52,7 @@ func TestDecodeErrors(t *testing.T) {
 		"meta: {Name: a}\nsections: {stages: {s: {Name: s, Tasks: x}}}":  `contents/a: stages/s: field Tasks: cannot hold a string`,
 		"meta: {Name: a}\nsections: {stages: {s: {Name: other}}}":        `contents/a: stages/s: field Name is "other", but its key in the section is "s": make them equal`,
 		"meta: {Name: a}\nsections: {stages: {s: text}, tasks: {t: 1}}":  `contents/a: tasks/t: is not an object with fields; stages/s: is not an object with fields`,
-		"meta: {Name: a}\nsections: {users: {root: {Name: root}}}":       `contents/a: section users: a content pack may hold only params, templates, profiles, tasks, bootenvs, stages, workflows, blueprints, pools, roles`,
+		"meta: {Name: a}\nsections: {users: {root: {Name: root}}}":       `contents/a: section users: a content pack may hold only params, templates, profiles, tasks, bootenvs, stages, workflows, blueprints, trigger_providers, triggers, pools, roles`,
 		"meta: {Nmae: a}":                        `contents: unknown field "Nmae"`,
 		`{"meta": {"Name": "a"}, "section": {}}`: `contents: unknown field "section"`,
 		`{"meta": {"Name": "a"}} {}`:             `contents: more than one JSON value`,
