@@ -66,8 +66,11 @@ var rows = map[string]row{
 
 	"workorder":  {may: "api engine param resource workflow"},
 	"runner":     {may: "api engine resource workflow", clock: true},
-	"pool":       {may: "api engine resource"},
-	"broker":     {may: "api engine pool resource"},
+	"alert":      {may: "api resource"},
+	"trigger":    {may: "alert api engine param resource workorder"},
+	"batch":      {may: "api engine resource workorder"},
+	"pool":       {may: "alert api engine resource"},
+	"broker":     {may: "api engine param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine param resource"},
 	"diskplan":   {may: "api engine param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},
@@ -93,8 +96,8 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content api atomicfile auth auth/token blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine param pki pool pxe render resource rest runner seal store store/mem store/sqlite workflow workorder"},
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
+		"engine param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":    {},
 	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},

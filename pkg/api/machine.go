@@ -1,6 +1,7 @@
 package api
 
 import (
+	"reflect"
 	"time"
 
 	"drpd/pkg/resource"
@@ -197,6 +198,14 @@ func Runner(r resource.Reader, id string) (*resource.Kind[Machine], *Machine) {
 		}
 	}
 	return nil, nil
+}
+
+// SameButOrders says that two editions differ at most in how many work orders
+// there are.
+func (m *Machine) SameButOrders(other *Machine) bool {
+	c := *other
+	c.PendingWorkOrders, c.RunningWorkOrders = m.PendingWorkOrders, m.RunningWorkOrders
+	return reflect.DeepEqual(m, &c)
 }
 
 // AtEnd says that the task list is exhausted.

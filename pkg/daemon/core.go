@@ -15,6 +15,7 @@ import (
 	"drpd/content"
 	"drpd/pkg/api"
 	"drpd/pkg/auth"
+	"drpd/pkg/batch"
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
@@ -26,6 +27,7 @@ import (
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 	"drpd/pkg/store"
+	"drpd/pkg/trigger"
 	"drpd/pkg/workflow"
 	"drpd/pkg/workorder"
 )
@@ -48,6 +50,8 @@ type Core struct {
 	Orders *workorder.Orders
 	Engine *engine.Engine
 	Packs  bundle.Packs
+
+	Triggers *trigger.Triggers
 }
 
 func newPacks(cfg CoreConfig) bundle.Packs {
@@ -57,7 +61,7 @@ func newPacks(cfg CoreConfig) bundle.Packs {
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
 // the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), engine.Waits, param.ObjectKeys, rest.KeptReplies)
+	return append(api.Kinds(), engine.Waits, param.ObjectKeys, trigger.Firings, rest.KeptReplies)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.
@@ -65,16 +69,17 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	flow := &workflow.Flow{Natives: natives(cfg.Match)}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
+	triggers := newTriggers(cfg.Match)
 	packs := newPacks(cfg)
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
-		Base: func(tx *resource.Tx) error { return builtIn(tx, packs) }, Overwritable: []string{bundle.Basic},
-		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
+		Base: func(tx *resource.Tx) error { return builtIn(tx, packs) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
+		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs}
+	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs, Triggers: triggers}
 	var actions []engine.Runner
 	if cfg.Actions != nil {
 		actions = cfg.Actions(db)
@@ -91,10 +96,13 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 func (c *Core) rules() []engine.Rule {
 	rules := c.Flow.Rules() // machines, clusters, brokers: cursor, stage, boot environment
 	return append(rules,
-		c.Orders.Rule(), // work orders: state and cursor
-		pool.Rule(),     // machines: PoolStatus
-		bmc.Rule(),      // machines: boots by their BMC, as BMCActions
-		cluster.Rule(),  // clusters: WorkOrderMode after provisioning
+		c.Orders.Rule(),                           // work orders: state and cursor
+		c.Triggers.Rule(),                         // trigger_firings: schedules
+		batch.Rule(c.Orders.Match),                // batches: state, their work orders
+		pool.Rule(),                               // machines: PoolStatus
+		pool.FillRule(pool.Match(c.Orders.Match)), // pools: how many machines are Free
+		bmc.Rule(),                                // machines: boots by their BMC, as BMCActions
+		cluster.Rule(),                            // clusters: WorkOrderMode after provisioning
 	)
 }
 

@@ -13,7 +13,7 @@ func checkEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Mac
 		return resource.Errorf(code, k.Name, old.Uuid, format, args...)
 	}
 	switch started := new.Workflow != old.Workflow; {
-	case old.Locked && new.Locked && !onlyCounts(old, new):
+	case old.Locked && new.Locked && !new.SameButOrders(old):
 		return refuse(resource.Forbidden, "%s is locked; unlock it first", old.Name)
 	case started && new.Workflow != "" && new.WorkOrderMode:
 		return refuse(resource.Refused,

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"reflect"
 	"strings"
 
 	"github.com/google/uuid"
@@ -60,13 +59,6 @@ func installs(r resource.Reader, m *api.Machine) {
 	if env, err := api.BootEnvs.Get(r, m.BootEnv); err == nil && strings.HasSuffix(env.Name, "-install") {
 		m.OS = env.OS.Name
 	}
-}
-
-// onlyCounts says that nothing changes but how many work orders there are.
-func onlyCounts(old, new *api.Machine) bool {
-	c := *old
-	c.PendingWorkOrders, c.RunningWorkOrders = new.PendingWorkOrders, new.RunningWorkOrders
-	return reflect.DeepEqual(&c, new)
 }
 
 func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) error {

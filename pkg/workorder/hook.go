@@ -35,12 +35,23 @@ func (w *Orders) create(tx *resource.Tx, o *api.WorkOrder) error {
 	if o.CreateTime.IsZero() {
 		o.CreateTime = tx.Now()
 	}
+	o.Machine = keyOf(tx, o.Machine)
 	if o.Filter != "" && o.Machine == "" {
 		if err := w.readable(tx, o.Filter); err != nil {
 			return resource.Errorf(resource.Invalid, "work_orders", o.Uuid, "Filter %q: %v", o.Filter, err)
 		}
 	}
 	return nil
+}
+
+// keyOf resolves a machine, cluster or broker given as Index:value.
+func keyOf(r resource.Reader, ref string) string {
+	for _, k := range api.MachineLike() {
+		if o, err := k.Lookup(r, ref); ref != "" && err == nil {
+			return o.Key
+		}
+	}
+	return ref
 }
 
 // checkDelete lets go of ended orders only. Force cancels first: the hook of

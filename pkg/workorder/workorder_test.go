@@ -312,6 +312,7 @@ func TestWhatUsersMayDo(t *testing.T) {
 		o.Blueprint = "both"
 		assert.ErrorContains(t, r.try(func(tx *resource.Tx) error { return api.WorkOrders.Create(tx, o) }), want)
 	}
+	assert.Equal(t, r.machine("b").Uuid, r.order(r.create(&api.WorkOrder{Machine: "Name:b"})).Machine)
 	bad(&api.WorkOrder{Filter: "nonsense"}, "nonsense")
 	bad(&api.WorkOrder{Machine: "x", State: api.OrderFinished}, "State of a new work order")
 	bad(&api.WorkOrder{}, "exactly one of Machine and Filter")
