@@ -38,12 +38,12 @@ func operations() []operation {
 			return err
 		}},
 		{"patch", "PATCH /machines/UUID, one field", 100, func(b *bed, c *conn, i int) error {
-			_, err := c.want(200, "PATCH", "machines/"+b.any(i), fmt.Appendf(nil, `[{"op":"replace","path":"/Description","value":"visit %d"}]`, i))
+			_, err := c.want(200, "PATCH", "machines/"+b.any(i), fmt.Appendf(nil, `[{"op":"replace","path":"/Description","value":"visit %d"}]`, b.visits.Add(1)))
 			return err
 		}},
 		{"patch param", "PATCH /machines/UUID, test a field and add a param", 100, func(b *bed, c *conn, i int) error {
 			_, err := c.want(200, "PATCH", "machines/"+b.any(i), fmt.Appendf(nil,
-				`[{"op":"test","path":"/Arch","value":"amd64"},{"op":"add","path":"/Params/inventory~1visits","value":%d}]`, i))
+				`[{"op":"test","path":"/Arch","value":"amd64"},{"op":"add","path":"/Params/inventory~1visits","value":%d}]`, b.visits.Add(1)))
 			return err
 		}},
 		{"set workflow", "PATCH /machines/UUID, Workflow of 20 tasks", 50, func(b *bed, c *conn, i int) error {
