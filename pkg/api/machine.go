@@ -245,10 +245,12 @@ func (m *Machine) problems() []string {
 }
 
 func (m *Machine) refs() []resource.Ref {
-	var out []resource.Ref
-	for kind, key := range map[string]string{"workflows": m.Workflow, "stages": m.Stage, "bootenvs": m.BootEnv} {
-		if key != "" {
-			out = append(out, resource.Ref{Kind: kind, Key: key, Keep: true})
+	out := make([]resource.Ref, 0, 3+len(m.Profiles))
+	// in one order: edges that stay the same are not written again
+	for _, r := range [...]resource.Ref{{Kind: "workflows", Key: m.Workflow}, {Kind: "stages", Key: m.Stage}, {Kind: "bootenvs", Key: m.BootEnv}} {
+		if r.Key != "" {
+			r.Keep = true
+			out = append(out, r)
 		}
 	}
 	for _, p := range m.Profiles {
