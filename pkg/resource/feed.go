@@ -30,9 +30,9 @@ type Event struct {
 // everything again, then watch from now.
 var ErrLagged = errors.New("watcher fell behind; events were lost")
 
-// feedBytes bounds the JSON that the ring keeps alive: more than 10,000 changes
-// of machines with some params.
-const feedBytes = 24 << 20
+// feedBytes bounds the JSON that the ring keeps alive: some 5,000 changes of
+// machines with a few params. Their typed values take several times as much.
+const feedBytes = 12 << 20
 
 // feed is one ring of events with a cursor for each watcher.
 type feed struct {
