@@ -170,7 +170,13 @@ func first(values []any) any {
 func (h *kindServer) writeList(c echo.Context, v *resource.View, page []resource.Object, view shape) error {
 	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	c.Response().WriteHeader(http.StatusOK)
-	w := bufio.NewWriterSize(c.Response(), 64<<10)
+	size := 64
+	for _, o := range page {
+		if size += len(o.JSON) + 1; size > 64<<10 {
+			break
+		}
+	}
+	w := bufio.NewWriterSize(c.Response(), min(size, 64<<10))
 	_ = w.WriteByte('[') // Flush returns the first error
 	var buf []byte
 	for i, o := range page {

@@ -126,6 +126,7 @@ type server struct {
 	logs    *bell    // rung when a job log grows
 	uploads *nameSet // names being uploaded or removed
 	inHand  *nameSet // requests with an Idempotency-Key
+	lanes   lanes    // of those who follow events
 	epoch   string   // of event numbers: another one after each start
 }
 
@@ -134,7 +135,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, layouts: map[string]*layout{}, logs: newBell(), uploads: newNameSet(), inHand: newNameSet(), epoch: uuid.NewString()[:8]}
+	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, layouts: map[string]*layout{}, logs: newBell(), uploads: newNameSet(), inHand: newNameSet(), lanes: lanes{all: map[string]*lane{}}, epoch: uuid.NewString()[:8]}
 	for _, k := range cfg.DB.Kinds() {
 		s.kinds[k.KindName()], s.layouts[k.KindName()] = k, layoutOf(k)
 	}

@@ -163,11 +163,13 @@ func (t *typedPatch) changes() (out []string, ok bool) {
 			}
 			*side.to = data
 		}
+		kept := (was == nil) == (is == nil) // neither came nor went
 		switch {
-		case entry && (was == nil) != (is == nil), !sameJSON(was, is) && field != "Params" && field != "Meta", entry && !sameJSON(was, is):
-			out = append(out, path)
-		case !entry && !sameJSON(was, is):
+		case sameJSON(was, is) && (kept || !entry):
+		case !entry && (field == "Params" || field == "Meta"):
 			out = append(out, keyChanges(path, was, is)...)
+		default:
+			out = append(out, path)
 		}
 	}
 	slices.Sort(out)
