@@ -64,7 +64,7 @@ func TestEveryHelpIsShort(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk(s.root())
+	walk(s.root(nil))
 	assert.Greater(t, n, 400)
 }
 

@@ -90,7 +90,7 @@ func TestOnTerminal(t *testing.T) {
 	p.shows(t, "Ctrl-C stops watching, not the run")
 	p.shows(t, "web  provision  live  2/2 members in service")
 	assert.Equal(t, exitUsage, r.onTTY(t, p, "wep\n", "clusters", "destroy", "web"))
-	p.shows(t, "\x1b[31merror:\x1b[0m destroy web: the name given is \"wep\"")
+	p.shows(t, "\x1b[31mError:\x1b[0m destroy web: the name given is \"wep\"")
 	require.Equal(t, 0, r.onTTY(t, p, "web\n", "clusters", "destroy", "web"))
 	p.shows(t, `Type the name "web" to destroy it: `)
 	p.shows(t, "web  destroy  defined")
