@@ -46,6 +46,10 @@ test-lab: setup ## kills at every commit in process, the whole demo unattended, 
 	$(DEMO) run --ci
 	$(DEMO) kill
 
+.PHONY: compat
+compat: ## the unmodified drpcli and agent suite of Digital Rebar v4.7.0 against drpd
+	cd compat && go vet ./... && go test ./... && go run .
+
 .PHONY: race
 race: ## all Go tests under the race detector (needs gcc)
 	go test -race -timeout 20m ./...

@@ -92,10 +92,10 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content api atomicfile auth auth/token blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine param pki pool pxe render resource rest seal store store/sqlite workflow workorder"},
+		"engine param pki pool pxe render resource rest seal store store/mem store/sqlite workflow workorder"},
 
 	"/content":    {},
-	"/cmd/drpd":   {may: "auth daemon", libs: cobra},
+	"/cmd/drpd":   {may: "auth daemon", libs: cobra + " github.com/spf13/pflag"},
 	"/cmd/drpcli": {may: "agent cli", libs: cobra},
 }
 

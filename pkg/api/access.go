@@ -16,6 +16,7 @@ type Claim struct {
 // User may log in.
 type User struct {
 	resource.Common
+	Described
 	Name         string
 	PasswordHash string `json:",omitempty"`
 	Secret       string `json:",omitempty"`
@@ -25,6 +26,7 @@ type User struct {
 // Role names claims.
 type Role struct {
 	resource.Common
+	Documented
 	Name   string
 	Claims []Claim
 }

@@ -11,6 +11,7 @@ import (
 // its local disk if there is no Kernel.
 type BootEnv struct {
 	resource.Common
+	Documented
 	Name           string
 	OS             OsInfo
 	Kernel         string
@@ -32,6 +33,8 @@ type OsInfo struct {
 	IsoFile   string `json:",omitempty"`
 	IsoSha256 string `json:",omitempty"`
 	IsoUrl    string `json:",omitempty"`
+	// SupportedArchitectures by name, as DRP or the distribution has them.
+	SupportedArchitectures map[string]ArchInfo `json:",omitempty"`
 }
 
 // BootEnvs, available once the files that they name are here and intact.

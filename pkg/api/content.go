@@ -15,6 +15,7 @@ var engineCommon = []string{"Validated", "Available", "Errors", "ReadOnly", "Bun
 // Workflow is an ordered list of stages.
 type Workflow struct {
 	resource.Common
+	Documented
 	Name   string
 	Stages []string
 }
@@ -22,6 +23,7 @@ type Workflow struct {
 // Stage is a boot environment and the tasks to run in it.
 type Stage struct {
 	resource.Common
+	Documented
 	Name           string
 	BootEnv        string
 	Tasks          []string
@@ -38,6 +40,7 @@ type Stage struct {
 // or written by its agent.
 type Task struct {
 	resource.Common
+	Documented
 	Name           string
 	Templates      []TemplateInfo
 	RequiredParams []string
@@ -61,6 +64,7 @@ type TemplateInfo struct {
 // Template is a named text for rendering.
 type Template struct {
 	resource.Common
+	Described
 	ID       string
 	Contents string
 }
@@ -68,6 +72,7 @@ type Template struct {
 // Profile is a named set of params.
 type Profile struct {
 	resource.Common
+	Documented
 	Name     string
 	Params   resource.Params
 	Profiles []string
@@ -76,6 +81,7 @@ type Profile struct {
 // Param gives a parameter its type, its default and its secrecy.
 type Param struct {
 	resource.Common
+	Documented
 	Name   string
 	Schema any
 	Secure bool
@@ -84,6 +90,7 @@ type Param struct {
 // Blueprint is what a work order does.
 type Blueprint struct {
 	resource.Common
+	Documented
 	Name     string
 	Tasks    []string
 	Params   resource.Params
@@ -300,4 +307,11 @@ func compileSchema(name string, schema any) (*jsonschema.Schema, error) {
 		return nil, fmt.Errorf("schema of %s: %w", name, err)
 	}
 	return c.Compile("mem:///param")
+}
+
+func fullTemplates(list []TemplateInfo) []TemplateInfo {
+	if list == nil {
+		return []TemplateInfo{}
+	}
+	return list
 }

@@ -9,7 +9,30 @@ import "drpd/pkg/resource"
 func Kinds() []resource.Any {
 	return []resource.Any{
 		Machines, Clusters, Brokers, Pools, Workflows, Stages, Tasks, Jobs, Templates,
-		BootEnvs, Profiles, ParamDefs, Blueprints, WorkOrders, Subnets, Reservations,
-		Leases, Users, Roles, Preferences, ContentPacks, Files, BMCActions, BootRecords,
+		BootEnvs, Profiles, ParamDefs, Blueprints, WorkOrders, Triggers, TriggerProviders,
+		Batches, Alerts, Filters, Subnets, Reservations, Leases, Interfaces, Contexts,
+		Plugins, PluginProviders, Users, Roles, Tenants, Preferences, Endpoints, VersionSets,
+		CatalogItems, ContentPacks, Files, BMCActions, BootRecords,
 	}
+}
+
+// kindNames are the names of Kinds, for checks inside the declarations.
+var kindNames = []string{"machines", "clusters", "resource_brokers", "pools", "workflows", "stages", "tasks", "jobs", "templates",
+	"bootenvs", "profiles", "params", "blueprints", "work_orders", "triggers", "trigger_providers",
+	"batches", "alerts", "filters", "subnets", "reservations", "leases", "interfaces", "contexts",
+	"plugins", "plugin_providers", "users", "roles", "tenants", "preferences", "endpoints", "version_sets",
+	"catalog_items", "contents", "files", "bmc_actions", "boot_records"}
+
+// Described is for kinds that have a line about themselves.
+type Described struct{ Description string }
+
+// Documented is for kinds that also have a long text.
+type Documented struct {
+	Description   string
+	Documentation string
+}
+
+// keyed is the index of the key under its own name, which comes first.
+func keyed[T any](name string, of func(*T) string) resource.Index[T] {
+	return resource.Index[T]{Name: name, Of: func(o *T) []string { return one(of(o)) }, Unique: true}
 }

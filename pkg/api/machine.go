@@ -33,6 +33,7 @@ const (
 // shape and run the same workflows; they are kinds of their own.
 type Machine struct {
 	resource.Common
+	Described
 	Name             string
 	Uuid             string
 	Address          string
@@ -56,7 +57,8 @@ type Machine struct {
 	Pool             string
 	PoolAllocated    bool
 	PoolStatus       PoolStatus
-	PoolHoldReason   string `json:",omitempty"`
+	PoolHoldReason   string    `json:",omitempty"`
+	PoolNext         *PoolNext `json:",omitempty"`
 	WorkflowComplete bool
 	WorkOrderMode    bool
 	Boot             *BootState `json:",omitempty"`
@@ -134,7 +136,7 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Validate: (*Machine).problems,
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
-			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "WorkflowComplete", "Boot", "Owner", "Generation"},
+			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
 		Profiles: func(m *Machine) *[]string { return &m.Profiles },

@@ -18,6 +18,7 @@ type DhcpOption struct {
 // Subnet is a range of addresses that drpd leases out.
 type Subnet struct {
 	resource.Common
+	Documented
 	Name              string
 	Enabled           bool
 	Proxy             bool
@@ -41,6 +42,7 @@ type Subnet struct {
 // Reservation ties an address to a token (a MAC address).
 type Reservation struct {
 	resource.Common
+	Documented
 	Addr       string
 	Token      string
 	Strategy   string

@@ -7,11 +7,14 @@ import "drpd/pkg/resource"
 type Pool struct {
 	resource.Common
 	Id              string
-	ParentPool      string       `json:",omitempty"`
-	EnterActions    *PoolActions `json:",omitempty"`
-	ExitActions     *PoolActions `json:",omitempty"`
-	AllocateActions *PoolActions `json:",omitempty"`
-	ReleaseActions  *PoolActions `json:",omitempty"`
+	Description     string        `json:",omitempty"`
+	Documentation   string        `json:",omitempty"`
+	ParentPool      string        `json:",omitempty"`
+	EnterActions    *PoolActions  `json:",omitempty"`
+	ExitActions     *PoolActions  `json:",omitempty"`
+	AllocateActions *PoolActions  `json:",omitempty"`
+	ReleaseActions  *PoolActions  `json:",omitempty"`
+	AutoFill        *PoolAutoFill `json:",omitempty"`
 }
 
 // PoolActions is one transition: params and profiles first, then the workflow.
@@ -21,6 +24,23 @@ type PoolActions struct {
 	RemoveProfiles   []string        `json:",omitempty"`
 	AddParameters    resource.Params `json:",omitempty"`
 	RemoveParameters []string        `json:",omitempty"`
+}
+
+// PoolNext is the pool that a Leaving machine enters next, and what its request
+// lays over that pool's EnterActions.
+type PoolNext struct {
+	Pool    string
+	Actions PoolActions
+}
+
+// PoolAutoFill says how many machines of a pool shall be free.
+type PoolAutoFill struct {
+	UseAutoFill      bool            `json:",omitempty"`
+	MinFree          int32           `json:",omitempty"`
+	MaxFree          int32           `json:",omitempty"`
+	CreateParameters resource.Params `json:",omitempty"`
+	AcquirePool      string          `json:",omitempty"`
+	ReturnPool       string          `json:",omitempty"`
 }
 
 // Pools by Id.

@@ -30,6 +30,7 @@ var orderMoves = map[OrderState][]OrderState{
 // in WorkOrder mode: Machine, or the first one that Filter matches.
 type WorkOrder struct {
 	resource.Common
+	Documented
 	Uuid            string
 	Blueprint       string
 	Machine         string

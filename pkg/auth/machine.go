@@ -20,7 +20,7 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 	reads := action == "get" || action == "list"
 	switch scope {
 	case "machines", "clusters", "resource_brokers":
-		return specific == i.machine && (reads || action == "token" || action == "update" || i.mayWrite(action))
+		return specific == i.machine && (reads || action == "token" || action == "update" || action == "action:releaseToPool" || i.mayWrite(action))
 	case "jobs":
 		return i.mayJob(action, specific)
 	case "work_orders":

@@ -166,7 +166,7 @@ func (b broker) release(tx *resource.Tx, now time.Time, job string) (engine.Resu
 		}
 		switch m.PoolStatus {
 		case api.InUse, api.Building, api.HoldBuild:
-			if err := pool.Release(tx, m.Uuid, w.claim(name)); err != nil {
+			if err := pool.GiveBack(tx, m.Uuid, w.claim(name)); err != nil {
 				return engine.Result{}, err
 			}
 			left = append(left, m.Name+" begins")

@@ -78,12 +78,12 @@ func TestReplaceIsAllOrNothing(t *testing.T) {
 	require.NoError(t, save(db, pack("a", section{"tasks": {"one": map[string]any{}, "two": map[string]any{}}})))
 	rev := db.View().Rev()
 	for want, p := range map[string]*api.ContentPack{
-		"belongs to content pack builtin":                pack("a", section{"tasks": {"one": map[string]any{"Description": "new"}, "base": map[string]any{}}}),
-		`tasks/three: unknown field "Bad"`:               pack("a", section{"tasks": {"one": map[string]any{}, "three": map[string]any{"Bad": 1.0}}}),
-		"tasks/1: Name \"1\" must start with a letter":   pack("a", section{"tasks": {"1": map[string]any{}}}),
-		"is the name of a built-in content pack":         pack("builtin", nil),
-		"section users: a content pack may hold only":    pack("u", section{"users": {"x": map[string]any{}}}),
-		"param pw is secure and cannot be set in a cont": pack("s", section{"params": {"pw": map[string]any{"Secure": true}}, "profiles": {"p": map[string]any{"Params": map[string]any{"pw": "x"}}}}),
+		"belongs to content pack builtin":                        pack("a", section{"tasks": {"one": map[string]any{"Description": "new"}, "base": map[string]any{}}}),
+		`tasks/three: unknown field "Bad"`:                       pack("a", section{"tasks": {"one": map[string]any{}, "three": map[string]any{"Bad": 1.0}}}),
+		"tasks/1: Invalid Name `1`: it must start with a letter": pack("a", section{"tasks": {"1": map[string]any{}}}),
+		"is the name of a built-in content pack":                 pack("builtin", nil),
+		"section users: a content pack may hold only":            pack("u", section{"users": {"x": map[string]any{}}}),
+		"param pw is secure and cannot be set in a cont":         pack("s", section{"params": {"pw": map[string]any{"Secure": true}}, "profiles": {"p": map[string]any{"Params": map[string]any{"pw": "x"}}}}),
 	} {
 		assert.ErrorContains(t, save(db, p), want)
 	}

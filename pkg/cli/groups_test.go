@@ -52,7 +52,7 @@ func TestEveryGroupHasTheCommonVerbs(t *testing.T) {
 		r.fails(t, exitUnchanged, "is as wanted", m.kind, "update", m.key, "Description=again", "--fail-if-unchanged")
 		o = r.object(t, m.kind, "patch", m.key, `[{"op":"replace","path":"/Description","value":"third"}]`)
 		assert.Equal(t, "third", o["Description"], m.kind)
-		r.fails(t, exitRefused, "does not hold", m.kind, "patch", m.key, `[{"op":"test","path":"/Description","value":"else"}]`)
+		r.fails(t, exitRefused, "Test op failed", m.kind, "patch", m.key, `[{"op":"test","path":"/Description","value":"else"}]`)
 		assert.Contains(t, r.ok(t, m.kind, "await", m.key, "Description=third"), m.key)
 		assert.Equal(t, "complete\n", r.ok(t, m.kind, "wait", m.key, "Description", "third", "5"))
 		r.fails(t, exitTimeout, "", m.kind, "await", m.key, "Description=never", "--timeout", "20ms")

@@ -119,7 +119,7 @@ func TestObjects(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	assert.NotEmpty(t, e.RequestID)
 	e.RequestID = ""
-	assert.Equal(t, client.Error{Model: "machines", Key: m.Uuid, Type: "GET", Messages: []string{"not found"}, Code: 404}, *e)
+	assert.Equal(t, client.Error{Model: "machines", Key: m.Uuid, Type: "GET", Messages: []string{"Not Found"}, Code: 404}, *e)
 }
 
 func TestJobsFilesAndLogs(t *testing.T) {

@@ -110,12 +110,12 @@ func sentence(w *engine.Wait) string {
 }
 
 // info is GET /info, with DRP's names.
-func (d *Daemon) info(context.Context) (any, error) {
+func (d *Daemon) info(context.Context) (map[string]any, error) {
 	v := d.DB.View()
 	return map[string]any{
 		"version": d.cfg.Version, "arch": runtime.GOARCH, "os": runtime.GOOS, "api_port": json.Number(d.apiPort), "file_port": json.Number(d.filePort),
-		"tftp_enabled": d.cfg.TFTPAddr != "off", "dhcp_enabled": len(d.cfg.Interfaces) > 0, "prov_enabled": true,
-		"ca_fingerprint": d.pki.Fingerprint(), "started": d.started.UTC(), "ha_enabled": false, "ha_is_active": true,
+		"tftp_enabled": d.cfg.TFTPAddr != "off", "dhcp_enabled": d.servesDHCP(), "prov_enabled": true,
+		"ca_fingerprint": d.tls.fingerprint, "started": d.started.UTC(), "ha_enabled": false, "ha_is_active": true,
 		"features": []string{"api-v3", "sane-exit-codes", "job-exit-states", "fsm-runner", "workflows", "default-workflow", "actions-in-task-list"},
 		"stats":    []map[string]any{{"name": "machines.count", "count": api.Machines.Len(v)}, {"name": "subnets.count", "count": api.Subnets.Len(v)}},
 	}, nil

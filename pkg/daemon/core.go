@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -35,6 +36,7 @@ type CoreConfig struct {
 	Actions func(*resource.DB) []engine.Runner // effects; nil: none
 	Now     func() time.Time                   // default time.Now
 	Log     *slog.Logger                       // default: discard
+	Prefs   map[string]string                  // preferences of a first start that differ from ours
 }
 
 // Core is drpd without its network services: what a test runs in process.
@@ -72,7 +74,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, db.Update(ctx, seed)
+	return c, db.Update(ctx, func(tx *resource.Tx) error { return seed(tx, cfg.Prefs) })
 }
 
 // rules is everything that drpd decides by itself. Each row reads what it
@@ -120,9 +122,10 @@ func builtIn(tx *resource.Tx) error {
 const DefaultBroker = "pool-broker"
 
 // seed makes what a first start needs and an operator may change later.
-func seed(tx *resource.Tx) error {
+func seed(tx *resource.Tx, differ map[string]string) error {
 	prefs := map[string]string{"defaultWorkflow": "universal-discover", "defaultStage": "none", "defaultBootEnv": "local",
 		"unknownBootEnv": "discovery", "knownTokenTimeout": "3600", "unknownTokenTimeout": "600"}
+	maps.Copy(prefs, differ)
 	for name, value := range prefs {
 		if !api.Preferences.Has(tx, name) {
 			if err := api.Preferences.Create(tx, &api.Preference{Name: name, Value: value}); err != nil {

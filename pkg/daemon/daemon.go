@@ -32,6 +32,7 @@ import (
 	"drpd/pkg/rest"
 	"drpd/pkg/seal"
 	"drpd/pkg/store"
+	"drpd/pkg/store/mem"
 	"drpd/pkg/store/sqlite"
 )
 
@@ -43,16 +44,33 @@ type Config struct {
 	DataDir    string
 	APIAddr    string       // default ":8092"
 	FileAddr   string       // default ":8091"
+	SecureAddr string       // the same files over HTTPS; "": none
+	MetricsAt  string       // address of /metrics (HTTP); "": none
 	TFTPAddr   string       // default ":69"; "off": none
 	DHCPPort   int          // default 67
 	BINLPort   int          // default 4011
 	Interfaces []string     // where DHCP is served; none: DHCP is off
+	DHCPOnAll  bool         // serve DHCP on every interface, whatever Interfaces says
 	Names      []string     // host names in the certificate, besides localhost
 	Addresses  []netip.Addr // addresses in the certificate, besides those of this host
+	CertFile   string       // certificate chain (PEM) and its key, instead of our own CA's;
+	KeyFile    string       // used if both files exist
 	Loaders    string       // directory of iPXE's binaries, default /usr/lib/ipxe
+	Database   string       // path of the database, default drpd.db in DataDir; InMemory: none
+	Plain      net.Listener // serves the API without TLS as well: for a proxy on this host, or a measurement
 	Log        *slog.Logger // default: discard
 	Version    string
+	ID         string // what this server is called, for GET /info
+	// FirstPassword is that of the first user; default: a random one.
+	FirstPassword string
+	// Prefs are the preferences of a first start that differ from ours.
+	Prefs map[string]string
+	// BestEffort goes on without DHCP or TFTP if their sockets cannot be had.
+	BestEffort bool
 }
+
+// InMemory is the Database of a server that forgets everything at its end.
+const InMemory = "memory"
 
 func (c *Config) fill() error {
 	if c.DataDir == "" {
@@ -76,6 +94,7 @@ type Daemon struct {
 	store    store.Store
 	vault    *param.Vault
 	pki      *pki.Authority
+	tls      certificate
 	auth     *auth.Auth
 	blobs    *blob.Dir
 	cache    *render.Cache
@@ -104,6 +123,7 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := d.openCore(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	d.lookAtInterfaces(ctx)
 	return d, nil
 }
 
@@ -122,12 +142,25 @@ func (d *Daemon) openFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: at("drpd.db")})
-	if err != nil {
+	if d.tls, err = d.certificate(); err != nil {
 		return err
 	}
-	d.store = db
-	return nil
+	d.store, err = d.openStore(ctx, at("drpd.db"))
+	return err
+}
+
+func (d *Daemon) openStore(ctx context.Context, path string) (store.Store, error) {
+	switch d.cfg.Database {
+	case InMemory:
+		return mem.New(mem.Config{}), nil
+	case "":
+		d.cfg.Database = path
+	}
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database})
+	if err != nil {
+		return nil, err // a nil *Store in the interface would not be nil
+	}
+	return db, nil
 }
 
 // hostAddrs are the IPv4 addresses of this host.
@@ -148,7 +181,7 @@ func hostAddrs() []netip.Addr {
 
 func (d *Daemon) openCore(ctx context.Context) error {
 	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log}), Now: time.Now}
-	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log,
+	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
 		Actions: func(db *resource.DB) []engine.Runner {
 			worker.DB = db
 			return []engine.Runner{worker.Action()}
@@ -164,12 +197,24 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: [][]byte{key}, Log: d.cfg.Log}); err != nil {
 		return err
 	}
-	d.FirstPassword, _, err = auth.Bootstrap(ctx, d.DB)
-	if err != nil {
+	if err := d.firstUser(ctx); err != nil {
 		return err
 	}
 	d.recorder = pxe.NewRecorder(pxe.RecorderConfig{DB: d.DB, Log: d.cfg.Log})
 	return nil
+}
+
+// firstUser makes the first user, with the password that was given for it.
+func (d *Daemon) firstUser(ctx context.Context) error {
+	password, created, err := auth.Bootstrap(ctx, d.DB)
+	if err != nil || !created {
+		return err
+	}
+	if d.FirstPassword = password; d.cfg.FirstPassword == "" {
+		return nil
+	}
+	d.FirstPassword = d.cfg.FirstPassword
+	return d.auth.SetPassword(ctx, auth.FirstUser, d.FirstPassword)
 }
 
 // tokenKey loads the key that signs tokens, made on first start.
@@ -208,7 +253,7 @@ func (d *Daemon) Close() error {
 }
 
 // Fingerprint is the SHA-256 of the certificate authority, for clients to pin.
-func (d *Daemon) Fingerprint() string { return d.pki.Fingerprint() }
+func (d *Daemon) Fingerprint() string { return d.tls.fingerprint }
 
 // Run serves until ctx ends or a service fails. It calls ready once every
 // socket is open.
@@ -221,20 +266,42 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Engine.Run(ctx) })
 	g.Go(func() error { return d.recorder.Run(ctx) })
+	g.Go(func() error { return d.watchInterfaces(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
-	g.Go(func() error {
-		return serveHTTP(ctx, s.files, &http.Server{Handler: d.pxe.Handler(), ReadHeaderTimeout: 10 * time.Second})
-	})
+	for l, h := range map[net.Listener]http.Handler{s.files: d.pxe.Handler(), s.secure: d.pxe.Handler(), s.metrics: d.metrics()} {
+		if l != nil {
+			g.Go(func() error {
+				return serveHTTP(ctx, l, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second})
+			})
+		}
+	}
+	if d.cfg.Plain != nil {
+		g.Go(func() error { return serveHTTP(ctx, d.cfg.Plain, d.apiServer(s)) })
+	}
 	if s.tftp != nil {
 		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
 	}
-	if len(d.cfg.Interfaces) > 0 {
-		srv := dhcp.New(dhcp.Config{DB: d.DB, Log: d.cfg.Log, Boot: d.pxe.Boot, Record: d.recorder.Record,
-			Interfaces: d.cfg.Interfaces, Port: d.cfg.DHCPPort, BINLPort: d.cfg.BINLPort})
-		g.Go(func() error { return srv.Run(ctx) })
+	if d.servesDHCP() {
+		g.Go(func() error { return d.runDHCP(ctx) })
 	}
 	if ready != nil {
 		ready()
 	}
 	return g.Wait()
+}
+
+func (d *Daemon) servesDHCP() bool { return d.cfg.DHCPOnAll || len(d.cfg.Interfaces) > 0 }
+
+func (d *Daemon) runDHCP(ctx context.Context) error {
+	cfg := dhcp.Config{DB: d.DB, Log: d.cfg.Log, Boot: d.pxe.Boot, Record: d.recorder.Record,
+		Interfaces: d.cfg.Interfaces, Port: d.cfg.DHCPPort, BINLPort: d.cfg.BINLPort}
+	if d.cfg.DHCPOnAll {
+		cfg.Interfaces = nil
+	}
+	err := dhcp.New(cfg).Run(ctx)
+	if err != nil && ctx.Err() == nil && d.cfg.BestEffort {
+		d.cfg.Log.Warn("DHCP is off", "err", err)
+		return nil
+	}
+	return err
 }

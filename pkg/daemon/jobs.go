@@ -71,13 +71,27 @@ func hostOf(base string) string {
 // address by which the machine reached it.
 func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.Context {
 	return render.Context{Reader: r, Machine: m, Vault: d.vault, Cache: d.cache,
-		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.pki.Fingerprint()},
-		Token: func(kind string, ttl time.Duration) (string, error) {
-			if kind == render.TokenMachine && m != nil {
-				return d.auth.MachineToken(none, m.Uuid, ttl)
-			}
-			return d.auth.BootToken(ttl)
-		}}
+		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.tls.fingerprint},
+		Info:  func() (map[string]any, error) { return d.info(context.Background()) },
+		Has:   d.hasFile,
+		Token: func(kind, _ string, ttl time.Duration) (string, error) { return d.renderToken(m, kind, ttl) }}
+}
+
+// renderToken makes the tokens that templates ask for.
+func (d *Daemon) renderToken(m *api.Machine, kind string, ttl time.Duration) (string, error) {
+	switch {
+	case kind == render.TokenMachine && m != nil:
+		return d.auth.MachineToken(none, m.Uuid, ttl)
+	case kind == render.TokenUnknown:
+		return d.auth.BootToken(ttl)
+	}
+	return "", resource.Errorf(resource.Refused, "", "", "this server makes no %s tokens", kind)
+}
+
+// hasFile says whether the static tree has a file.
+func (d *Daemon) hasFile(path string) bool {
+	_, err := d.blobs.Stat(path)
+	return err == nil
 }
 
 // whoAmI finds or makes the machine of an agent and notes that it is there.

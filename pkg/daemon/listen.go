@@ -22,13 +22,14 @@ import (
 // sockets are opened before anything is served, so that a port in use stops
 // the start and not something halfway.
 type sockets struct {
-	api, files net.Listener
-	tftp       *net.UDPConn
-	handler    http.Handler
+	api, files      net.Listener
+	secure, metrics net.Listener // nil: not wanted
+	tftp            *net.UDPConn
+	handler         http.Handler
 }
 
 func (s *sockets) close() {
-	for _, l := range []net.Listener{s.api, s.files} {
+	for _, l := range []net.Listener{s.api, s.files, s.secure, s.metrics} {
 		if l != nil {
 			l.Close()
 		}
@@ -45,23 +46,45 @@ func (d *Daemon) listen() (s *sockets, err error) {
 			s.close()
 		}
 	}()
-	raw, err := net.Listen("tcp", d.cfg.APIAddr)
-	if err != nil {
-		return nil, fmt.Errorf("listen for the API: %w", err)
+	if err := d.listenTCP(s); err != nil {
+		return s, err
 	}
-	s.api = tls.NewListener(raw, d.pki.TLSConfig())
-	if s.files, err = net.Listen("tcp", d.cfg.FileAddr); err != nil {
-		return nil, fmt.Errorf("listen for boot files: %w", err)
-	}
-	d.apiPort, d.filePort = port(raw.Addr()), port(s.files.Addr())
+	d.apiPort, d.filePort = port(s.api.Addr()), port(s.files.Addr())
 	if d.cfg.TFTPAddr != "off" {
-		if s.tftp, err = listenUDP(d.cfg.TFTPAddr); err != nil {
-			return nil, fmt.Errorf("listen for TFTP: %w", err)
+		if s.tftp, err = listenUDP(d.cfg.TFTPAddr); err != nil && !d.cfg.BestEffort {
+			return s, fmt.Errorf("listen for TFTP: %w", err)
+		} else if err != nil {
+			d.cfg.Log.Warn("TFTP is off", "err", err)
 		}
 	}
 	d.pxe = d.newPXE()
 	s.handler, err = rest.New(d.restConfig())
 	return s, err
+}
+
+func (d *Daemon) listenTCP(s *sockets) error {
+	for _, w := range []struct {
+		what, addr string
+		secure     bool
+		to         *net.Listener
+	}{
+		{"the API", d.cfg.APIAddr, true, &s.api},
+		{"boot files", d.cfg.FileAddr, false, &s.files},
+		{"boot files over HTTPS", d.cfg.SecureAddr, true, &s.secure},
+		{"metrics", d.cfg.MetricsAt, false, &s.metrics},
+	} {
+		if w.addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", w.addr)
+		if err != nil {
+			return fmt.Errorf("listen for %s: %w", w.what, err)
+		}
+		if *w.to = l; w.secure {
+			*w.to = tls.NewListener(l, d.tls.config)
+		}
+	}
+	return nil
 }
 
 func listenUDP(addr string) (*net.UDPConn, error) {
@@ -100,7 +123,7 @@ func (d *Daemon) apiServer(s *sockets) *http.Server {
 func (d *Daemon) restConfig() rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log,
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, WhoAmI: d.whoAmI,
-		Action: d.action, Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: d.info}
+		Action: d.action, Routes: d.poolRoutes(), Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: func(ctx context.Context) (any, error) { return d.info(ctx) }}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.

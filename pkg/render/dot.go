@@ -1,18 +1,12 @@
 package render
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
-
-	"sigs.k8s.io/yaml"
 
 	"drpd/pkg/api"
-	"drpd/pkg/param"
 	"drpd/pkg/resource"
 )
 
@@ -22,16 +16,26 @@ type dot struct {
 	s         *session
 	Machine   *machine
 	Stage     *api.Stage
-	Task      *api.Task
+	Task      *task
 	Env       *bootEnv
 	Job       *api.Job
 	WorkOrder *api.WorkOrder
 	Blueprint *api.Blueprint
 }
 
+// task is .Task.
+type task struct {
+	api.Task
+	// TargetOS is the system of the agent that asked: linux, darwin, windows or esxi.
+	TargetOS string
+}
+
 func newDot(s *session) *dot {
 	c := s.c
-	d := &dot{s: s, Task: c.Task}
+	d := &dot{s: s}
+	if c.Task != nil {
+		d.Task = &task{Task: *c.Task, TargetOS: c.OS}
+	}
 	if c.Machine != nil {
 		d.Machine = newMachine(c)
 	}
@@ -66,117 +70,104 @@ func cloneParams(p resource.Params) resource.Params {
 	return m
 }
 
-// Param is the value of a parameter; it must have one.
-func (d *dot) Param(name string) (any, error) {
-	v, _, ok, err := d.s.c.resolver().Get(name)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, param.Missing(d.s.c.scope(), name)
-	}
-	return clone(v), nil
-}
-
-// ParamExists says whether anything gives the parameter a value.
-func (d *dot) ParamExists(name string) bool {
-	_, _, ok := param.Get(d.s.c.Reader, d.s.c.scope(), name)
-	return ok
-}
-
-// ParamExpand renders the value of a parameter, which must be a string.
-func (d *dot) ParamExpand(name string) (string, error) {
-	v, err := d.s.c.resolver().String(name)
-	if err != nil {
-		return "", err
-	}
-	return d.s.text("param:"+name, v)
-}
-
-// ParamAsJSON is the value of a parameter in JSON.
-func (d *dot) ParamAsJSON(name string) (string, error) { return d.encoded(name, json.Marshal) }
-
-// ParamAsYAML is the value of a parameter in YAML.
-func (d *dot) ParamAsYAML(name string) (string, error) {
-	return d.encoded(name, func(v any) ([]byte, error) { return yaml.Marshal(v) })
-}
-
-func (d *dot) encoded(name string, to func(any) ([]byte, error)) (string, error) {
-	v, err := d.Param(name)
-	if err != nil {
-		return "", err
-	}
-	out, err := to(v)
-	if err != nil {
-		return "", fmt.Errorf("param %s: %w", name, err)
-	}
-	return string(out), nil
-}
-
-// ComposeParam is the values of a parameter from all layers, merged.
-func (d *dot) ComposeParam(name string) (any, error) {
-	v, ok, err := d.s.c.resolver().Compose(name)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, param.Missing(d.s.c.scope(), name)
-	}
-	return clone(v), nil
-}
-
-// ParamCompose is ComposeParam under the name that DRP's manual gives it.
-func (d *dot) ParamCompose(name string) (any, error) { return d.ComposeParam(name) }
-
-// StringExpand renders a string as a template.
-func (d *dot) StringExpand(text string) (string, error) { return d.s.text("text:expanded", text) }
-
-// CallTemplate renders a template whose name is computed.
-func (d *dot) CallTemplate(name string, data any) (string, error) { return d.s.call(name, data) }
-
 // ApiURL is where the API is.
 func (d *dot) ApiURL() string { return d.s.c.Server.ApiURL }
 
 // ProvisionerURL is where files are.
 func (d *dot) ProvisionerURL() string { return d.s.c.Server.ProvisionerURL }
 
+// SecureProvisionerURL is where files are, over HTTPS.
+func (d *dot) SecureProvisionerURL() string { return d.s.c.Server.secureURL() }
+
 // ProvisionerAddress is the server's address.
 func (d *dot) ProvisionerAddress() string { return d.s.c.Server.Address }
+
+// ApiHostURL is ApiURL with the server's host name.
+func (d *dot) ApiHostURL() (string, error) { return d.s.c.Server.byName(d.ApiURL()) }
+
+// ProvisionerHostURL is ProvisionerURL with the server's host name.
+func (d *dot) ProvisionerHostURL() (string, error) { return d.s.c.Server.byName(d.ProvisionerURL()) }
+
+// SecureProvisionerHostURL is SecureProvisionerURL with the server's host name.
+func (d *dot) SecureProvisionerHostURL() (string, error) {
+	return d.s.c.Server.byName(d.SecureProvisionerURL())
+}
 
 // CAFingerprint identifies the authority that signed the server's certificate.
 func (d *dot) CAFingerprint() string { return d.s.c.Server.CAFingerprint }
 
-// GenerateToken makes a token for the machine, or one that can only create and
-// find machines; preferences say how long it lives.
-func (d *dot) GenerateToken() (string, error) {
-	if d.Machine == nil {
-		return d.token(TokenUnknown, d.seconds("unknownTokenTimeout", 600))
+func (s Server) secureURL() string {
+	if s.SecureURL != "" {
+		return s.SecureURL
 	}
-	return d.token(TokenMachine, d.seconds("knownTokenTimeout", 3600))
+	return s.ApiURL // serves the same tree
 }
 
-// GenerateInfiniteToken makes a token for the machine that lives three years.
-func (d *dot) GenerateInfiniteToken() (string, error) {
-	if d.Machine == nil {
-		return d.GenerateToken()
+// byName replaces the address in a URL of ours by the host name.
+func (s Server) byName(raw string) (string, error) {
+	if s.HostName == "" {
+		return raw, nil
 	}
-	return d.token(TokenMachine, 3*365*24*time.Hour)
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", err
+	}
+	if port := u.Port(); port != "" {
+		u.Host = net.JoinHostPort(s.HostName, port)
+	} else {
+		u.Host = s.HostName
+	}
+	return u.String(), nil
 }
 
-func (d *dot) token(kind string, ttl time.Duration) (string, error) {
-	if d.s.c.Token == nil {
-		return "", fmt.Errorf("no token can be made where this text is rendered")
+// Info is what GET /info tells, under its own names and those of DRP's Go
+// structure, which templates use: .Info.Version.
+func (d *dot) Info() (map[string]any, error) {
+	if d.s.c.Info == nil {
+		return nil, fmt.Errorf("this server's info is not known where this text is rendered")
 	}
-	return d.s.c.Token(kind, ttl)
+	in, err := d.s.c.Info()
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]any, 2*len(in))
+	for name, v := range in {
+		out[name], out[goName(name)] = v, v
+	}
+	return out, nil
 }
 
-func (d *dot) seconds(pref string, otherwise int) time.Duration {
-	if p, err := api.Preferences.Get(d.s.c.Reader, pref); err == nil {
-		if n, err := strconv.Atoi(p.Value); err == nil && n > 0 {
-			otherwise = n
+// goName is the name of a field of DRP's Info for one of its JSON names.
+func goName(name string) string {
+	switch name {
+	case "prov_enabled":
+		return "ProvisionerEnabled"
+	case "secure_prov_enabled":
+		return "SecureProvisionerEnabled"
+	}
+	var b strings.Builder
+	for _, part := range strings.Split(name, "_") {
+		if part != "" {
+			b.WriteString(strings.ToUpper(part[:1]) + part[1:])
 		}
 	}
-	return time.Duration(otherwise) * time.Second
+	return b.String()
+}
+
+// BootParams are those of .Env.
+func (d *dot) BootParams() (string, error) {
+	if d.Env == nil {
+		return "", fmt.Errorf("no boot environment belongs to this text")
+	}
+	return d.Env.BootParams()
+}
+
+// BootParamsFor are those of .Env for another architecture.
+func (d *dot) BootParamsFor(arch string) (string, error) {
+	if d.Env == nil {
+		return "", fmt.Errorf("no boot environment belongs to this text")
+	}
+	return d.Env.BootParamsFor(arch)
 }
 
 // NetmaskToCIDR counts the bits of a mask such as 255.255.255.0.
@@ -212,3 +203,6 @@ func (d *dot) ParseUrl(part, raw string) (string, error) {
 	}
 	return "", fmt.Errorf("ParseUrl knows no part %q; use scheme, host, hostname, port or path", part)
 }
+
+// ParseURL is ParseUrl as DRP's manual spells it.
+func (d *dot) ParseURL(part, raw string) (string, error) { return d.ParseUrl(part, raw) }

@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"net"
-	"path"
 	"slices"
 	"strings"
 
@@ -77,86 +76,3 @@ func (m *machine) HasProfile(name string) bool { return slices.Contains(m.Profil
 
 // HasTask says whether the task is in the machine's task list.
 func (m *machine) HasTask(name string) bool { return slices.Contains(m.Tasks, name) }
-
-// bootEnv is .Env: the fields of the object with DRP's methods.
-type bootEnv struct {
-	api.BootEnv
-	OS osInfo
-	s  *session
-}
-
-func newBootEnv(s *session) *bootEnv {
-	return &bootEnv{BootEnv: *s.c.Env, OS: osInfo{s.c.Env.OS}, s: s}
-}
-
-// BootParams are the kernel's, rendered.
-func (e *bootEnv) BootParams() (string, error) {
-	return e.s.text("bootenv "+e.Name+": BootParams", e.BootEnv.BootParams)
-}
-
-// PathFor is where a file of the environment is found by protocol: tftp gives
-// a path, http a URL.
-func (e *bootEnv) PathFor(proto, file string) (string, error) {
-	p := path.Join("files", path.Join("/", file)) // no way out of files
-	switch proto {
-	case "tftp":
-		return p, nil
-	case "http":
-		return e.s.c.Server.ProvisionerURL + "/" + p, nil
-	}
-	return "", fmt.Errorf("PathFor knows no protocol %q; use tftp or http", proto)
-}
-
-// JoinInitrds lists the initrds by protocol, separated by spaces.
-func (e *bootEnv) JoinInitrds(proto string) (string, error) {
-	out := make([]string, 0, len(e.Initrds))
-	for _, f := range e.Initrds {
-		p, err := e.PathFor(proto, f)
-		if err != nil {
-			return "", err
-		}
-		out = append(out, p)
-	}
-	return strings.Join(out, " "), nil
-}
-
-// osInfo is .Env.OS.
-type osInfo struct{ api.OsInfo }
-
-// FamilyName is the family, or the part of the name before the version.
-func (o osInfo) FamilyName() string {
-	if o.Family != "" {
-		return o.Family
-	}
-	name, _, _ := strings.Cut(o.Name, "-")
-	return name
-}
-
-// FamilyVersion is the version, or the part of the name after the family.
-func (o osInfo) FamilyVersion() string {
-	if o.Version != "" {
-		return o.Version
-	}
-	_, version, _ := strings.Cut(o.Name, "-")
-	return version
-}
-
-// FamilyType groups families that install in the same way: rhel or debian,
-// else the family itself.
-func (o osInfo) FamilyType() string {
-	switch f := o.FamilyName(); f {
-	case "centos", "redhat", "rhel", "fedora", "scientificlinux", "rocky", "alma", "almalinux":
-		return "rhel"
-	case "debian", "ubuntu":
-		return "debian"
-	default:
-		return f
-	}
-}
-
-// VersionEq says whether the version begins with want, part by part: 22.04
-// is both 22 and 22.04.
-func (o osInfo) VersionEq(want string) bool {
-	have := o.FamilyVersion()
-	return have == want || strings.HasPrefix(have, want+".")
-}

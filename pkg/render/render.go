@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"time"
 
 	"drpd/pkg/api"
 	"drpd/pkg/param"
@@ -27,11 +26,14 @@ const (
 )
 
 // Context is for whom and with what a template is rendered. Reader is
-// required; the objects are read only and may be nil.
+// required; the objects are read only and may be nil. Stage and Env default to
+// those of the machine.
 type Context struct {
 	Reader    resource.Reader
 	Machine   *api.Machine // or a cluster or broker
 	MAC       string       // which address of Machine .MacAddr means; "" is the first
+	Path      string       // of the file that is rendered, if it is one
+	OS        string       // of the agent that asks: linux, darwin, windows, esxi; "": any
 	Stage     *api.Stage
 	Task      *api.Task
 	Env       *api.BootEnv
@@ -41,27 +43,27 @@ type Context struct {
 	Extra     resource.Params
 	Vault     *param.Vault // opens secure params; nil: they stay sealed
 	Server    Server
-	Token     func(kind string, ttl time.Duration) (string, error)
-	Cache     *Cache // nil: nothing is kept between renderings
+	Token     TokenFunc                      // nil: none can be made
+	Info      func() (map[string]any, error) // GET /info; nil: not known
+	Has       func(path string) bool         // is that file in the static tree? nil: none
+	Cache     *Cache                         // nil: nothing is kept between renderings
 }
 
-// Server is this server as the machine can reach it.
+// Server is this server as the machine can reach it: at the address by which
+// the machine's request came.
 type Server struct {
 	ApiURL         string // https://address:port
 	ProvisionerURL string // http://address:port
+	SecureURL      string // https://address:port of the same files; "": ApiURL
 	Address        string
+	HostName       string // for the HostURLs; "": they have the address too
 	CAFingerprint  string
 }
-
-// The kinds that Context.Token is asked for.
-const (
-	TokenMachine = "machine" // for the machine in the Context
-	TokenUnknown = "unknown" // only to create and find machines
-)
 
 // Text renders one text. name says in errors what it is; give it a form that
 // no template ID has, such as "task x: script".
 func Text(c Context, name, text string) (string, error) {
+	c = c.filled()
 	s := newSession(c, nil)
 	out, err := s.text(rootName(c, name), text)
 	if err != nil {
@@ -78,14 +80,21 @@ func rootName(c Context, name string) string {
 	return name
 }
 
-// Actions renders the templates of a task for its agent, in order. They may
-// call each other by Name. All required params of the task must have values.
+// Actions renders the templates of a task for its agent, in order, without
+// those for other systems than c.OS. They may call each other by Name. All
+// required params of the task must have values.
 func Actions(c Context, templates []api.TemplateInfo) ([]api.JobAction, error) {
-	if err := c.required(); err != nil {
-		return nil, err
+	c = c.filled()
+	if c.Task != nil {
+		if err := Required(c, "task "+c.Task.Name, c.Task.RequiredParams); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]api.JobAction, 0, len(templates))
 	for _, t := range templates {
+		if !forOS(t.Meta["OS"], c.OS) {
+			continue
+		}
 		a, err := c.action(t, templates)
 		if err != nil {
 			return nil, err
@@ -93,6 +102,20 @@ func Actions(c Context, templates []api.TemplateInfo) ([]api.JobAction, error) {
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// forOS says whether a template with that Meta.OS, a comma list, is for an
+// agent on os.
+func forOS(list, os string) bool {
+	if strings.TrimSpace(list) == "" || os == "" {
+		return true
+	}
+	for _, name := range strings.Split(list, ",") {
+		if name = strings.ToLower(strings.TrimSpace(name)); name == "any" || name == strings.ToLower(os) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c Context) action(t api.TemplateInfo, all []api.TemplateInfo) (api.JobAction, error) {
@@ -120,20 +143,34 @@ func (c Context) action(t api.TemplateInfo, all []api.TemplateInfo) (api.JobActi
 	return api.JobAction{Name: t.Name, Path: path, Content: content, Meta: maps.Clone(t.Meta)}, nil
 }
 
-func (c Context) required() error {
-	if c.Task == nil {
-		return nil
-	}
+// Required refuses to render what lacks params, and names them all. name is
+// what needs them.
+func Required(c Context, name string, params []string) error {
+	c = c.filled()
 	var missing []string
-	for _, name := range c.Task.RequiredParams {
-		if _, _, ok := param.Get(c.Reader, c.scope(), name); !ok {
-			missing = append(missing, name)
+	for _, p := range params {
+		if _, _, ok := param.Get(c.Reader, c.scope(), p); !ok {
+			missing = append(missing, p)
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return c.fail("task "+c.Task.Name, fmt.Errorf("required params have no value: %s", strings.Join(missing, ", ")))
+	return c.fail(name, fmt.Errorf("required params have no value: %s", strings.Join(missing, ", ")))
+}
+
+// filled adds the machine's stage and boot environment.
+func (c Context) filled() Context {
+	if c.Machine == nil {
+		return c
+	}
+	if c.Stage == nil {
+		c.Stage, _ = api.Stages.Get(c.Reader, c.Machine.Stage)
+	}
+	if c.Env == nil {
+		c.Env, _ = api.BootEnvs.Get(c.Reader, c.Machine.BootEnv)
+	}
+	return c
 }
 
 func (c Context) scope() param.Scope {
@@ -142,14 +179,4 @@ func (c Context) scope() param.Scope {
 
 func (c Context) resolver() param.Resolver {
 	return param.Resolver{Reader: c.Reader, Scope: c.scope(), Vault: c.Vault}
-}
-
-// fail says for which machine what could not be rendered. The user can correct
-// it, so it is Invalid whatever the cause.
-func (c Context) fail(name string, err error) error {
-	if c.Machine == nil {
-		return resource.Errorf(resource.Invalid, "", "", "render %s: %v", name, err)
-	}
-	return resource.Errorf(resource.Invalid, param.KindOf(c.Reader, c.Machine), c.Machine.Uuid,
-		"render %s for %s: %v", name, c.Machine.Name, err)
 }

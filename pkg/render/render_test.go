@@ -52,7 +52,7 @@ func scene(t testing.TB) render.Context {
 		Env: &api.BootEnv{Name: "ubuntu-install", OS: api.OsInfo{Name: "ubuntu-22.04", Family: "ubuntu", Version: "22.04"},
 			Kernel: "ubuntu/vmlinuz", Initrds: []string{"a.img", "b.img"}, BootParams: `ip={{.Machine.Address}}`},
 		Server: render.Server{ApiURL: "https://10.0.0.1:8092", ProvisionerURL: "http://10.0.0.1:8091", Address: "10.0.0.1", CAFingerprint: "ab:cd"},
-		Token:  func(kind string, ttl time.Duration) (string, error) { return kind + " " + ttl.String(), nil },
+		Token:  func(kind, _ string, ttl time.Duration) (string, error) { return kind + " " + ttl.String(), nil },
 	}
 }
 
@@ -87,7 +87,7 @@ func TestText(t *testing.T) {
 		`{{template "hello" .}} {{template "with-define" .}}`:                               "hello web1.example.com! <in>",
 		`{{.ApiURL}} {{.ProvisionerURL}}`:                                                   "https://10.0.0.1:8092 http://10.0.0.1:8091",
 		`{{.ProvisionerAddress}} {{.CAFingerprint}}`:                                        "10.0.0.1 ab:cd",
-		`{{.GenerateToken}}, {{.GenerateInfiniteToken}}`:                                    "machine 1m0s, machine 26280h0m0s",
+		`{{.GenerateToken}}, {{.GenerateInfiniteToken}}`:                                    "machine 1m0s, machine 26208h0m0s",
 		`{{.NetmaskToCIDR "255.255.254.0"}}`:                                                "23",
 		`{{.ParseUrl "host" "http://h:80/p"}}{{.ParseUrl "path" "/p"}}`:                     "h:80/p",
 		`{{range $i, $e := until 3}}{{if eq $e 1}}{{continue}}{{end}}{{$e}}{{end}}`:         "02",
@@ -107,10 +107,10 @@ func TestErrorsSayWhatAndWhere(t *testing.T) {
 	c := scene(t)
 	start := "machines/" + id + ": render task x for web1.example.com: "
 	for in, want := range map[string]string{
-		"a\n{{.Param \"absent\"}}":         `template: task x:2:2: executing "task x" at <.Param>: error calling Param: params/absent: not set for machine web1.example.com (` + id + `)`,
-		`{{template "needs" .}}`:           `template: needs:2:10: executing "needs" at <.Param>: error calling Param: params/absent: not set`,
-		`{{template "broken" .}}`:          `template: broken:2: function "nonsense" not defined`,
-		`{{template "absent" .}}`:          `template: task x:1:11: executing "task x" at <{{template "absent" .}}>: template "absent" not defined`,
+		"a\n{{.Param \"absent\"}}":         `template task x, line 2, at <.Param>: params/absent: not set for machine web1.example.com (` + id + `)`,
+		`{{template "needs" .}}`:           `template needs, line 2, at <.Param>: params/absent: not set`,
+		`{{template "broken" .}}`:          `template broken, line 2: function "nonsense" not defined`,
+		`{{template "absent" .}}`:          `template task x, line 1, at <{{template "absent" .}}>: template "absent" not defined`,
 		`{{.CallTemplate "no" .}}`:         `template "no" does not exist`,
 		`{{.Machine.Nope}}`:                `can't evaluate field Nope`,
 		`{{(.Param "map").nope}}`:          `map has no entry for key "nope"`,

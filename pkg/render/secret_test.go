@@ -38,6 +38,7 @@ func TestSecureParam(t *testing.T) {
 	got, err = render.Text(c, "test", `{{range $k, $v := .Param "pw"}}{{$k}} {{end}}`)
 	require.NoError(t, err)
 	assert.Equal(t, "Key Nonce Payload ", got)
-	_, err = render.Text(c, "test", `{{.ParamExpand "pw"}}`)
-	assert.ErrorContains(t, err, "profiles/p gives a sealed value, but a string is wanted")
+	got, err = render.Text(c, "test", `{{.ParamExists "pw"}} {{len (.ParamExpand "pw")}}`)
+	require.NoError(t, err)
+	assert.Equal(t, "true 3", got)
 }

@@ -23,7 +23,7 @@ func (tx *Tx) refileRefs(k *kindOps, old, new *entry) {
 	if new != nil {
 		is = k.refs(new.val)
 	}
-	if len(was) == 0 && len(is) == 0 {
+	if slices.EqualFunc(was, is, func(a, b Ref) bool { return a.Kind == b.Kind && a.Key == b.Key }) {
 		return
 	}
 	t := tx.refTxn()
@@ -75,8 +75,8 @@ func (tx *Tx) keepers(kind, key string) []string {
 func (tx *Tx) settle() error {
 	// Each object may flip a few times while its targets settle; a longer walk
 	// means that objects refer to each other in a circle.
-	for budget := 20 * (len(tx.reckon) + tx.size()); len(tx.reckon) > 0; budget-- {
-		if budget == 0 {
+	for n := 0; len(tx.reckon) > 0; n++ {
+		if n > 1000 && n > 20*tx.size() {
 			return Errorf(Invalid, tx.reckon[0].kind, tx.reckon[0].key, "refers to itself through other objects")
 		}
 		at := tx.reckon[0]

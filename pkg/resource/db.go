@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := &DB{cfg: cfg, kinds: map[string]*kindOps{}, hooks: map[string][]Hook{}, feed: newFeed(cfg.Ring)}
 	for _, k := range cfg.Kinds {
-		db.kinds[k.KindName()] = k.self()
+		ops := k.self()
+		ops.id = len(db.kinds)
+		db.kinds[ops.name] = ops
 	}
 	for _, h := range cfg.Hooks {
 		db.hooks[h.Kind] = append(db.hooks[h.Kind], h)
@@ -184,16 +187,9 @@ func (tx *Tx) Loading() bool { return tx.loading }
 
 // snapshot freezes the transaction.
 func (tx *Tx) snapshot() *snapshot {
-	s := &snapshot{kinds: tx.base.kinds, tables: make(map[string]table, len(tx.base.tables)), refs: tx.base.refs, rev: tx.mark}
-	for name, t := range tx.base.tables {
-		s.tables[name] = t
-	}
+	s := &snapshot{kinds: tx.base.kinds, tables: slices.Clone(tx.base.tables), refs: tx.base.refs, rev: tx.mark}
 	for name, t := range tx.tabs {
-		n := table{main: t.main.CommitOnly()}
-		for _, x := range t.idx {
-			n.idx = append(n.idx, x.CommitOnly())
-		}
-		s.tables[name] = n
+		s.tables[tx.base.kinds[name].id] = t.freeze()
 	}
 	if tx.refs != nil {
 		s.refs = tx.refs.CommitOnly()
@@ -204,8 +200,10 @@ func (tx *Tx) snapshot() *snapshot {
 // View returns the newest durable state.
 func (db *DB) View() *View { return &View{db.durable.Load()} }
 
-// Kinds lists the declared kinds in their order.
-func (db *DB) Kinds() []Any { return db.cfg.Kinds }
+// Kinds lists the declared kinds in their order, without private ones.
+func (db *DB) Kinds() []Any {
+	return slices.DeleteFunc(slices.Clone(db.cfg.Kinds), func(k Any) bool { return db.kinds[k.KindName()].private })
+}
 
 // Kind returns a declared kind by name, nil if there is none.
 func (db *DB) Kind(name string) Any {

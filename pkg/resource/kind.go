@@ -7,29 +7,45 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Common is the mix-in that nearly every object carries, with DRP's names.
 // Validated, Available and Errors are computed; ReadOnly and Bundle say which
 // content layer an object came from.
 type Common struct {
-	Validated     bool
-	Available     bool
-	Errors        []string
-	ReadOnly      bool
-	Bundle        string            `json:",omitempty"`
-	Endpoint      string            `json:",omitempty"`
-	Meta          map[string]string `json:",omitempty"`
-	Description   string            `json:",omitempty"`
-	Documentation string            `json:",omitempty"`
+	Validated bool
+	Available bool
+	Errors    []string
+	ReadOnly  bool
+	Bundle    string
+	Endpoint  string
+	Meta      map[string]string // never nil once saved
+}
+
+func (c *Common) fill() {
+	if c.Errors == nil {
+		c.Errors = []string{}
+	}
+	if c.Meta == nil {
+		c.Meta = map[string]string{}
+	}
 }
 
 // Index finds objects by a value: Of returns all values of one object.
 type Index[T any] struct {
 	Name   string
 	Of     func(*T) []string
-	Unique bool // at most one object may have a value
+	Unique bool   // at most one object may have a value
+	Type   string // what a query for it looks like, with DRP's words; "" is "string"
+	// Unordered values cannot be sorted by, Regex values may be matched by Re.
+	Unordered, Regex bool
+	// Scan indexes keep no tree: a lookup looks at every object. For values that
+	// few ask for by name, so that saves do not pay for them.
+	Scan bool
 }
 
 // Ref says that an object needs another one. While the other is missing or
@@ -55,6 +71,8 @@ type Kind[T any] struct {
 	Params   func(*T) *Params   // nil: no params routes
 	Profiles func(*T) *[]string // nil: carries no profiles
 	Virtual  bool               // lives in memory only
+	Private  bool               // the server's own: no routes, no events
+	Sealed   bool               // only the server creates, changes and deletes it
 }
 
 // Params maps a parameter's name to its JSON value.
@@ -73,6 +91,8 @@ type Object struct {
 type Any interface {
 	KindName() string
 	IndexNames() []string
+	IndexInfos() []IndexInfo
+	ServerOnly() bool
 	EngineFields() []string
 	Decode(data []byte) (any, error)
 	KeyOf(val any) string
@@ -81,6 +101,7 @@ type Any interface {
 	ProfilesOf(val any) *[]string
 	IndexValues(val any, index string) []string
 	Lookup(r Reader, ref string) (Object, error)
+	Len(r Reader) int
 	Each(r Reader) iter.Seq[Object]
 	EachBy(r Reader, index, value string) iter.Seq[Object]
 	CreateAny(tx *Tx, val any) error
@@ -93,6 +114,7 @@ type Any interface {
 // kindOps is a Kind[T] with T erased, for tables.
 type kindOps struct {
 	name     string
+	id       int // position of its table in a snapshot
 	indexes  []erasedIndex
 	key      func(any) string
 	common   func(any) *Common
@@ -103,6 +125,7 @@ type kindOps struct {
 	defaults func(any)
 	validate func(any) []string
 	virtual  bool
+	private  bool
 }
 
 type erasedIndex struct {
@@ -117,14 +140,8 @@ func (k *Kind[T]) KindName() string { return k.Name }
 // EngineFields lists JSON fields that users may not set.
 func (k *Kind[T]) EngineFields() []string { return k.Engine }
 
-// IndexNames lists the declared indexes.
-func (k *Kind[T]) IndexNames() []string {
-	out := make([]string, len(k.Indexes))
-	for i, x := range k.Indexes {
-		out[i] = x.Name
-	}
-	return out
-}
+// ServerOnly says that users may only read objects of the kind.
+func (k *Kind[T]) ServerOnly() bool { return k.Sealed }
 
 // Decode reads one object strictly: an unknown field is an error that names it.
 func (k *Kind[T]) Decode(data []byte) (any, error) {
@@ -176,28 +193,22 @@ func (k *Kind[T]) ProfilesOf(val any) *[]string {
 	return k.Profiles(val.(*T))
 }
 
-// IndexValues returns the object's values under one index.
-func (k *Kind[T]) IndexValues(val any, index string) []string {
-	for _, x := range k.Indexes {
-		if x.Name == index {
-			return x.Of(val.(*T))
-		}
-	}
-	return nil
-}
-
 func (k *Kind[T]) self() *kindOps {
 	o := &kindOps{
 		name:    k.Name,
 		key:     func(v any) string { return k.Key(v.(*T)) },
 		common:  k.CommonOf,
 		refs:    func(v any) []Ref { return nil },
-		encode:  k.encode,
+		encode:  k.encoder(),
 		decode:  k.decodeStored,
-		copy:    k.copyVal,
+		copy:    copierFor[T](),
 		virtual: k.Virtual,
+		private: k.Private,
 	}
 	o.defaults = func(v any) {
+		if c := k.CommonOf(v); c != nil {
+			c.fill()
+		}
 		if k.Default != nil {
 			k.Default(v.(*T))
 		}
@@ -212,11 +223,63 @@ func (k *Kind[T]) self() *kindOps {
 		o.refs = func(v any) []Ref { return k.Refs(v.(*T)) }
 	}
 	for _, x := range k.Indexes {
-		o.indexes = append(o.indexes, erasedIndex{x.Name, func(v any) []string { return x.Of(v.(*T)) }, x.Unique})
+		if !x.Scan {
+			o.indexes = append(o.indexes, erasedIndex{x.Name, func(v any) []string { return x.Of(v.(*T)) }, x.Unique})
+		}
 	}
 	return o
 }
 
+// encoder returns how objects become JSON: stored has all fields, public those
+// that replies show.
+func (k *Kind[T]) encoder() func(v any) (stored, public []byte, err error) {
+	t := reflect.TypeFor[T]()
+	plan, ok := structPlan(nil), false
+	if t.Kind() == reflect.Struct && appenderIsPlain(t) {
+		plan, ok = planOf(t)
+	}
+	if !ok {
+		return k.encode
+	}
+	size := atomic.Int64{} // of recent ones: buffers begin as large
+	return func(v any) (stored, public []byte, err error) {
+		var cuts [][2]int
+		cut := func(name string, from, to int) {
+			if slices.Contains(k.Hidden, name) {
+				cuts = append(cuts, [2]int{from, to})
+			}
+		}
+		if len(k.Hidden) == 0 {
+			cut = nil
+		}
+		stored, err = plan.object(make([]byte, 0, size.Load()), reflect.ValueOf(v).Elem(), cut)
+		if err != nil {
+			return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)
+		}
+		size.Store(int64(len(stored) + 64))
+		return stored, without(stored, cuts), nil
+	}
+}
+
+// without returns an object less some members, each from its comma on.
+func without(object []byte, cuts [][2]int) []byte {
+	if len(cuts) == 0 {
+		return object
+	}
+	out := make([]byte, 0, len(object))
+	last := 0
+	for _, c := range cuts {
+		out = append(out, object[last:c[0]]...)
+		last = c[1]
+	}
+	out = append(out, object[last:]...)
+	if len(out) > 1 && out[1] == ',' { // the first member went
+		out = append(out[:1], out[2:]...)
+	}
+	return out
+}
+
+// encode is the encoder of types that have no plan.
 func (k *Kind[T]) encode(v any) (stored, public []byte, err error) {
 	if stored, err = json.Marshal(v); err != nil {
 		return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)
@@ -242,12 +305,4 @@ func (k *Kind[T]) decodeStored(data []byte) (any, error) {
 		return nil, err
 	}
 	return v, nil
-}
-
-func (k *Kind[T]) copyVal(v any) (any, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return k.decodeStored(data)
 }

@@ -18,30 +18,34 @@ type entry struct {
 	saved  *stamp // revision in the store; nil if it is not stored
 }
 
-// table is one kind in one snapshot: objects by key and by each index.
+// table is one kind in one snapshot: objects by key, and keys by each index. A
+// change thus touches only the indexes whose values it changes.
 type table struct {
 	main *iradix.Tree[*entry]
-	idx  []*iradix.Tree[*entry]
+	idx  []*iradix.Tree[string]
 }
 
 // snapshot is everything at one instant. refs holds target -> referrer edges.
 type snapshot struct {
 	kinds  map[string]*kindOps
-	tables map[string]table
+	tables []table // by kindOps.id
 	refs   *iradix.Tree[edge]
 	rev    *stamp
 }
 
+// table is the table of a kind, which must be declared.
+func (s *snapshot) table(kind string) table { return s.tables[s.kinds[kind].id] }
+
 type edge struct{ kind, key string }
 
 func emptySnapshot(kinds map[string]*kindOps) *snapshot {
-	s := &snapshot{kinds: kinds, tables: map[string]table{}, refs: iradix.New[edge](), rev: &stamp{}}
-	for name, k := range kinds {
+	s := &snapshot{kinds: kinds, tables: make([]table, len(kinds)), refs: iradix.New[edge](), rev: &stamp{}}
+	for _, k := range kinds {
 		t := table{main: iradix.New[*entry]()}
 		for range k.indexes {
-			t.idx = append(t.idx, iradix.New[*entry]())
+			t.idx = append(t.idx, iradix.New[string]())
 		}
-		s.tables[name] = t
+		s.tables[k.id] = t
 	}
 	return s
 }

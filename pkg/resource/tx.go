@@ -20,13 +20,36 @@ type Tx struct {
 	reckon  []edge       // whose availability must be looked at
 	mark    *stamp
 	loading bool
+	options Options
 	depth   int
 	after   []func() error
 }
 
+// txTable is one kind within a Tx that writes it.
 type txTable struct {
+	base table
 	main *iradix.Txn[*entry]
-	idx  []*iradix.Txn[*entry]
+	idx  []*iradix.Txn[string] // nil: as in base
+}
+
+// index returns an index to be written.
+func (t *txTable) index(i int) *iradix.Txn[string] {
+	if t.idx[i] == nil {
+		t.idx[i] = t.base.idx[i].Txn()
+	}
+	return t.idx[i]
+}
+
+// freeze returns the table as it is now. The Txns stay usable: later writes
+// copy what the trees share.
+func (t *txTable) freeze() table {
+	out := table{main: t.main.CommitOnly(), idx: slices.Clone(t.base.idx)}
+	for i, x := range t.idx {
+		if x != nil {
+			out.idx[i] = x.CommitOnly()
+		}
+	}
+	return out
 }
 
 // change is the effect of the whole Tx on one object. derived changes (what a
@@ -47,34 +70,26 @@ func (tx *Tx) find(kind, key string) *entry {
 		e, _ := t.main.Get([]byte(key))
 		return e
 	}
-	e, _ := tx.base.tables[kind].main.Get([]byte(key))
+	e, _ := tx.base.table(kind).main.Get([]byte(key))
 	return e
 }
 
-func (tx *Tx) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[*entry]) {
+func (tx *Tx) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[string]) {
 	t, ok := tx.tabs[kind]
 	if !ok {
-		b := tx.base.tables[kind]
+		b := tx.base.table(kind)
 		return b.main, b.idx
 	}
-	// Commit keeps the Txn usable; later writes copy what this tree shares.
-	main := t.main.CommitOnly()
-	idx := make([]*iradix.Tree[*entry], len(t.idx))
-	for i, x := range t.idx {
-		idx[i] = x.CommitOnly()
-	}
-	return main, idx
+	now := t.freeze()
+	return now.main, now.idx
 }
 
 func (tx *Tx) table(kind string) *txTable {
 	if t, ok := tx.tabs[kind]; ok {
 		return t
 	}
-	b := tx.base.tables[kind]
-	t := &txTable{main: b.main.Txn()}
-	for _, x := range b.idx {
-		t.idx = append(t.idx, x.Txn())
-	}
+	b := tx.base.table(kind)
+	t := &txTable{base: b, main: b.main.Txn(), idx: make([]*iradix.Txn[string], len(b.idx))}
 	tx.tabs[kind] = t
 	return t
 }
@@ -238,7 +253,7 @@ func (tx *Tx) remove(kind, key, layer string) error {
 func (tx *Tx) file(kind string, old, new *entry, derived bool) error {
 	t, k := tx.table(kind), tx.db.kinds[kind]
 	for i, x := range k.indexes {
-		if err := refile(t.idx[i], x, kind, old, new); err != nil {
+		if err := refile(t, i, x, kind, old, new); err != nil {
 			return err
 		}
 	}
@@ -267,8 +282,8 @@ func (tx *Tx) record(kind string, old, new *entry, derived bool) {
 	tx.changes = append(tx.changes, change{kind: kind, key: at.key, old: old, new: new, derived: derived})
 }
 
-// refile moves one object in one index; entries whose values stay are replaced in place.
-func refile(t *iradix.Txn[*entry], x erasedIndex, kind string, old, new *entry) error {
+// refile moves one object in one index; values that stay cost nothing.
+func refile(t *txTable, i int, x erasedIndex, kind string, old, new *entry) error {
 	var was, is []string
 	if old != nil {
 		was = x.of(old.val)
@@ -278,26 +293,29 @@ func refile(t *iradix.Txn[*entry], x erasedIndex, kind string, old, new *entry) 
 	}
 	for _, v := range was {
 		if !slices.Contains(is, v) {
-			t.Delete(indexKey(v, old.key))
+			t.index(i).Delete(indexKey(v, old.key))
 		}
 	}
 	for _, v := range is {
+		if slices.Contains(was, v) {
+			continue
+		}
 		if x.unique && v != "" {
-			if other := firstOther(t, v, new.key); other != "" {
+			if other := firstOther(t.index(i), v, new.key); other != "" {
 				return Errorf(Conflict, kind, new.key, "%s %q is already used by %s", x.name, v, other)
 			}
 		}
-		t.Insert(indexKey(v, new.key), new)
+		t.index(i).Insert(indexKey(v, new.key), new.key)
 	}
 	return nil
 }
 
-func firstOther(t *iradix.Txn[*entry], value, key string) string {
+func firstOther(t *iradix.Txn[string], value, key string) string {
 	it := t.Root().Iterator()
 	it.SeekPrefix(indexKey(value, ""))
-	for _, e, ok := it.Next(); ok; _, e, ok = it.Next() {
-		if e.key != key {
-			return e.key
+	for _, other, ok := it.Next(); ok; _, other, ok = it.Next() {
+		if other != key {
+			return other
 		}
 	}
 	return ""

@@ -51,7 +51,8 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	db.mu.Lock()
 	defer db.mu.Unlock() // also when fn panics
 	tx := db.newTx(db.head)
-	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, tx.settle} {
+	tx.options = optionsOf(ctx)
+	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, func() error { return tx.also(ctx) }, tx.settle} {
 		if err := do(); err != nil {
 			return nil, false, err
 		}
@@ -135,6 +136,9 @@ func (db *DB) publish(batch []*update, rev uint64) {
 func events(u *update, rev uint64, now time.Time) []Event {
 	out := make([]Event, 0, len(u.changes))
 	for _, c := range u.changes {
+		if u.snap.kinds[c.kind].private {
+			continue
+		}
 		e := Event{Rev: rev, Time: now, Type: c.kind, Key: c.key, Principal: u.actor, Action: "update"}
 		switch {
 		case c.old == nil && c.new == nil:

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
@@ -10,7 +11,7 @@ import (
 // Reader is anything that objects can be read from: a View or a Tx.
 type Reader interface {
 	find(kind, key string) *entry
-	roots(kind string) (main *iradix.Tree[*entry], idx []*iradix.Tree[*entry])
+	roots(kind string) (main *iradix.Tree[*entry], idx []*iradix.Tree[string])
 }
 
 // View is one durable revision of everything. It costs nothing to hold.
@@ -20,12 +21,12 @@ type View struct{ s *snapshot }
 func (v *View) Rev() uint64 { return v.s.rev.rev }
 
 func (v *View) find(kind, key string) *entry {
-	e, _ := v.s.tables[kind].main.Get([]byte(key))
+	e, _ := v.s.table(kind).main.Get([]byte(key))
 	return e
 }
 
-func (v *View) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[*entry]) {
-	t := v.s.tables[kind]
+func (v *View) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[string]) {
+	t := v.s.table(kind)
 	return t.main, t.idx
 }
 
@@ -71,17 +72,29 @@ func (k *Kind[T]) Len(r Reader) int {
 }
 
 func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool) {
-	_, idx := r.roots(k.Name)
-	for i, x := range k.Indexes {
-		if x.Name == index {
-			walk(idx[i], indexKey(value, ""), yield)
-			return
-		}
+	main, idx := r.roots(k.Name)
+	if i := k.tree(index); i >= 0 {
+		walk(idx[i], indexKey(value, ""), func(key string) bool {
+			e, _ := main.Get([]byte(key)) // of the same instant as the index
+			return yield(e)
+		})
+		return
 	}
-	panic("resource: " + k.Name + " has no index " + index)
+	if index == keyIndex {
+		if e := r.find(k.Name, value); e != nil {
+			yield(e)
+		}
+		return
+	}
+	if !slices.Contains(k.IndexNames(), index) {
+		panic("resource: " + k.Name + " has no index " + index)
+	}
+	walk(main, nil, func(e *entry) bool {
+		return !slices.Contains(k.IndexValues(e.val, index), value) || yield(e)
+	})
 }
 
-func walk(t *iradix.Tree[*entry], prefix []byte, yield func(*entry) bool) {
+func walk[V any](t *iradix.Tree[V], prefix []byte, yield func(V) bool) {
 	it := t.Root().Iterator()
 	if prefix != nil {
 		it.SeekPrefix(prefix)
@@ -99,11 +112,10 @@ func (k *Kind[T]) Lookup(r Reader, ref string) (Object, error) {
 		return e.object(k.Name), nil
 	}
 	if index, value, ok := strings.Cut(ref, ":"); ok {
-		for _, x := range k.Indexes {
-			if x.Name == index && x.Unique {
-				for o := range k.EachBy(r, index, value) {
-					return o, nil
-				}
+		i := k.declared(index)
+		if index == keyIndex || i >= 0 && k.Indexes[i].Unique {
+			for o := range k.EachBy(r, index, value) {
+				return o, nil
 			}
 		}
 	}

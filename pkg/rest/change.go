@@ -13,19 +13,14 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
-
 	"drpd/pkg/resource"
 )
 
-// maxPatchOps bounds the operations of one patch.
-const maxPatchOps = 1000
-
 // change edits the JSON that replies show of one object and saves the result,
 // in one update: what edit saw is what is replaced.
-func (h *kindServer) change(c echo.Context, edit func(public []byte) ([]byte, error)) (resource.Object, error) {
+func (h *kindServer) change(c echo.Context, edit func(o resource.Object) ([]byte, error)) (resource.Object, error) {
 	var done resource.Object
-	err := h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+	err := h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) error {
 		o, err := h.visible(c, tx)
 		if err != nil {
 			return err
@@ -33,7 +28,7 @@ func (h *kindServer) change(c echo.Context, edit func(public []byte) ([]byte, er
 		if err := matches(c, o); err != nil {
 			return err
 		}
-		data, err := edit(o.JSON)
+		data, err := edit(o)
 		if err != nil {
 			return keyed(err, o)
 		}
@@ -48,7 +43,7 @@ func (h *kindServer) change(c echo.Context, edit func(public []byte) ([]byte, er
 
 // keyed adds the object to an error that does not name one.
 func keyed(err error, o resource.Object) error {
-	if e, ok := errors.AsType[*resource.Error](err); ok && e.Kind == "" {
+	if e, ok := errors.AsType[*resource.Error](err); ok && (e.Kind == "" || e.Kind == o.Kind && e.Key == "") {
 		e.Kind, e.Key = o.Kind, o.Key
 	}
 	return err
@@ -61,7 +56,7 @@ func (h *kindServer) save(c echo.Context, tx *resource.Tx, o resource.Object, da
 	}
 	val, err := h.kind.Decode(data)
 	if err != nil {
-		return keyed(err, o)
+		return keyed(unreadable(c, err), o)
 	}
 	if h.kind.KeyOf(val) != o.Key {
 		return resource.Errorf(resource.Malformed, o.Kind, o.Key, "the key cannot change to %q: create another object", h.kind.KeyOf(val))
@@ -85,6 +80,14 @@ func (h *kindServer) save(c echo.Context, tx *resource.Tx, o resource.Object, da
 		return err
 	}
 	return h.kind.ReplaceAny(tx, val)
+}
+
+// unreadable is DRP's status for a patch whose result is no object of its kind.
+func unreadable(c echo.Context, err error) error {
+	if c.Request().Method != http.MethodPatch {
+		return err
+	}
+	return &fail{http.StatusNotAcceptable, "", err}
 }
 
 // permit checks the changed paths: nobody writes what the server sets, locked
@@ -222,60 +225,4 @@ func emptyJSON(v json.RawMessage) bool {
 		return true
 	}
 	return false
-}
-
-// patchDoc is a checked JSON patch.
-type patchDoc struct{ ops jsonpatch.Patch }
-
-func parsePatch(data []byte) (patchDoc, error) {
-	var ops jsonpatch.Patch
-	if err := json.Unmarshal(data, &ops); err != nil {
-		return patchDoc{}, resource.Errorf(resource.Malformed, "", "", "the body is not a JSON patch (RFC 6902): %v", err)
-	}
-	if len(ops) > maxPatchOps {
-		return patchDoc{}, failf(http.StatusRequestEntityTooLarge, "TooLarge", "the patch has %d operations, %d at most", len(ops), maxPatchOps)
-	}
-	for i, op := range ops {
-		path, err := op.Path()
-		if err != nil || path != "" && path[0] != '/' {
-			return patchDoc{}, resource.Errorf(resource.Malformed, "", "", "operation %d of the patch has no proper path", i)
-		}
-	}
-	return patchDoc{ops}, nil
-}
-
-// refuseFields refuses operations on what only the server sets, even if they
-// would change nothing.
-func (p patchDoc) refuseFields(k resource.Any) error {
-	for _, op := range p.ops {
-		paths := []string{}
-		if path, err := op.Path(); err == nil && op.Kind() != "test" {
-			paths = append(paths, path)
-		}
-		if from, err := op.From(); err == nil && op.Kind() == "move" {
-			paths = append(paths, from)
-		}
-		for _, path := range paths {
-			field, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-			if slices.Contains(k.EngineFields(), field) {
-				return ownedBy(k.KindName(), "", field)
-			}
-		}
-	}
-	return nil
-}
-
-// apply is an edit for change.
-func (p patchDoc) apply(doc []byte) (out []byte, err error) {
-	o := jsonpatch.NewApplyOptions()
-	o.AccumulatedCopySizeLimit = DefaultBodyLimit
-	o.SupportNegativeIndices = false
-	out, err = p.ops.ApplyWithOptions(doc, o)
-	switch {
-	case errors.Is(err, jsonpatch.ErrTestFailed):
-		return nil, resource.Errorf(resource.Conflict, "", "", "the patch's test does not hold: %v", err)
-	case err != nil:
-		return nil, resource.Errorf(resource.Malformed, "", "", "patch: %v", err)
-	}
-	return out, checkNesting(out)
 }

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"drpd/pkg/api"
 	"drpd/pkg/auth"
 	"drpd/pkg/blob"
 	"drpd/pkg/resource"
@@ -24,7 +26,8 @@ type ErrorReply struct {
 	Code     int // the HTTP status again
 }
 
-// fail is an error whose status does not follow from its class.
+// fail is an error whose status does not follow from its class. An empty kind
+// stands for the method of the request.
 type fail struct {
 	status int
 	kind   string
@@ -35,7 +38,7 @@ func (f *fail) Error() string { return f.err.Error() }
 func (f *fail) Unwrap() error { return f.err }
 
 func failf(status int, typ, format string, args ...any) error {
-	return &fail{status, typ, fmt.Errorf(format, args...)}
+	return &fail{status, typ, resource.Errorf("", "", "", format, args...)}
 }
 
 // statusOf is the one table from classes of errors to HTTP.
@@ -44,11 +47,11 @@ func statusOf(code resource.Code, verb string) (int, string) {
 	case resource.NotFound:
 		return http.StatusNotFound, verb
 	case resource.Conflict:
-		return http.StatusConflict, "Conflict"
+		return http.StatusConflict, conflictType(verb)
 	case resource.Invalid:
 		return http.StatusUnprocessableEntity, "ValidationError"
 	case resource.Malformed:
-		return http.StatusBadRequest, "BadRequest"
+		return http.StatusBadRequest, verb
 	case resource.Forbidden:
 		return http.StatusForbidden, "AUTH"
 	case resource.Refused:
@@ -59,19 +62,45 @@ func statusOf(code resource.Code, verb string) (int, string) {
 	return http.StatusInternalServerError, "InternalError"
 }
 
+// conflictType is DRP's word for what two writers cannot both have.
+func conflictType(verb string) string {
+	switch verb {
+	case http.MethodPost:
+		return "CREATE"
+	case http.MethodDelete:
+		return "StillInUseError"
+	}
+	return "Conflict"
+}
+
+// missing is how DRP says that there is no such object, by kind.
+var missing = map[string]string{api.ContentPacks.Name: "No such content store", "interfaces": "No interface"}
+
+// worded gives what drpcli's users match on: DRP's words for an object that is
+// not there.
+func worded(e *resource.Error) []string {
+	if e.Code != resource.NotFound || len(e.Msgs) != 1 || e.Msgs[0] != "not found" {
+		return e.Msgs
+	}
+	if text := missing[e.Kind]; text != "" {
+		return []string{text}
+	}
+	return []string{"Not Found"}
+}
+
 // replyOf words an error for the caller. Internal errors keep their details
 // for the log.
 func replyOf(err error, verb string) ErrorReply {
 	r := ErrorReply{Messages: []string{err.Error()}}
 	if e, ok := errors.AsType[*resource.Error](err); ok {
-		r.Model, r.Key, r.Messages = e.Kind, e.Key, e.Msgs
+		r.Model, r.Key, r.Messages = e.Kind, e.Key, worded(e)
 	}
 	var f *fail
 	var h *echo.HTTPError
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &f):
-		r.Code, r.Type = f.status, f.kind
+		r.Code, r.Type = f.status, cmp.Or(f.kind, verb)
 	case errors.As(err, &h):
 		r.Code, r.Type, r.Messages = h.Code, http.StatusText(h.Code), []string{fmt.Sprint(h.Message)}
 	case errors.Is(err, auth.ErrAnonymous):
@@ -89,7 +118,7 @@ func replyOf(err error, verb string) ErrorReply {
 		r.Code, r.Type = http.StatusUnprocessableEntity, "Checksum"
 	case errors.Is(err, fs.ErrNotExist):
 		r.Code, r.Type = http.StatusNotFound, verb
-		r.Messages = []string{"not found"}
+		r.Messages = []string{"Not Found"}
 	case errors.Is(err, context.DeadlineExceeded):
 		r.Code, r.Type, r.Messages = http.StatusServiceUnavailable, "Timeout", []string{"the request took too long: try again"}
 	default:

@@ -3,7 +3,6 @@ package rest
 import (
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -15,43 +14,33 @@ import (
 // kind: an index, else a JSON field (with dots for nested ones), else a param,
 // else Meta.<key>.
 type fields struct {
-	kind  resource.Any
-	r     resource.Reader
-	param func(r resource.Reader, val any, name string) (any, bool)
-	json  []string // names of the kind's JSON fields
-	last  string   // key of the object that doc is of
-	doc   map[string]any
+	*layout
+	kind    resource.Any
+	r       resource.Reader
+	param   func(r resource.Reader, val any, name string) (any, bool)
+	indexes []string
+	common  bool
 }
 
 func (s *server) fieldsOf(k resource.Any, r resource.Reader) *fields {
-	return newFields(k, r, s.cfg.Param)
+	return newFields(k, r, s.cfg.Param, s.layouts[k.KindName()])
 }
 
-func newFields(k resource.Any, r resource.Reader, param func(r resource.Reader, val any, name string) (any, bool)) *fields {
-	f := &fields{kind: k, r: r, param: param}
+func newFields(k resource.Any, r resource.Reader, param func(r resource.Reader, val any, name string) (any, bool), l *layout) *fields {
+	if l == nil {
+		l = layoutOf(k)
+	}
+	f := &fields{layout: l, kind: k, r: r, param: param, indexes: k.IndexNames()}
 	if zero, err := k.Decode([]byte("{}")); err == nil {
-		f.json = jsonNames(reflect.TypeOf(zero).Elem())
+		f.common = k.CommonOf(zero) != nil
 	}
 	return f
 }
 
-// jsonNames lists the JSON names of a struct's fields, embedded ones included.
-func jsonNames(t reflect.Type) []string {
-	var out []string
-	for i := range t.NumField() {
-		sf := t.Field(i)
-		name, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
-		switch {
-		case name == "-" || !sf.IsExported():
-		case sf.Anonymous && name == "":
-			out = append(out, jsonNames(sf.Type)...)
-		case name == "":
-			out = append(out, sf.Name)
-		default:
-			out = append(out, name)
-		}
-	}
-	return out
+// narrows says that the index of a key finds the same objects as the text of
+// its values. Numbers, addresses and times have several spellings.
+func (f *fields) narrows(key string) bool {
+	return slices.Contains(f.indexes, key) && !f.isNumber(key)
 }
 
 // known says whether any object of the kind could have the key. A bare param
@@ -59,7 +48,7 @@ func jsonNames(t reflect.Type) []string {
 func (f *fields) known(key string) bool {
 	head, _, _ := strings.Cut(key, ".")
 	switch {
-	case key == "Key" || key == "Valid" || slices.Contains(f.kind.IndexNames(), key), slices.Contains(f.json, head):
+	case key == "Key" || key == "Valid" && f.common || slices.Contains(f.indexes, key), f.has(head):
 		return true
 	case api.ParamDefs.Has(f.r, key):
 		return true
@@ -79,15 +68,44 @@ func (f *fields) known(key string) bool {
 	return false
 }
 
-// check refuses keys that mean nothing here.
-func (f *fields) check(q query) error {
-	keys := slices.AppendSeq(slices.Clone(q.sort), maps.Keys(q.any))
-	for _, key := range keys {
+// unordered says that an object can have many values under a key, so that it
+// has no place in an order; HardwareAddr is the index of HardwareAddrs.
+func (f *fields) unordered(key string) bool {
+	return f.isMany(key) || !f.has(key) && f.isMany(key+"s")
+}
+
+// check refuses keys that mean nothing here, and spells truth values as
+// objects do.
+func (f *fields) check(q *query) error {
+	for _, key := range slices.AppendSeq(slices.Clone(q.sort), maps.Keys(q.any)) {
 		if !f.known(key) {
-			return badFilter("Filter not found: %s has no index, field, param or Meta key %q", f.kind.KindName(), key)
+			return badFilter("Filter not found: %s", key)
+		}
+	}
+	for _, key := range q.sort {
+		if f.unordered(key) {
+			return badFilter("Filter not found: %s has many values for each object and no order to sort by", key)
+		}
+	}
+	for key, conds := range q.any {
+		if !f.isBool(field(key)) {
+			continue
+		}
+		for i := range conds {
+			if err := conds[i].truth(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// field is the JSON field behind a name of DRP's indexes.
+func field(key string) string {
+	if key == "Valid" {
+		return "Validated"
+	}
+	return key
 }
 
 // of returns the values of one object under a key, none if it has no such one.
@@ -96,16 +114,14 @@ func (f *fields) of(o resource.Object, key string) []any {
 	switch {
 	case key == "Key":
 		return []any{o.Key}
-	case key == "Valid":
-		key = "Validated"
-	case slices.Contains(f.kind.IndexNames(), key):
+	case slices.Contains(f.indexes, key) && !f.isNumber(key):
 		return indexed(f.kind.IndexValues(o.Val, key))
 	}
-	if head, rest, nested := strings.Cut(key, "."); slices.Contains(f.json, head) {
+	if head, rest, nested := strings.Cut(field(key), "."); f.has(head) {
 		if !nested {
-			return spread(f.object(o)[head], true)
+			return spread(f.decoded(o, head), true)
 		}
-		return spread(dig(f.object(o)[head], rest))
+		return spread(dig(f.decoded(o, head), rest))
 	}
 	if v, ok := f.paramOf(o, key); ok {
 		return spread(v, true)
@@ -129,13 +145,14 @@ func indexed(values []string) []any {
 	return out
 }
 
-// object decodes the JSON of an object once for all its keys.
-func (f *fields) object(o resource.Object) map[string]any {
-	if f.doc == nil || f.last != o.Key {
-		f.doc, f.last = map[string]any{}, o.Key
-		_ = json.Unmarshal(o.JSON, &f.doc) // our own encoding
+// decoded is one field of an object; one that the JSON leaves out is empty.
+func (f *fields) decoded(o resource.Object, name string) (v any) {
+	data := member(o.JSON, name)
+	if data == nil {
+		data = f.zero(name)
 	}
-	return f.doc
+	_ = json.Unmarshal(data, &v) // our own encoding
+	return v
 }
 
 func (f *fields) paramOf(o resource.Object, key string) (any, bool) {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -76,8 +77,24 @@ func (c condition) compile() (condition, error) {
 	return c, nil
 }
 
+// badFilter is an error of DRP's status; its type is the request's method.
 func badFilter(format string, args ...any) error {
-	return failf(http.StatusNotAcceptable, "BadFilter", format, args...)
+	return failf(http.StatusNotAcceptable, "", format, args...)
+}
+
+// truth spells truth values as objects do: any form of strconv.ParseBool will do.
+func (c *condition) truth() error {
+	if c.op == "Re" {
+		return nil
+	}
+	for i, a := range c.args {
+		b, err := strconv.ParseBool(strings.TrimSpace(a))
+		if err != nil {
+			return badFilter("filter %s: %q is neither true nor false", c.key, a)
+		}
+		c.args[i] = strconv.FormatBool(b)
+	}
+	return nil
 }
 
 // negative operators hold when the positive one does not.
@@ -161,7 +178,7 @@ type query struct {
 }
 
 // modifiers are the query keys that are no filters.
-var modifiers = []string{"sort", "reverse", "offset", "limit", "slim", "params", "decode", "aggregate", "force", "token", "path"}
+var modifiers = []string{"sort", "reverse", "offset", "limit", "slim", "params", "decode", "aggregate", "fields", "force", "token", "path"}
 
 func parseQuery(q url.Values) (query, error) {
 	out := query{any: map[string][]condition{}, sort: q["sort"], reverse: isTrue(q.Get("reverse")), limit: -1, view: shapeOf(q)}
@@ -169,10 +186,10 @@ func parseQuery(q url.Values) (query, error) {
 		return out, badFilter("%d sort keys, %d at most", len(out.sort), maxFilters)
 	}
 	var err error
-	if out.offset, err = count(q, "offset", 0); err != nil {
+	if out.offset, err = count(q, "Offset", 0); err != nil {
 		return out, err
 	}
-	if out.limit, err = count(q, "limit", -1); err != nil {
+	if out.limit, err = count(q, "Limit", -1); err != nil {
 		return out, err
 	}
 	n := 0
@@ -196,16 +213,46 @@ func parseQuery(q url.Values) (query, error) {
 
 func isTrue(s string) bool { b, _ := strconv.ParseBool(s); return b }
 
-func count(q url.Values, key string, def int) (int, error) {
-	s := q.Get(key)
+func count(q url.Values, name string, def int) (int, error) {
+	s := q.Get(strings.ToLower(name))
 	if s == "" {
 		return def, nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 {
-		return 0, badFilter("%s=%q is not a number of 0 or more", key, s)
+	switch {
+	case err != nil:
+		return 0, badFilter("%s not valid: %q is not a number", name, s)
+	case n < 0:
+		return 0, badFilter("%s cannot be negative", name)
 	}
 	return n, nil
+}
+
+// keys lists the keys that are filtered by, in order.
+func (q query) keys() []string { return slices.Sorted(maps.Keys(q.any)) }
+
+// exact returns the values that an object must have one of under a key, if
+// that is all that is asked: addresses and times may be equal without having
+// the same spelling.
+func (q query) exact(key string) (values []string, ok bool) {
+	for _, c := range q.any[key] {
+		if c.op != "Eq" && c.op != "In" {
+			return nil, false
+		}
+		for _, a := range c.args {
+			if a == "" || !plainText(a) {
+				return nil, false
+			}
+			values = append(values, a)
+		}
+	}
+	return values, len(values) > 0
+}
+
+func plainText(s string) bool {
+	_, notAddr := netip.ParseAddr(s)
+	_, notTime := time.Parse(time.RFC3339Nano, s)
+	return notAddr != nil && notTime != nil
 }
 
 // holds evaluates all conditions on one object.

@@ -42,9 +42,9 @@ func pick(t testing.TB, h *kindServer, v *resource.View, raw string) []string {
 	q, err := parseQuery(values)
 	require.NoError(t, err)
 	f := h.fieldsOf(h.kind, v)
-	require.NoError(t, f.check(q), raw)
+	require.NoError(t, f.check(&q), raw)
 	var found []resource.Object
-	for o := range h.candidates(v, q) {
+	for o := range h.candidates(v, f, q) {
 		if q.holds(f, o) {
 			found = append(found, o)
 		}
@@ -148,7 +148,7 @@ func FuzzFilter(f *testing.F) {
 		}
 		q, err := parseQuery(values)
 		fs := h.fieldsOf(h.kind, v)
-		if err != nil || fs.check(q) != nil {
+		if err != nil || fs.check(&q) != nil {
 			return
 		}
 		n := 0
@@ -158,7 +158,7 @@ func FuzzFilter(f *testing.F) {
 			}
 		}
 		m := 0 // the index must not lose or add any
-		for o := range h.candidates(v, q) {
+		for o := range h.candidates(v, fs, q) {
 			if q.holds(fs, o) {
 				m++
 			}

@@ -1,16 +1,14 @@
 package rest
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -34,34 +32,64 @@ func (h *kindServer) list(c echo.Context) error {
 	}
 	q, err := parseQuery(c.QueryParams())
 	if err != nil {
-		return err
+		return h.ours(err)
 	}
-	found, err := h.find(c, q)
+	v := h.cfg.DB.View()
+	found, err := h.find(c, v, q)
 	if err != nil {
-		return err
+		return h.ours(err)
 	}
-	page := found[min(q.offset, len(found)):]
-	if q.limit >= 0 {
-		page = page[:min(q.limit, len(page))]
-	}
+	page := q.page(found)
 	c.Response().Header().Set("X-DRP-LIST-COUNT", strconv.Itoa(len(page)))
 	c.Response().Header().Set("X-DRP-LIST-TOTAL-COUNT", strconv.Itoa(len(found)))
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}
-	return h.writeList(c, page, q.view)
+	if err := h.mayDecode(c, page, q.view); err != nil {
+		return err
+	}
+	return h.writeList(c, v, page, q.view)
 }
 
-func (h *kindServer) find(c echo.Context, q query) ([]resource.Object, error) {
-	v := h.cfg.DB.View()
+// ours adds the kind to an error that names none.
+func (h *kindServer) ours(err error) error {
+	return keyed(err, resource.Object{Kind: h.kind.KindName()})
+}
+
+// page is the part of a list that offset and limit leave.
+func (q query) page(found []resource.Object) []resource.Object {
+	page := found[min(q.offset, len(found)):]
+	if q.limit >= 0 {
+		page = page[:min(q.limit, len(page))]
+	}
+	return page
+}
+
+// mayDecode checks that the caller may see the secure params of all of them.
+func (h *kindServer) mayDecode(c echo.Context, page []resource.Object, view shape) error {
+	if !view.decode {
+		return nil
+	}
+	if h.cfg.Params == nil {
+		return notWired("decode")
+	}
+	for _, o := range page {
+		if err := allow(c, o.Kind, "getSecure", o.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *kindServer) find(c echo.Context, v *resource.View, q query) ([]resource.Object, error) {
 	f := h.fieldsOf(h.kind, v)
-	if err := f.check(q); err != nil {
+	if err := f.check(&q); err != nil {
 		return nil, err
 	}
-	id, kind := identity(c), h.kind.KindName()
+	id, kind, n := identity(c), h.kind.KindName(), 0
 	var found []resource.Object
-	for o := range h.candidates(v, q) {
-		if len(found)%256 == 0 && c.Request().Context().Err() != nil {
+	for o := range h.candidates(v, f, q) {
+		if n++; n%256 == 0 && c.Request().Context().Err() != nil {
 			return nil, c.Request().Context().Err()
 		}
 		if q.holds(f, o) && id.Allow(kind, "list", o.Key) {
@@ -72,22 +100,35 @@ func (h *kindServer) find(c echo.Context, q query) ([]resource.Object, error) {
 	return found, nil
 }
 
-// candidates narrows a list by an index if a filter wants one exact value.
-func (h *kindServer) candidates(v *resource.View, q query) iter.Seq[resource.Object] {
-	for key, conds := range q.any {
-		exact := len(conds) == 1 && conds[0].op == "Eq" && conds[0].args[0] != ""
-		// addresses and times may be equal without having the same spelling
-		if exact && slices.Contains(h.kind.IndexNames(), key) && plainText(conds[0].args[0]) {
-			return h.kind.EachBy(v, key, conds[0].args[0])
+// candidates narrows a list by an index if all that a key's filters want are
+// exact values.
+func (h *kindServer) candidates(v *resource.View, f *fields, q query) iter.Seq[resource.Object] {
+	for _, key := range q.keys() {
+		if values, exact := q.exact(key); exact && f.narrows(key) {
+			return h.union(v, key, values)
 		}
 	}
 	return h.kind.Each(v)
 }
 
-func plainText(s string) bool {
-	_, notAddr := netip.ParseAddr(s)
-	_, notTime := time.Parse(time.RFC3339Nano, s)
-	return notAddr != nil && notTime != nil
+// union yields the objects with one of the values under an index, in the order
+// of their keys.
+func (h *kindServer) union(v *resource.View, index string, values []string) iter.Seq[resource.Object] {
+	if len(values) == 1 {
+		return h.kind.EachBy(v, index, values[0])
+	}
+	seen := map[string]resource.Object{}
+	for _, value := range values {
+		for o := range h.kind.EachBy(v, index, value) {
+			seen[o.Key] = o
+		}
+	}
+	all := make([]resource.Object, 0, len(seen))
+	for _, o := range seen {
+		all = append(all, o)
+	}
+	slices.SortFunc(all, func(a, b resource.Object) int { return strings.Compare(a.Key, b.Key) })
+	return slices.Values(all)
 }
 
 func (h *kindServer) order(f *fields, q query, found []resource.Object) {
@@ -140,81 +181,51 @@ func rank(a, b any) int {
 	return compare(a, text(b))
 }
 
-func (h *kindServer) writeList(c echo.Context, page []resource.Object, view shape) error {
-	w := c.Response()
-	w.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-	w.WriteHeader(http.StatusOK)
-	if _, err := w.Write([]byte("[")); err != nil {
-		return err
-	}
+// writeList copies the kept JSON of objects into the reply, thinned out as
+// asked. It is the hot path of lists: nothing is decoded here.
+func (h *kindServer) writeList(c echo.Context, v *resource.View, page []resource.Object, view shape) error {
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	c.Response().WriteHeader(http.StatusOK)
+	w := bufio.NewWriterSize(c.Response(), 64<<10)
+	_ = w.WriteByte('[') // Flush returns the first error
+	var buf []byte
 	for i, o := range page {
-		data, err := h.render(o, view)
+		data, err := h.render(buf[:0], v, o, view)
 		if err != nil {
 			return fmt.Errorf("render %s/%s: %w", o.Kind, o.Key, err)
 		}
 		if i > 0 {
-			data = append([]byte(","), data...)
+			_ = w.WriteByte(',')
 		}
 		if _, err := w.Write(data); err != nil {
 			return err
 		}
-	}
-	_, err := w.Write([]byte("]\n"))
-	return err
-}
-
-// shape thins out objects: slim drops Params or Meta, only keeps some params.
-type shape struct {
-	slim []string
-	only []string
-}
-
-func shapeOf(q url.Values) shape {
-	split := func(key string) (out []string) {
-		for _, v := range q[key] {
-			for s := range strings.SplitSeq(v, ",") {
-				if s = strings.TrimSpace(s); s != "" {
-					out = append(out, s)
-				}
-			}
+		if view.thins() {
+			buf = data
 		}
-		return out
 	}
-	return shape{slim: split("slim"), only: split("params")}
+	_, _ = w.WriteString("]\n")
+	return w.Flush()
 }
 
-// render returns the JSON of an object as a reply shows it.
-func (h *kindServer) render(o resource.Object, view shape) ([]byte, error) {
+// render returns the JSON of an object as a reply shows it: the kept one, or
+// one that is made in the space of to.
+func (h *kindServer) render(to []byte, r resource.Reader, o resource.Object, view shape) ([]byte, error) {
 	if p, ok := o.Val.(*api.ContentPack); ok {
 		return json.Marshal(summary(p))
 	}
-	if len(view.slim) == 0 && len(view.only) == 0 {
+	if !view.thins() {
 		return o.JSON, nil
 	}
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(o.JSON, &m); err != nil {
-		return nil, err
-	}
-	for _, name := range view.slim {
-		if name == "Params" || name == "Meta" {
-			delete(m, name)
+	var plain []byte
+	if view.decode {
+		m, err := h.cfg.Params(r, o.Val, false, true)
+		if err != nil {
+			return nil, err
+		}
+		if plain, err = json.Marshal(m); err != nil {
+			return nil, err
 		}
 	}
-	if p := h.kind.ParamsOf(o.Val); p != nil {
-		if len(view.only) > 0 {
-			some := resource.Params{}
-			for _, name := range view.only {
-				if v, ok := (*p)[name]; ok {
-					some[name] = v
-				}
-			}
-			data, err := json.Marshal(some)
-			if err != nil {
-				return nil, err
-			}
-			m["Params"] = data
-		}
-		m["Partial"] = json.RawMessage("true")
-	}
-	return json.Marshal(m)
+	return view.cut(to, o.JSON, plain, h.kind.ParamsOf(o.Val) != nil), nil
 }

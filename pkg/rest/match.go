@@ -23,8 +23,8 @@ func Match(r resource.Reader, k resource.Any, o resource.Object, filter string, 
 	if err != nil {
 		return false, err
 	}
-	f := newFields(k, r, param)
-	if err := f.check(q); err != nil {
+	f := newFields(k, r, param, nil)
+	if err := f.check(&q); err != nil {
 		return false, err
 	}
 	return q.holds(f, o), nil

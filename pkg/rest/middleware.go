@@ -73,7 +73,7 @@ func (s *server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 
 func (s *server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout+waitFor(c.Request()))
 		defer cancel()
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)

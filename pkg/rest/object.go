@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"drpd/pkg/resource"
 )
 
+// pathID is the object that a URL names, by key or as Index:value.
 func pathID(c echo.Context) (string, error) {
 	id, err := url.PathUnescape(c.Param("id"))
 	if err != nil {
@@ -40,25 +42,37 @@ func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object
 
 func etag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }
 
+// read answers GET and HEAD of one object.
 func (h *kindServer) read(c echo.Context) error {
-	o, err := h.visible(c, h.cfg.DB.View())
+	o, err := h.current(c)
 	if err != nil {
 		return err
 	}
 	c.Response().Header().Set("ETag", etag(o.Rev))
-	if c.Request().Header.Get("If-None-Match") == etag(o.Rev) {
+	if sameTag(c, o) {
 		return c.NoContent(http.StatusNotModified)
-	}
-	data := o.JSON
-	if h.kind.KindName() != api.ContentPacks.Name { // read alone, a pack is shown whole
-		if data, err = h.render(o, shapeOf(c.QueryParams())); err != nil {
-			return err
-		}
 	}
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}
+	if h.kind.KindName() == api.ContentPacks.Name { // read alone, a pack is shown whole
+		return c.JSONBlob(http.StatusOK, o.JSON)
+	}
+	view := shapeOf(c.QueryParams())
+	if err := h.mayDecode(c, []resource.Object{o}, view); err != nil {
+		return err
+	}
+	data, err := h.render(nil, h.cfg.DB.View(), o, view)
+	if err != nil {
+		return err
+	}
 	return c.JSONBlob(http.StatusOK, data)
+}
+
+// sameTag honors If-None-Match.
+func sameTag(c echo.Context, o resource.Object) bool {
+	tag := strings.TrimPrefix(c.Request().Header.Get("If-None-Match"), "W/")
+	return tag == etag(o.Rev) || tag == "*"
 }
 
 func (h *kindServer) create(c echo.Context) error {
@@ -66,18 +80,19 @@ func (h *kindServer) create(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	val, err := h.kind.Decode(data)
+	data, claimed, err := h.plain(data)
 	if err != nil {
 		return err
 	}
-	if err := checkNew(h.kind, data); err != nil {
+	val, err := h.kind.Decode(data)
+	if err != nil {
 		return err
 	}
 	if err := allow(c, h.kind.KindName(), "create", h.kind.KeyOf(val)); err != nil {
 		return err
 	}
 	var made resource.Object
-	err = h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+	err = h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) error {
 		// fn may not keep what an earlier run changed: decode afresh
 		fresh, err := h.kind.Decode(data)
 		if err != nil {
@@ -86,13 +101,21 @@ func (h *kindServer) create(c echo.Context) error {
 		if err := h.kind.CreateAny(tx, fresh); err != nil {
 			return err
 		}
-		made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh))
-		return err
+		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh)); err != nil {
+			return err
+		}
+		return agree(made, claimed)
 	})
 	if err != nil {
 		return err
 	}
 	return h.reply(c, http.StatusCreated, made)
+}
+
+// hooked is the context of an update, with what its hooks are asked for.
+func hooked(c echo.Context) context.Context {
+	o := resource.Options{Force: isTrue(c.QueryParam("force")), ReplaceWritable: isTrue(c.QueryParam("replaceWritable"))}
+	return resource.WithOptions(c.Request().Context(), o)
 }
 
 func (h *kindServer) bodyLimit() int64 {
@@ -108,7 +131,7 @@ func (h *kindServer) reply(c echo.Context, status int, o resource.Object) error 
 	if now, err := h.kind.Lookup(h.cfg.DB.View(), o.Key); err == nil {
 		o = now
 	}
-	data, err := h.render(o, shape{})
+	data, err := h.render(nil, h.cfg.DB.View(), o, shape{})
 	if err != nil {
 		return err
 	}
@@ -121,7 +144,7 @@ func (h *kindServer) replace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := h.change(c, func([]byte) ([]byte, error) { return data, nil })
+	o, err := h.change(c, func(o resource.Object) ([]byte, error) { return h.whole(data, o) })
 	if err != nil {
 		return err
 	}
@@ -140,7 +163,7 @@ func (h *kindServer) patch(c echo.Context) error {
 	if err := p.refuseFields(h.kind); err != nil {
 		return err
 	}
-	o, err := h.change(c, p.apply)
+	o, err := h.change(c, func(o resource.Object) ([]byte, error) { return p.apply(h.layout().filled(o.JSON, p.fields())) })
 	if err != nil {
 		return err
 	}
@@ -149,7 +172,7 @@ func (h *kindServer) patch(c echo.Context) error {
 
 func (h *kindServer) remove(c echo.Context) error {
 	var gone resource.Object
-	err := h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+	err := h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) error {
 		o, err := h.visible(c, tx)
 		if err != nil {
 			return err
@@ -169,7 +192,7 @@ func (h *kindServer) remove(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	data, err := h.render(gone, shape{})
+	data, err := h.render(nil, h.cfg.DB.View(), gone, shape{})
 	if err != nil {
 		return err
 	}
@@ -182,22 +205,8 @@ func matches(c echo.Context, o resource.Object) error {
 	if want == "" || want == "*" || want == etag(o.Rev) {
 		return nil
 	}
-	return failf(http.StatusPreconditionFailed, "Conflict", "%s/%s is at revision %s, not %s: read it again", o.Kind, o.Key, etag(o.Rev), want)
-}
-
-// PackSummary is what replies show of a content pack.
-type PackSummary struct {
-	Meta     api.PackMeta `json:"meta"`
-	Counts   map[string]int
-	Warnings []string
-}
-
-func summary(p *api.ContentPack) PackSummary {
-	s := PackSummary{Meta: p.Meta, Counts: map[string]int{}, Warnings: []string{}}
-	for section, objects := range p.Sections {
-		s.Counts[section] = len(objects)
-	}
-	return s
+	err := failf(http.StatusPreconditionFailed, "Conflict", "the object is at revision %s, not %s: read it again", etag(o.Rev), want)
+	return keyed(err, o)
 }
 
 // raw reads the top level of our own encoding of an object.

@@ -70,9 +70,9 @@ func (h *kindServer) editParams(c echo.Context, edit func(old json.RawMessage) (
 	return h.change(c, editField("Params", edit))
 }
 
-func editField(field string, edit func(json.RawMessage) (json.RawMessage, error)) func([]byte) ([]byte, error) {
-	return func(doc []byte) ([]byte, error) {
-		m, err := raw(doc)
+func editField(field string, edit func(json.RawMessage) (json.RawMessage, error)) func(resource.Object) ([]byte, error) {
+	return func(o resource.Object) ([]byte, error) {
+		m, err := raw(o.JSON)
 		if err != nil {
 			return nil, err
 		}

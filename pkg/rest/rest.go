@@ -116,6 +116,7 @@ func (c *Config) fill() error {
 type server struct {
 	cfg     Config
 	kinds   map[string]resource.Any
+	layouts map[string]*layout
 	logs    *bell    // rung when a job log grows
 	uploads *nameSet // names being uploaded or removed
 	epoch   string   // of event numbers: another one after each start
@@ -126,9 +127,9 @@ func New(cfg Config) (http.Handler, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, logs: newBell(), uploads: newNameSet(), epoch: uuid.NewString()[:8]}
+	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, layouts: map[string]*layout{}, logs: newBell(), uploads: newNameSet(), epoch: uuid.NewString()[:8]}
 	for _, k := range cfg.DB.Kinds() {
-		s.kinds[k.KindName()] = k
+		s.kinds[k.KindName()], s.layouts[k.KindName()] = k, layoutOf(k)
 	}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -153,7 +154,11 @@ func (s *server) routes(g *echo.Group) {
 	s.specialRoutes(q)
 	s.blobRoutes(g, q)
 	for _, r := range s.cfg.Routes {
-		if !r.Open {
+		switch {
+		case r.Open:
+		case r.Long:
+			g.Add(r.Method, r.Path, s.route(r))
+		default:
 			q.Add(r.Method, r.Path, s.route(r))
 		}
 	}

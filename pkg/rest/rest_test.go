@@ -130,6 +130,14 @@ var samples = map[string][2]string{ // kind: key, body
 	"contents":     {"pack", `{"meta":{"Name":"pack"},"sections":{"tasks":{"a":{},"b":{}}}}`},
 }
 
+// absent is what DRP says of an object that is not there.
+func absent(kind string) string {
+	if kind == "contents" {
+		return "No such content store"
+	}
+	return "Not Found"
+}
+
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -150,7 +158,7 @@ func TestRoundTrip(t *testing.T) {
 		gone := r.do(t, "GET", at, "")
 		var e rest.ErrorReply
 		gone.json(t, &e)
-		assert.Equal(t, rest.ErrorReply{Model: kind, Key: s[0], Type: "GET", Messages: []string{"not found"}, Code: 404}, e)
+		assert.Equal(t, rest.ErrorReply{Model: kind, Key: s[0], Type: "GET", Messages: []string{absent(kind)}, Code: 404}, e)
 	}
 	for _, kind := range []string{"machines", "clusters", "resource_brokers"} {
 		made := r.do(t, "POST", "/"+kind, `{"Name":"web1","Params":{"a":1}}`)
@@ -187,15 +195,15 @@ func TestRefusals(t *testing.T) {
 		status             int
 		says               string
 	}{
-		"patch test fails":     {"PATCH", at, `[{"op":"test","path":"/Name","value":"x"},{"op":"replace","path":"/Name","value":"y"}]`, 409, "test does not hold"},
+		"patch test fails":     {"PATCH", at, `[{"op":"test","path":"/Name","value":"x"},{"op":"replace","path":"/Name","value":"y"}]`, 409, `"Type":"PATCH","Messages":["Patch error at line 0: Test op failed."`},
 		"patch engine field":   {"PATCH", at, `[{"op":"replace","path":"/Pool","value":"x"}]`, 422, "field Pool cannot be set here: the pool operations addMachines"},
 		"patch moves from one": {"PATCH", at, `[{"op":"move","from":"/Owner","path":"/OS"}]`, 422, "field Owner"},
 		"patch the whole":      {"PATCH", at, `[{"op":"replace","path":"","value":{"Name":"m","Uuid":"` + id + `","PoolStatus":"InUse"}}]`, 422, "cannot be set here"},
 		"patch secret":         {"PATCH", at, `[{"op":"add","path":"/Secret","value":"x"}]`, 422, "field Secret"},
 		"patch key":            {"PATCH", at, `[{"op":"replace","path":"/Uuid","value":"` + id1 + `"}]`, 422, "field Uuid"},
 		"patch no list":        {"PATCH", at, `{"Name":"x"}`, 400, "not a JSON patch"},
-		"patch unknown field":  {"PATCH", at, `[{"op":"add","path":"/Nmae","value":"x"}]`, 400, "Nmae"},
-		"patch type":           {"PATCH", at, `[{"op":"add","path":"/Name","value":3}]`, 400, "field Name: cannot hold a number"},
+		"patch unknown field":  {"PATCH", at, `[{"op":"add","path":"/Nmae","value":"x"}]`, 406, "Nmae"},
+		"patch type":           {"PATCH", at, `[{"op":"add","path":"/Name","value":3}]`, 406, "field Name: cannot hold a number"},
 		"patch too long":       {"PATCH", at, "[" + strings.TrimSuffix(many, ",") + "]", 413, "1001 operations, 1000 at most"},
 		"create engine field":  {"POST", "/machines", `{"Name":"n","PoolAllocated":true}`, 422, "field PoolAllocated"},
 		"create in other case": {"POST", "/machines", `{"Name":"n","owner":"x"}`, 422, "field Owner"},
@@ -209,9 +217,9 @@ func TestRefusals(t *testing.T) {
 		"no such verb":         {"POST", at + "/fly", ``, 404, "there is no POST"},
 		"filter op":            {"GET", "/machines?Name=Between(a)", ``, 406, "Between takes two values"},
 		"filter re":            {"GET", "/machines?Name=Re([)", ``, 406, "error parsing regexp"},
-		"filter key":           {"GET", "/machines?Nonsense=1", ``, 406, "Filter not found"},
+		"filter key":           {"GET", "/machines?Nonsense=1", ``, 406, `["Filter not found: Nonsense"]`},
 		"filters":              {"GET", "/machines?" + strings.Repeat("Name=a&", 33), ``, 406, "more than 32 filters"},
-		"limit":                {"GET", "/machines?limit=-1", ``, 406, "not a number of 0 or more"},
+		"limit":                {"GET", "/machines?limit=-1", ``, 406, `"Model":"machines","Key":"","Type":"GET","Messages":["Limit cannot be negative"]`},
 		"unknown pref":         {"POST", "/prefs", `{"nope":"1"}`, 400, "unknown preference"},
 		"not wired":            {"POST", "/jobs", `{"Machine":"` + id + `"}`, 501, "does not offer jobs"},
 	} {

@@ -17,6 +17,7 @@ import (
 type Route struct {
 	Method, Path string // as echo has it: /pools-active, /triggers/:id/fire
 	Open         bool   // no credentials are asked for; the function checks a key of its own
+	Long         bool   // it may wait for as long as the caller asks, beyond Config.Timeout
 	Serve        func(ctx context.Context, r Request) (status int, reply any, err error)
 }
 

@@ -1,0 +1,120 @@
+package pool
+
+import (
+	"maps"
+	"slices"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// actionsOf is what a pool says about a verb: Add is entering it, Remove
+// leaving it. A pool without an object says nothing.
+func actionsOf(r resource.Reader, pool string, verb Verb) api.PoolActions {
+	p, err := api.Pools.Get(r, pool)
+	if err != nil {
+		return api.PoolActions{}
+	}
+	a := map[Verb]*api.PoolActions{Add: p.EnterActions, Remove: p.ExitActions, Allocate: p.AllocateActions, Release: p.ReleaseActions}[verb]
+	if a == nil {
+		return api.PoolActions{}
+	}
+	return *a
+}
+
+// merge lays what a request wants over what the pool does: where they
+// contradict each other, the request wins.
+func merge(base, over api.PoolActions) api.PoolActions {
+	out := api.PoolActions{
+		Workflow:         base.Workflow,
+		AddProfiles:      lay(base.AddProfiles, over.AddProfiles, over.RemoveProfiles),
+		RemoveProfiles:   lay(base.RemoveProfiles, over.RemoveProfiles, over.AddProfiles),
+		RemoveParameters: lay(base.RemoveParameters, over.RemoveParameters, slices.Collect(maps.Keys(over.AddParameters))),
+		AddParameters:    resource.Params{},
+	}
+	if over.Workflow != "" {
+		out.Workflow = over.Workflow
+	}
+	maps.Copy(out.AddParameters, base.AddParameters)
+	for _, name := range over.RemoveParameters {
+		delete(out.AddParameters, name)
+	}
+	maps.Copy(out.AddParameters, over.AddParameters)
+	return out
+}
+
+// lay is base and over without what the request does the opposite of.
+func lay(base, over, against []string) []string {
+	var out []string
+	for _, s := range base {
+		if !slices.Contains(against, s) && !slices.Contains(over, s) {
+			out = append(out, s)
+		}
+	}
+	return append(out, over...)
+}
+
+// begin starts a transition: its edits at once, then its workflow. Without one
+// the machine goes straight on.
+func begin(tx *resource.Tx, id string, a api.PoolActions, during, after api.PoolStatus, also func(*api.Machine)) error {
+	if a.Workflow != "" {
+		// A workflow that the machine has had already shall run again.
+		err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
+			if m.Workflow == a.Workflow {
+				m.Workflow = ""
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
+		also(m)
+		edit(m, a)
+		m.PoolHoldReason, m.PoolStatus = "", after
+		if a.Workflow != "" {
+			m.Workflow, m.WorkOrderMode, m.PoolStatus = a.Workflow, false, during
+		}
+		// Until it is Free a machine is its owner's to wait for.
+		if m.PoolStatus == api.Free {
+			m.Owner = ""
+		}
+		return nil
+	})
+}
+
+// edit may be repeated: the second time it changes nothing.
+func edit(m *api.Machine, a api.PoolActions) {
+	m.Profiles = slices.DeleteFunc(m.Profiles, func(p string) bool { return slices.Contains(a.RemoveProfiles, p) })
+	for _, p := range a.AddProfiles {
+		if !slices.Contains(m.Profiles, p) {
+			m.Profiles = append(m.Profiles, p)
+		}
+	}
+	for _, name := range a.RemoveParameters {
+		delete(m.Params, name)
+	}
+	maps.Copy(m.Params, a.AddParameters)
+}
+
+// leave takes a machine out of its pool: the exit actions, then into next.
+func leave(tx *resource.Tx, id string, exit api.PoolActions, next api.PoolNext) error {
+	err := begin(tx, id, exit, api.Leaving, api.Leaving, func(m *api.Machine) { m.PoolNext = &next })
+	if err != nil || exit.Workflow != "" {
+		return err
+	}
+	return enter(tx, id)
+}
+
+// enter puts a machine that has left its pool into the next one.
+func enter(tx *resource.Tx, id string) error {
+	m, err := api.Machines.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	next := *m.PoolNext
+	return begin(tx, id, merge(actionsOf(tx, next.Pool, Add), next.Actions), api.Joining, api.Free, func(m *api.Machine) {
+		m.Pool, m.PoolAllocated, m.PoolNext = next.Pool, false, nil
+	})
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// jobs measures whole job cycles; each worker has jobTasks of them.
+func (b *bed) jobs(rep *report) error {
+	if !b.wants("job cycle") {
+		return nil
+	}
+	if err := b.prepareJobs(); err != nil {
+		return err
+	}
+	return b.row(rep, "job cycle", min(b.plan.ops, workers*jobTasks), b.cycle)
+}
+
+// creates measures creation in rounds of a tenth of the fleet, and removes the
+// new machines in between, so that the size stays what the row says.
+func (b *bed) creates(rep *report) error {
+	if !b.wants("create") {
+		return nil
+	}
+	var m sample
+	file := fmt.Sprintf("create-%d", len(b.ids))
+	err := b.srv.profiled(b.plan.profile, file, b.plan.most/2, func() error {
+		for m.ops < b.plan.ops/2 && m.took < b.plan.most {
+			if err := b.createRound(&m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		rep.add("create", len(b.ids), m)
+	}
+	return err
+}
+
+func (b *bed) createRound(m *sample) error {
+	fresh := make([]string, min(max(len(b.ids)/10, 100), 1000))
+	if err := b.round(m, len(fresh), func(c *conn, i int) (err error) {
+		fresh[i], err = b.create(c)
+		return err
+	}); err != nil {
+		return err
+	}
+	_, err := b.spread(b.clients, len(fresh), time.Minute, func(c *conn, i int) error {
+		if fresh[i] == "" {
+			return nil
+		}
+		_, err := c.want(200, "DELETE", "machines/"+fresh[i], nil)
+		return err
+	})
+	return err
+}
+
+// list measures one client that reads the whole fleet without its params.
+func (b *bed) list(rep *report) error {
+	if !b.wants("list slim") {
+		return nil
+	}
+	var m sample
+	err := b.srv.profiled(b.plan.profile, fmt.Sprintf("list-slim-%d", len(b.ids)), b.plan.most/2, func() error {
+		all := b.clients
+		defer func() { b.clients = all }()
+		b.clients = all[:1]
+		return b.round(&m, min(b.plan.ops/100, 50), func(c *conn, _ int) error {
+			data, err := c.want(200, "GET", "machines?slim=Params,Meta", nil)
+			if n := strings.Count(string(data), `"Uuid":"`); err == nil && n != len(b.ids) {
+				err = fmt.Errorf("list has %d of %d machines", n, len(b.ids))
+			}
+			return err
+		})
+	})
+	if err == nil {
+		rep.add("list slim", len(b.ids), m)
+	}
+	return err
+}
+
+func (b *bed) memory(rep *report) error {
+	peak, settled, err := b.srv.memory()
+	rep.memory = append(rep.memory, fmt.Sprintf("%d machines: %.0f MiB at the peak, %.0f MiB at rest", len(b.ids), peak, settled))
+	fmt.Println(rep.memory[len(rep.memory)-1])
+	return err
+}
+
+// overTLS repeats the operations on encrypted connections.
+func (b *bed) overTLS(rep *report) error {
+	plain := b.clients
+	defer func() { b.clients = plain }()
+	secure, err := b.connect(true)
+	if err != nil {
+		return err
+	}
+	b.clients = secure
+	for _, op := range operations() {
+		if op.name != "get" && op.name != "patch" {
+			continue
+		}
+		if err := b.row(rep, op.name+" over TLS", b.plan.ops*op.share/100, func(c *conn, i int) error { return op.do(b, c, i) }); err != nil {
+			return err
+		}
+	}
+	for _, c := range secure {
+		c.Close()
+	}
+	return nil
+}
+
+// watchers is how many clients follow events in the measurement of events.
+const watchers = 100
+
+// watch measures what an event costs for each watcher: patches with watchers
+// less the same patches without.
+func (b *bed) watch(rep *report) error {
+	patch := operations()[2]
+	do := func(c *conn, i int) error { return patch.do(b, c, i) }
+	for _, kind := range []string{"websocket", "stream"} {
+		name := "event to a " + kind
+		if !b.wants(name) {
+			continue
+		}
+		var without, with sample
+		if err := b.round(&without, b.plan.ops/3, do); err != nil {
+			return err
+		}
+		n, err := b.watched(kind, name, &with, do)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		scale := float64(with.ops) / float64(without.ops)
+		rep.add(name, len(b.ids), sample{ops: n, took: with.took,
+			cpu:     max(with.cpu-time.Duration(scale*float64(without.cpu)), 0),
+			objects: less(with.objects, without.objects, scale), bytes: less(with.bytes, without.bytes, scale)})
+	}
+	return nil
+}
+
+func less(a, b uint64, scale float64) uint64 { return uint64(max(float64(a)-scale*float64(b), 0)) }
+
+// watched is a round under watchers; it returns the events delivered.
+func (b *bed) watched(kind, name string, m *sample, do func(c *conn, i int) error) (int, error) {
+	var all []*watcher
+	defer func() {
+		for _, w := range all {
+			w.Close()
+		}
+	}()
+	for range watchers {
+		w, err := b.follow(kind)
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, w)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(all))
+	err := b.srv.profiled(b.plan.profile, fmt.Sprintf("%s-%d", strings.ReplaceAll(name, " ", "-"), len(b.ids)), b.plan.most/2, func() error {
+		for i, w := range all {
+			wg.Go(func() { errs[i] = w.count() })
+		}
+		return b.round(m, b.plan.ops/3, do)
+	})
+	n := 0
+	for _, w := range all {
+		n += int(w.events.Load())
+	}
+	for _, w := range all {
+		w.Close() // ends count
+	}
+	wg.Wait()
+	if err == nil && n < m.ops*watchers {
+		err = fmt.Errorf("%d of %d events arrived", n, m.ops*watchers)
+	}
+	return n, err
+}
