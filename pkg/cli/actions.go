@@ -16,10 +16,7 @@ func (g *group) actionVerbs() []*cobra.Command {
 		word = "plugin_action"
 	}
 	plugin := ""
-	all := g.cmd(word+"s [<id>]", "List the actions that the object can be asked for.", func(ctx context.Context, args []string) error {
-		if len(args) == 0 {
-			return g.listActions(ctx, at(g.name, word+"s"), plugin)
-		}
+	all := g.cmd(word+"s <id>", "List the actions that the object can be asked for.", func(ctx context.Context, args []string) error {
 		key, err := g.keyFor(ctx, g.kind, args[0])
 		if err != nil {
 			return err

@@ -11,12 +11,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"drpd/pkg/api"
 )
 
 // Config adds to the command line what other packages bring.
@@ -87,9 +86,10 @@ func (s *session) root(args []string) *cobra.Command {
 		if args == nil || named(c, args) {
 			s.group(c, k)
 			replace(c, under[c.Name()])
+			exemplify(c, "drpcli "+c.Name(), c.Name())
 		}
 	}
-	for _, c := range append(s.commands(), s.cfg.Extra...) {
+	for _, c := range slices.Concat(s.commands(), s.cfg.Extra, under[""]) {
 		c.GroupID = "work"
 		root.AddCommand(c)
 		exemplify(c, "drpcli "+c.Name(), c.Name())

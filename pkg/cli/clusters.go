@@ -54,6 +54,10 @@ func (c *clusters) define(ctx context.Context, args []string, flow string, show 
 	if flow != "" && text(body["Workflow"]) == "" {
 		body["Workflow"] = flow
 	}
+	if c.flags.dryRun {
+		c.note("would create cluster %s", nameOf(body))
+		return doc{val: body}, c.print("clusters", body)
+	}
 	var o doc
 	if err := c.conn().call(ctx, http.MethodPost, "/clusters", c.forced(), body, &o); err != nil {
 		f := asFailure(err)
@@ -72,7 +76,7 @@ func (c *clusters) define(ctx context.Context, args []string, flow string, show 
 
 func (c *clusters) create(ctx context.Context, args []string, flow string) error {
 	o, err := c.define(ctx, args, flow, false)
-	if err != nil {
+	if err != nil || c.flags.dryRun {
 		return err
 	}
 	return c.follow(ctx, o.text("Uuid"), o.text("Name"), o.text("Workflow"))
@@ -98,14 +102,14 @@ func (c *clusters) restore(ctx context.Context, args []string) error {
 		return c.follow(ctx, cl.Uuid, cl.Name, cl.Workflow)
 	case st == stateProvisioning:
 		ops = []patchOp{setField("Runnable", true)}
-	case cl.Workflow == flowProvision:
+	case cl.Workflow == flowProvision && !c.flags.dryRun:
 		// Setting the same workflow starts nothing: clear it first.
 		if _, err := c.change(ctx, api.Clusters, cl.Uuid, setField("WorkOrderMode", false), setField("Workflow", "")); err != nil {
 			return about(err, "restore cluster %s", cl.Name)
 		}
 	}
 	done, err := c.change(ctx, api.Clusters, cl.Uuid, ops...)
-	if err != nil {
+	if err != nil || c.flags.dryRun {
 		return about(err, "restore cluster %s", cl.Name)
 	}
 	return c.follow(ctx, cl.Uuid, cl.Name, done.text("Workflow"))
@@ -136,7 +140,9 @@ func (c *clusters) destroy(ctx context.Context, args []string) error {
 	if cl.Workflow == flowDestroy && !cl.WorkflowComplete {
 		ops = []patchOp{setField("Runnable", true)}
 	}
-	c.plan("destroy", f)
+	if c.plan("destroy", f); c.flags.dryRun {
+		return nil
+	}
 	if err := c.confirm("destroy", "clusters", cl.Name); err != nil {
 		return err
 	}
@@ -168,7 +174,9 @@ func (c *clusters) forget(ctx context.Context, args []string) error {
 	if n := len(f.Members); n > 0 {
 		return &failure{code: exitRefused, what: fmt.Sprintf("cluster %s is live with %d machines", f.Cluster.Name, n), fix: "drpcli clusters destroy " + f.Cluster.Name}
 	}
-	c.plan("forget", f)
+	if c.plan("forget", f); c.flags.dryRun {
+		return nil
+	}
 	if err := c.confirm("forget", "clusters", f.Cluster.Name); err != nil {
 		return err
 	}

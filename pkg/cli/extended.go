@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"context"
-	"strings"
-
 	"github.com/spf13/cobra"
 )
 
@@ -27,56 +24,6 @@ func (s *session) extendedCmd() *cobra.Command {
 		return nil
 	}
 	return c
-}
-
-// Shared lets other packages' verbs speak to the same server and print the
-// same way.
-type Shared struct{ s *session }
-
-// Verb makes a command whose arguments follow its use line.
-func (h Shared) Verb(use, short string, run func(ctx context.Context, args []string) error) *cobra.Command {
-	return h.s.verb(use, short, run)
-}
-
-// Print writes a result in the format that was asked for.
-func (h Shared) Print(v any) error {
-	var d doc
-	if err := remarshal(v, &d); err != nil {
-		return err
-	}
-	return h.s.print("", d)
-}
-
-// Post sends a body and decodes the reply.
-func (h Shared) Post(ctx context.Context, path string, body, out any) error {
-	return h.s.conn().call(ctx, "POST", path, nil, body, out)
-}
-
-// Machine finds the key of a machine, given as people name it, or by RS_UUID
-// without a name.
-func (h Shared) Machine(ctx context.Context, args []string) (string, error) {
-	ref := h.s.env["RS_UUID"]
-	if len(args) > 0 {
-		ref = args[0]
-	}
-	if ref == "" {
-		return "", failf(exitUsage, "missing: <id>")
-	}
-	return h.s.runnerKey(ctx, ref)
-}
-
-// Target is the server that the command speaks to, with a token for a machine.
-func (h Shared) Target(ctx context.Context, machine string) (endpoint, token, certFingerprint string, err error) {
-	t, err := h.s.target()
-	if err != nil {
-		return "", "", "", err
-	}
-	var out doc
-	q := listQuery("ttl", "3y")
-	if err := h.s.conn().get(ctx, at("machines", machine, "token"), q, &out); err != nil {
-		return "", "", "", about(err, "token of machine %s", machine)
-	}
-	return t.Endpoint, out.text("Token"), strings.TrimPrefix(t.Fingerprint, pinPrefix), nil
 }
 
 func (s *session) autocompleteCmd() *cobra.Command {

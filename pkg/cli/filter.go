@@ -56,9 +56,9 @@ type condition struct {
 	not    *condition
 }
 
-// conditions reads the words of await: filters that must all hold, groups of
+// parseCondition reads the words of await: filters that must all hold, groups of
 // them joined by "or", and DRP's And(..), Or(..) and Not(..).
-func conditions(words []string) (condition, error) {
+func parseCondition(words []string) (condition, error) {
 	var out condition
 	for len(words) > 0 {
 		group := words

@@ -66,17 +66,14 @@ func (s *session) shell(k resource.Any) *cobra.Command {
 }
 
 // group builds every verb that the kind's declaration allows, then the extras.
-func (s *session) group(root *cobra.Command, k resource.Any) *group {
+func (s *session) group(root *cobra.Command, k resource.Any) {
 	g := &group{s, k, k.KindName()}
 	if g.name == "files" {
 		root.AddCommand(s.blobVerbs("files")...)
-		exemplify(root, "drpcli files", "files")
-		return g
+		return
 	}
 	g.verbs(root)
 	replace(root, g.extras())
-	exemplify(root, "drpcli "+g.name, g.name)
-	return g
 }
 
 func (g *group) verbs(root *cobra.Command) {

@@ -65,6 +65,10 @@ func (r *orderRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.flags.dryRun {
+		r.note("would place %d work orders", len(bodies))
+		return r.print("work_orders", asList(bodies))
+	}
 	made := []doc{}
 	for _, b := range bodies {
 		var o doc
@@ -93,6 +97,14 @@ func (r *orderRun) run(ctx context.Context) error {
 		return err
 	}
 	return r.verdict(ctx, made, len(bodies))
+}
+
+func asList(objects []object) []any {
+	out := make([]any, len(objects))
+	for i, o := range objects {
+		out[i] = o
+	}
+	return out
 }
 
 func orElse(a, b any) any {

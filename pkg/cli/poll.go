@@ -115,7 +115,7 @@ func (g *group) awaitGone(ctx context.Context, ref string) error {
 }
 
 func (g *group) await(ctx context.Context, ref string, words []string) error {
-	want, err := conditions(words)
+	want, err := parseCondition(words)
 	if err != nil {
 		return err
 	}

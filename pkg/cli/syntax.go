@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -136,7 +137,13 @@ func (s *session) verb(use, short string, run func(ctx context.Context, args []s
 		if err != nil {
 			return err
 		}
-		return run(c.Context(), args)
+		err = run(c.Context(), args)
+		if f, ok := errors.AsType[*failure](err); ok && f.code == exitUsage && f.status == 0 && f.fix == "" {
+			g := *f
+			g.fix = c.UseLine()
+			return &g
+		}
+		return err
 	}
 	return c
 }
