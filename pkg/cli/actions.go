@@ -106,17 +106,22 @@ func (s *session) actionParams(args []string) (object, error) {
 
 // systemActions are those of the server itself.
 func (s *session) systemActions() []*cobra.Command {
-	return []*cobra.Command{
+	plugin := ""
+	verbs := []*cobra.Command{
 		s.verb("actions", "List the actions of the server.", func(ctx context.Context, _ []string) error {
-			return s.listActions(ctx, "/system/actions", "")
+			return s.listActions(ctx, "/system/actions", plugin)
 		}),
 		s.verb("action <action>", "Show one action of the server.", func(ctx context.Context, args []string) error {
-			return s.showPath(ctx, "/system/actions"+at(args[0]), nil)
+			return s.showPath(ctx, "/system/actions"+at(args[0]), pluginQuery(plugin))
 		}),
 		s.verb("runaction <action> [param=value]...", "Run an action of the server.", func(ctx context.Context, args []string) error {
-			return s.runAction(ctx, "/system/actions"+at(args[0]), "", args[1:])
+			return s.runAction(ctx, "/system/actions"+at(args[0]), plugin, args[1:])
 		}),
 	}
+	for _, c := range verbs {
+		c.Flags().StringVar(&plugin, "plugin", "", "the action of this plugin only")
+	}
+	return verbs
 }
 
 // postCmd is a verb that only asks the server to do something with an object.

@@ -63,7 +63,9 @@ func parseCondition(words []string) (condition, error) {
 	for len(words) > 0 {
 		group := words
 		if i := slices.Index(words, "or"); i >= 0 {
-			group, words = words[:i], words[i+1:]
+			if group, words = words[:i], words[i+1:]; len(words) == 0 {
+				return out, failf(exitUsage, "a condition is missing after or")
+			}
 		} else {
 			words = nil
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,24 +21,9 @@ type group struct {
 
 func one(kind string) string { return strings.ReplaceAll(strings.TrimSuffix(kind, "s"), "_", " ") }
 
-// kinds are those that drpd declares and those that DRP's scripts know
-// besides.
+// kinds are those with a group; prefs shows the preferences all at once.
 func kinds() []resource.Any {
-	out := []resource.Any{}
-	have := map[string]bool{api.Preferences.Name: true} // prefs shows them all at once
-	for _, k := range api.Kinds() {
-		if !have[k.KindName()] {
-			have[k.KindName()] = true
-			out = append(out, k)
-		}
-	}
-	for _, name := range []string{"catalog_items", "contexts", "endpoints", "interfaces", "plugin_providers", "plugins", "tenants",
-		"trigger_providers", "triggers", "batches", "alerts", "version_sets"} {
-		if !have[name] {
-			out = append(out, foreignKind(name))
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(api.Kinds()), func(k resource.Any) bool { return k.KindName() == api.Preferences.Name })
 }
 
 // foreign is an object whose kind this drpcli does not know: it has what all

@@ -112,7 +112,6 @@ func TestMachineVerbs(t *testing.T) {
 	r.fails(t, exitDenied, "ocked", "machines", "pause", "m1")
 	r.ok(t, "machines", "unlock", "m1")
 	assert.Equal(t, "[]\n", r.ok(t, "machines", "jobs", "m1", "State=failed"))
-	assert.Contains(t, r.ok(t, "machines", "actions", "-o", "table"), "forcebootpxe")
 	r.fails(t, exitNotFound, "has no job yet", "machines", "currentlog", "m1")
 	r.fails(t, exitUsage, `field PoolStatus cannot be set here`, "machines", "update", "m1", "PoolStatus=InUse")
 	r.fails(t, exitUsage, "Address \"x\" is not an IPv4 address", "machines", "update", "m1", "Address=x")

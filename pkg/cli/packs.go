@@ -31,6 +31,11 @@ func (g *group) packVerbs() []*cobra.Command {
 	update := g.cmd("update <id> <file>", "Replace a content pack; refused if there is none with its name.", func(ctx context.Context, args []string) error {
 		return g.sendPack(ctx, http.MethodPut, args[1], args[0], replaceWritable)
 	})
+	show := g.cmd("show <id>", "Show a whole content pack.", func(ctx context.Context, args []string) error {
+		return g.show(ctx, args[0], &view{})
+	})
+	show.Flags().String("key", "", "known for the sake of scripts")
+	_ = show.Flags().MarkHidden("key")
 	key := ""
 	for _, c := range []*cobra.Command{upload, create, update} {
 		c.Flags().BoolVar(&replaceWritable, "replace-writable", false, "take over objects of the same names")
@@ -39,7 +44,7 @@ func (g *group) packVerbs() []*cobra.Command {
 		_ = c.Flags().MarkHidden("replaceWritable")
 		_ = c.Flags().MarkHidden("key")
 	}
-	return []*cobra.Command{upload, create, update,
+	return []*cobra.Command{upload, create, update, show,
 		g.cmd("bundle <file> [<Field=value>]...", "Make one file of the pack in this folder.", g.bundle),
 		g.cmd("unbundle <file>", "Expand a pack into this folder, one file for each object.", g.unbundle),
 		g.cmd("document <file>", "Print a pack's documentation as reStructuredText.", g.document),

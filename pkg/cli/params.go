@@ -105,7 +105,11 @@ func (g *group) setParam(ctx context.Context, args []string) error {
 
 // swapParam sets a param only while it still is what --ref says.
 func (g *group) swapParam(ctx context.Context, key, param string, v any) error {
-	was, err := g.bodyValue(g.flags.ref)
+	read := g.value
+	if isFile(g.flags.ref) {
+		read = g.bodyValue
+	}
+	was, err := read(g.flags.ref)
 	if err != nil {
 		return err
 	}
