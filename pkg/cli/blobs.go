@@ -50,8 +50,13 @@ func (s *session) blobVerbs(area string) []*cobra.Command {
 			for _, name := range a {
 				if s.flags.dryRun {
 					s.note("would destroy %s/%s", area, name)
-				} else if err := s.conn().call(ctx, http.MethodDelete, at(area)+slashed(name), nil, nil, nil); err != nil {
+					continue
+				}
+				if err := s.conn().call(ctx, http.MethodDelete, at(area)+slashed(name), nil, nil, nil); err != nil {
 					return about(err, "destroy %s %s", area, name)
+				}
+				if err := s.line("Deleted %s", name); err != nil {
+					return err
 				}
 			}
 			return nil

@@ -25,11 +25,7 @@ func (g *group) poolVerbs() []*cobra.Command {
 			return g.showPath(ctx, "/pools-active", nil)
 		}),
 		g.cmd("status <id>", "List the machines of a pool and how they stand.", func(ctx context.Context, args []string) error {
-			list := []doc{}
-			if err := g.conn().get(ctx, at("pools", args[0], "status"), nil, &list); err != nil {
-				return about(err, "status of pool %s", args[0])
-			}
-			return g.print("pool results", list)
+			return g.poolStatus(ctx, args[0])
 		}),
 	}
 	r := &poolRequest{}
@@ -51,6 +47,24 @@ func (g *group) poolVerbs() []*cobra.Command {
 	f.StringVar(&r.addParams, "add-parameters", "", "params to set, as JSON, YAML or a file")
 	f.StringVar(&r.removeParams, "remove-parameters", "", "params to remove, separated by commas")
 	return append(verbs, manage)
+}
+
+// poolStatus prints the machines by their status; as a table, one a row.
+func (g *group) poolStatus(ctx context.Context, id string) error {
+	var out doc
+	if err := g.conn().get(ctx, at("pools", id, "status"), nil, &out); err != nil {
+		return about(err, "status of pool %s", id)
+	}
+	byStatus, ok := out.val.(object)
+	if !ok || !g.isTable() {
+		return g.print("", out)
+	}
+	rows := []any{}
+	for _, status := range sortedKeys(byStatus) {
+		list, _ := byStatus[status].([]any)
+		rows = append(rows, list...)
+	}
+	return g.print("pool results", rows)
 }
 
 func (g *group) manage(name, short string, r *poolRequest) *cobra.Command {

@@ -220,6 +220,13 @@ func TestOrderOfTheServer(t *testing.T) {
 	assert.Contains(t, r.ok(t, "machines", "tasks", "n1", "-o", "table"), "1      current  t1")
 }
 
+func TestPoolStatus(t *testing.T) {
+	t.Parallel()
+	_, r := newWire(t, map[string]string{"GET /pools/p1/status": `{"InUse":[{"Name":"n2","Uuid":"u2","Allocated":true,"Status":"InUse"}],"Free":[{"Name":"n1","Uuid":"u1","Allocated":false,"Status":"Free"}]}`})
+	assert.Equal(t, "Name  Status  Allocated  Uuid\nn1    Free    false      u1\nn2    InUse   true       u2\n", r.ok(t, "pools", "status", "p1", "-o", "table"))
+	assert.True(t, strings.HasPrefix(r.ok(t, "pools", "status", "p1"), "{\n  \"InUse\""))
+}
+
 func TestErrorsAsDRPSaysThem(t *testing.T) {
 	t.Parallel()
 	_, r := newWire(t, map[string]string{

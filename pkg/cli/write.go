@@ -186,6 +186,5 @@ func (g *group) destroyOne(ctx context.Context, ref string) error {
 	if err := g.conn().call(ctx, http.MethodDelete, at(g.name, key), g.forced(), nil, nil); err != nil {
 		return err
 	}
-	g.note("destroyed %s %s", one(g.name), ref)
-	return nil
+	return g.line("Deleted %s %s", one(g.name), ref)
 }
