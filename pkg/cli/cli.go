@@ -2,6 +2,10 @@
 // api.Kinds, and on top the verbs that operators think in (clusters destroy,
 // work_orders run, why).
 //
+// The use line of a verb is its grammar: from it come the checks of arguments,
+// the questions for missing ones, completion and examples (syntax.go). What the
+// server sends is printed in the order in which it came (reply.go).
+//
 // Results go to standard output; progress, warnings and questions to standard
 // error. Nothing is asked unless both ends are terminals, and no control byte
 // goes to anything else.
@@ -125,7 +129,7 @@ func (s *session) commands() []*cobra.Command {
 	return []*cobra.Command{
 		s.loginCmd(), s.sitesCmd(), s.infoCmd(), s.versionCmd(), s.prefsCmd(), s.isosCmd(), s.eventsCmd(), s.logsCmd(), s.whyCmd(),
 		s.stuckCmd(), s.exitCodesCmd(), s.objectsCmd(), s.systemCmd(), s.extendedCmd(), s.supportCmd(), s.certsCmd(), s.debugCmd(),
-		s.proxyCmd(), s.autocompleteCmd(),
+		s.proxyCmd(), s.autocompleteCmd(), s.environmentCmd(),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type clusters struct {
 	*group
 	detach bool
+	typed  []string // params whose values were asked for and not shown
 }
 
 func (c *clusters) verbs() []*cobra.Command {
@@ -54,8 +55,14 @@ func (c *clusters) define(ctx context.Context, args []string, flow string, show 
 	if flow != "" && text(body["Workflow"]) == "" {
 		body["Workflow"] = flow
 	}
+	if err := c.guide(ctx, body, flow); err != nil {
+		return doc{}, err
+	}
 	if c.flags.dryRun {
 		c.note("would create cluster %s", nameOf(body))
+		for _, name := range c.typed {
+			body["Params"].(object)[name] = "(not shown)"
+		}
 		return doc{val: body}, c.print("clusters", body)
 	}
 	var o doc

@@ -76,7 +76,7 @@ func isNotFound(err error) bool {
 }
 
 func notFound(kind, ref string) error {
-	return &failure{code: exitNotFound, status: http.StatusNotFound, what: fmt.Sprintf("%s: there is no %q", kind, ref), fix: "drpcli " + kind + " list"}
+	return &failure{code: exitNotFound, status: http.StatusNotFound, what: "GET: " + kind + "/" + ref, says: []string{"Not Found"}, fix: "drpcli " + kind + " list"}
 }
 
 // keyOf is the key of a fetched object, as paths want it.

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -217,4 +218,26 @@ func TestCompletion(t *testing.T) {
 	r.env[1] = "RS_ENDPOINT=http://127.0.0.1:1"
 	got := r.run(t, "__complete", "machines", "show", "")
 	assert.Equal(t, ":4\n", got.out, "silent without a server")
+}
+
+// TestEnvironmentIsListed holds every variable that the sources read.
+func TestEnvironmentIsListed(t *testing.T) {
+	t.Parallel()
+	listed := alone(t, nil, "environment").out
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	names := regexp.MustCompile(`env\["((?:RS|XDG)_\w+)"\]`)
+	n := 0
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for _, m := range names.FindAllStringSubmatch(string(data), -1) {
+			if m[1] == "RS_USERNAME" || m[1] == "RS_PASSWORD" { // of ~/.drpclirc only
+				continue
+			}
+			assert.Contains(t, listed, m[1], f)
+			n++
+		}
+	}
+	assert.Greater(t, n, 10)
 }

@@ -201,11 +201,11 @@ func (g *group) metaCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		done, err := g.change(ctx, g.kind, keyOf(g.kind, o), mergeOps("Meta", o.at("Meta"), object{args[2]: value})...)
-		if err != nil {
+		_, err = g.change(ctx, g.kind, keyOf(g.kind, o), mergeOps("Meta", o.at("Meta"), object{args[2]: value})...)
+		if err != nil || value == nil {
 			return about(err, "meta of %s", args[0])
 		}
-		return g.print("", done.at("Meta"))
+		return g.print("", value)
 	}
 	set := func(ctx context.Context, args []string) error { return edit(ctx, args, args[4]) }
 	m.AddCommand(

@@ -147,6 +147,37 @@ func TestGuided(t *testing.T) {
 	require.Equal(t, 0, r.onTTY(t, p, "", "machines", "show", "-o", "name"))
 }
 
+// TestGuidedCluster asks for what the workflow requires and nothing gives.
+func TestGuidedCluster(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0)
+	for _, p := range []string{`{"Name":"site/size","Schema":{"type":"string","enum":["small","big"]},"Description":"How big."}`,
+		`{"Name":"site/color","Schema":{"type":"string","default":"blue"}}`, `{"Name":"site/key","Secure":true}`} {
+		r.ok(t, "params", "create", p)
+	}
+	r.ok(t, "tasks", "create", `{"Name":"t1","RequiredParams":["site/size","site/color","site/key"]}`)
+	r.ok(t, "stages", "create", "s1", "Tasks=t1")
+	r.ok(t, "workflows", "create", "w1", "Stages=s1")
+	p := newPTY(t, 100, 30)
+	done := make(chan int)
+	answer := func(question, text string) {
+		p.shows(t, question)
+		_, err := p.master.WriteString(text + "\n")
+		require.NoError(t, err)
+	}
+	go func() {
+		done <- r.onTTY(t, p, "", "clusters", "create", "web", "--workflow", "w1", "--detach", "--dry-run", "-o", "json")
+	}()
+	answer("site/size (small,big): ", "huge")
+	p.shows(t, "site/size is one of small,big")
+	answer("small,big\r\nsite/size (small,big): ", "big")
+	answer("site/key (not shown): ", "hush")
+	require.Equal(t, 0, <-done)
+	p.shows(t, "drpcli clusters create web --silent site/size=big site/key=-")
+	assert.NotContains(t, p.text(), "site/color")
+	p.shows(t, "(not shown)\"")
+}
+
 func TestUploadShowsProgress(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 0)
