@@ -258,3 +258,39 @@ func TestFirstEndpointThatAnswers(t *testing.T) {
 	var v any
 	assert.Error(t, json.Unmarshal([]byte(r.ok(t, "machines", "show", "n1")), &v), "RS_FORMAT=yaml of the file")
 }
+
+// TestFlagsOfDRP: every global flag of DRP's client is taken, in its words.
+func TestFlagsOfDRP(t *testing.T) {
+	t.Parallel()
+	w, r := newWire(t, map[string]string{"GET /machines": "[" + wireMachine + "]"})
+	got := r.ok(t, "machines", "list", "-c", "x", "-C", "0=32", "-d", "-D", "http://p:1", "-X", "-f", "-F", "json", "-N", "-H", "-x", "-j", "9", "-r", "{}",
+		"-t", "debug", "-Z", "mark")
+	assert.Contains(t, got, `"n1"`)
+	got = r.ok(t, "machines", "list", "--catalog", "x", "--colors", "x", "--debug", "--download-proxy", "x", "--exit-early", "--force", "--format", "text",
+		"--no-color", "--no-header", "--no-token", "--print-fields", "Name", "--ref", "{}", "--trace", "x", "--trace-token", "x", "--truncate-length", "9", "--noToken", "--exitEarly")
+	assert.Equal(t, "n1\n", got)
+	assert.Len(t, w.changes(), 0)
+}
+
+func TestUploadFromElsewhere(t *testing.T) {
+	t.Parallel()
+	src := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, q *http.Request) {
+		assert.Empty(t, q.Header.Get("Authorization"), "credentials are for the server only")
+		_, _ = io.WriteString(out, "bytes")
+	}))
+	t.Cleanup(src.Close)
+	w, r := newWire(t, nil)
+	r.ok(t, "isos", "upload", src.URL+"/deb/x.iso")
+	r.ok(t, "files", "upload", src.URL+"/x.tgz", "as", "a/x.tgz", "--explode")
+	r.ok(t, "plugin_providers", "upload", "ipmi", "from", src.URL+"/ipmi")
+	assert.Equal(t, []string{"POST /isos/x.iso bytes", "POST /files/a/x.tgz?explode=true bytes", "POST /plugin_providers/ipmi bytes"}, w.changes())
+	src.Close()
+	assert.NotEqual(t, 0, r.run(t, "isos", "upload", src.URL+"/deb/x.iso").code)
+}
+
+func TestCleanupRunsTheWorkflowFirst(t *testing.T) {
+	t.Parallel()
+	w, r := newWire(t, map[string]string{"GET " + m1 + "/params/on-delete-workflow": `"bye"`, "GET /machines": "[" + wireMachine + "]"})
+	r.ok(t, "machines", "cleanup", "n1")
+	assert.Equal(t, []string{`PATCH ` + m1 + ` [{"op":"add","path":"/Workflow","value":"bye"}]`, "DELETE " + m1}, w.changes())
+}
