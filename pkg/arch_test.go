@@ -87,7 +87,7 @@ var rows = map[string]row{
 		libs: "github.com/labstack/echo/v4 github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
 	"client":      {may: "api pki resource"},
-	"cli":         {may: "api atomicfile client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
+	"cli":         {may: "api atomicfile auth/password bundle client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
 	"agent":       {may: "agent/boot agent/disk agent/facts agent/ops api client", libs: cobra, clock: true},
 	"agent/boot":  {libs: dhcpLib + " " + hashLib, clock: true},
 	"agent/disk":  {libs: hashLib + " " + zstd, clock: true},
@@ -101,7 +101,7 @@ var rows = map[string]row{
 
 	"/content":    {},
 	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
-	"/cmd/drpcli": {may: "agent cli", libs: cobra},
+	"/cmd/drpcli": {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra},
 }
 
 // full makes import paths of a row's short names.
