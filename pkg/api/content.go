@@ -252,10 +252,10 @@ func taskProblems(list []string) []string {
 		verb, arg := Entry(s)
 		switch {
 		case verb == "" && strings.Contains(s, ":"):
-			p.add("Invalid Task `%s`: use a task's name, or stage:, bootenv:, context: or action: and a name", s)
+			p.add("Invalid Task `%s`: use a task's name, or stage:, bootenv:, context:, chroot: or action: and a name", s)
 		case verb == "":
 			p.name("Task", arg, plainName)
-		case verb == "context" || verb == "action":
+		case verb == "context" || verb == "action" || verb == "chroot":
 		default:
 			p.name(map[string]string{"stage": "Stage", "bootenv": "BootEnv"}[verb], arg, plainName)
 		}

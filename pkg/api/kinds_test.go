@@ -273,6 +273,6 @@ func TestReplyOfANewMachine(t *testing.T) {
 		"SystemUUID":"","MemoryIds":[]},"Pool":"default","PoolAllocated":false,"PoolStatus":"Free","WorkflowComplete":false,
 		"WorkOrderMode":false,"Pipeline":"","PendingWorkOrders":0,"RunningWorkOrders":0,"RunnerState":"","JobState":"","JobExitState":"",
 		"JobResultErrors":[],"Partial":false,"Description":"","Validated":true,"Available":true,"Errors":[],"ReadOnly":false,
-		"Bundle":"","Endpoint":"","Meta":{"machine-role":"machine"}}`, string(o.JSON))
+		"Bundle":"","Endpoint":"","Meta":{}}`, string(o.JSON))
 	assert.True(t, bytes.Contains(o.JSON, []byte(`"Errors":[]`)))
 }

@@ -57,7 +57,7 @@ func TestRefusals(t *testing.T) {
 		{Machines, `{"Name":"m","Arch":"vax"}`, "Unsupported arch vax"},
 		{Machines, `{"Name":"m","Profiles":["a","a"]}`, `profile "a" is listed twice`},
 		{Machines, `{"Name":"m","HardwareAddrs":["52:54"]}`, "Invalid Hardware Address `52:54`"},
-		{Machines, `{"Name":"m","Tasks":["stage:a","chroot:b"]}`, "Invalid Task `chroot:b`"},
+		{Machines, `{"Name":"m","Tasks":["stage:a","mount:b"]}`, "Invalid Task `mount:b`"},
 		{Machines, `{"Name":"m","Params":{"1":2}}`, "Invalid Param Name `1`"},
 		{Tasks, `{"Name":"t","Templates":[{"Name":"a","Contents":"x","Meta":{"OS":"linux, windows"}}]}`, ""},
 		{Tasks, `{"Name":"t","Templates":[{"Name":"a","Contents":"x","Meta":{"OS":"beos"}}]}`, "Invalid OS value beos"},

@@ -61,7 +61,7 @@ func (g *group) pack(from string) (*api.ContentPack, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := bundle.Decode(data)
+	p, err := bundle.FromBundle(data)
 	return p, wrong(err)
 }
 

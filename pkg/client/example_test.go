@@ -35,7 +35,7 @@ func exampleServer(ctx context.Context) (*client.Client, func()) {
 		return errors.Join(api.Users.Create(tx, &api.User{Name: "root", Roles: []string{auth.Superuser}}),
 			api.Pools.Create(tx, &api.Pool{Id: "rack1"}), api.Pools.Create(tx, &api.Pool{Id: "rack2"}), api.Pools.Create(tx, &api.Pool{Id: "spare"}))
 	}))
-	must(a.SetPassword(ctx, "root", "right horse"))
+	must(a.SetPassword(ctx, auth.Identity{}, "root", "right horse"))
 	dir, err := os.MkdirTemp("", "example-")
 	must(err)
 	blobs, err := blob.OpenDir(dir)

@@ -49,7 +49,7 @@ func TestActionsAndInfo(t *testing.T) {
 
 	var info rest.Info
 	get("/info", &info)
-	assert.Equal(t, []rest.Stat{{Name: "machines.count", Count: 4}, {Name: "subnets.count"}, {Name: "contexts.count"}}, info.Stats)
+	assert.Equal(t, []rest.Stat{{Name: "machines.count", Count: 4}, {Name: "subnets.count"}, {Name: "contexts.count", Count: 1}}, info.Stats)
 	assert.Equal(t, []any{true, "Up", false, true, false}, []any{info.HAIsActive, info.HAStatus, info.HAEnabled, info.ProvEnabled, info.TFTPEnabled})
 	assert.Contains(t, info.Features, "secure-params")
 	assert.Contains(t, info.Scopes["machines"], "getSecure")

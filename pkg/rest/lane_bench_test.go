@@ -32,7 +32,7 @@ func BenchmarkFanOut(b *testing.B) {
 	}))
 	a, err := auth.New(auth.Config{DB: db, Keys: [][]byte{make([]byte, 32)}})
 	require.NoError(b, err)
-	token, err := a.UserToken(auth.Identity{}, "root", time.Hour, nil)
+	token, err := a.UserToken(auth.Identity{}, "root", time.Hour, auth.Narrow{})
 	require.NoError(b, err)
 	id, err := a.Authenticate(b.Context(), bearer(token))
 	require.NoError(b, err)
