@@ -62,8 +62,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 	done
 
 .PHONY: bench
-bench: ## benchmarks
-	go test -run '^$$' -bench . -benchmem ./pkg/...
+bench: build ## micro-benchmarks, then the whole server at 100 to 10,000 machines into docs/performance.md (under 10 minutes)
+	go test -run '^$$' -bench . -benchmem -benchtime 300ms ./pkg/resource ./pkg/store/... ./pkg/rest ./pkg/auth
+	go run ./pkg/sim/bench -sizes 100,1000,5000,10000 -drpcli bin/drpcli -o docs/performance.md
 
 .PHONY: lint
 lint: ## golangci-lint (v2, install it yourself) with .golangci.yml

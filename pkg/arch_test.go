@@ -64,9 +64,13 @@ var rows = map[string]row{
 	"engine":   {may: "resource", clock: true},
 	"workflow": {may: "api engine resource", libs: uuidLib},
 
-	"workorder":  {may: "api engine resource workflow"},
-	"pool":       {may: "api engine resource"},
-	"broker":     {may: "api engine pool resource"},
+	"workorder":  {may: "api engine param resource workflow"},
+	"runner":     {may: "api engine resource workflow", clock: true},
+	"alert":      {may: "api resource"},
+	"trigger":    {may: "alert api engine param resource workorder"},
+	"batch":      {may: "api engine resource workorder"},
+	"pool":       {may: "alert api engine resource"},
+	"broker":     {may: "api engine param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine param resource"},
 	"diskplan":   {may: "api engine param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},
@@ -75,14 +79,15 @@ var rows = map[string]row{
 	"pxe":           {may: "api resource", libs: "github.com/pin/tftp/v3"},
 	"dhcp":          {may: "api dhcp/ra pxe resource", libs: dhcpLib, clock: true},
 	"dhcp/ra":       {clock: true},
-	"auth":          {may: "api auth/password auth/token resource", libs: uuidLib, clock: true},
+	"auth":          {may: "api auth/claim auth/password auth/token resource", libs: uuidLib, clock: true},
+	"auth/claim":    {may: "api"},
 	"auth/password": {},
 	"auth/token":    {},
 	"rest": {may: "api auth blob engine resource", clock: true,
 		libs: "github.com/labstack/echo/v4 github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
 	"client":      {may: "api pki resource"},
-	"cli":         {may: "api atomicfile client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
+	"cli":         {may: "api atomicfile auth/password bundle client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
 	"agent":       {may: "agent/boot agent/disk agent/facts agent/ops api client", libs: cobra, clock: true},
 	"agent/boot":  {libs: dhcpLib + " " + hashLib, clock: true},
 	"agent/disk":  {libs: hashLib + " " + zstd, clock: true},
@@ -91,12 +96,12 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content api atomicfile auth auth/token blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine param pki pool pxe render resource rest seal store store/mem store/sqlite workflow workorder"},
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
+		"engine param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":    {},
-	"/cmd/drpd":   {may: "auth daemon", libs: cobra + " github.com/spf13/pflag"},
-	"/cmd/drpcli": {may: "agent cli", libs: cobra},
+	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
+	"/cmd/drpcli": {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra},
 }
 
 // full makes import paths of a row's short names.

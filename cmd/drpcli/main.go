@@ -25,7 +25,7 @@ func main() {
 	// The first Ctrl-C stops watching; a second one ends the program at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	cfg := cli.Config{Version: version, Extra: []*cobra.Command{agent.Command()}}
+	cfg := cli.Config{Version: version, Extra: []*cobra.Command{agent.Command()}, Under: local}
 	code := cfg.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"drpd/pkg/agent"
 	"drpd/pkg/auth"
 	"drpd/pkg/daemon"
 )
@@ -38,7 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func command(name string, stdout, stderr io.Writer) *cobra.Command {
-	o := options{cfg: daemon.Config{Version: version}}
+	o := options{cfg: daemon.Config{Version: version, Runner: []string{"/proc/self/exe", "context-runner"}}}
 	c := &cobra.Command{
 		Use: name, Short: "Provision bare-metal machines and clusters", Args: cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true, Version: version,
@@ -50,6 +51,7 @@ func command(name string, stdout, stderr io.Writer) *cobra.Command {
 			return serve(cmd.Context(), cfg, stdout)
 		},
 	}
+	c.AddCommand(agent.ContextCommand())
 	o.addOurs(c.Flags())
 	o.addDRP(c.Flags())
 	if name == dropIn {

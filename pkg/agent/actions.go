@@ -28,13 +28,16 @@ func (a *agent) actions(ctx context.Context, j *api.Job, legacy bool, log *jobLo
 		return failed("make task directory: %v", err)
 	}
 	defer os.RemoveAll(dir)
+	if err := writeHelper(dir); err != nil {
+		return failed("write %s: %v", helperName, err)
+	}
 	res := result{state: api.JobFinished, exit: exitComplete}
 	for i, act := range list {
 		code, err := a.action(ctx, j, act, dir, log)
 		if err != nil {
 			return failed("%s: %v", act.Name, err)
 		}
-		ends, ok := exitResult(code, legacy && act.Meta["Interpreter"] != interpreterSelf)
+		ends, ok := exitResult(code, legacy && act.Meta["Interpreter"] != interpreterSelf && !saysSane(dir))
 		if !ok {
 			return failed("%s: exit code %d%s", act.Name, code, log.lastError())
 		}
@@ -64,6 +67,9 @@ func (a *agent) action(ctx context.Context, j *api.Job, act api.JobAction, dir s
 		return 0, nil
 	}
 	if act.Meta["Interpreter"] == interpreterSelf {
+		if a.cfg.Context != "" {
+			return 0, fmt.Errorf("an operation on the machine itself cannot run in context %s", a.cfg.Context)
+		}
 		r := ops.Runner{Hardware: a.cfg.Hardware, Server: ownServer{a}, Log: log}
 		code, err := r.Run(ctx, act.Content)
 		if err != nil && ctx.Err() != nil {

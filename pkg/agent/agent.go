@@ -36,22 +36,29 @@ type agent struct {
 // runs at that moment is killed, and its job is failed by the next agent. An
 // error means that the configuration cannot work.
 func Run(ctx context.Context, cfg Config) error {
-	if err := cfg.fill(); err != nil {
-		return fmt.Errorf("agent configuration: %w", err)
-	}
-	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
-		return fmt.Errorf("make state directory: %w", err)
-	}
-	c, err := newClient(cfg)
+	a, err := newAgent(cfg)
 	if err != nil {
-		return fmt.Errorf("agent configuration: %w", err)
+		return err
 	}
-	defer c.Close()
-	a := &agent{cfg: cfg, api: c, log: cfg.Log, bell: make(chan struct{}, 1)}
+	defer func() { a.client().Close() }()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.watch(ctx) })
 	g.Go(func() error { return a.loop(ctx) })
 	return g.Wait()
+}
+
+func newAgent(cfg Config) (*agent, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, fmt.Errorf("agent configuration: %w", err)
+	}
+	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make state directory: %w", err)
+	}
+	c, err := newClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("agent configuration: %w", err)
+	}
+	return &agent{cfg: cfg, api: c, log: cfg.Log, bell: make(chan struct{}, 1)}, nil
 }
 
 // loop never gives up: what goes wrong is logged and tried again.
@@ -113,10 +120,15 @@ func (a *agent) work(ctx context.Context, m *api.Machine) error {
 		}
 		a.begun = true
 	}
-	j, err := a.nextJob(ctx, m.Uuid)
+	return a.nextTask(ctx, m.Uuid)
+}
+
+// nextTask asks for a job and runs it, or waits.
+func (a *agent) nextTask(ctx context.Context, machine string) error {
+	j, err := a.nextJob(ctx, machine)
 	if client.Status(err) == http.StatusConflict {
 		a.tell(err.Error())
-		j, err = a.claimed(ctx, m.Uuid)
+		j, err = a.claimed(ctx, machine)
 	}
 	if err != nil {
 		return err

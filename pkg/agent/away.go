@@ -45,7 +45,7 @@ func (a *agent) away(ctx context.Context, m *api.Machine) error {
 }
 
 // mustReboot says whether the next entry is a task, which needs an agent in the
-// other environment. One intent is worth one reboot: firmware that comes back
+// other environment, or waits for the machine to have been there. One intent is worth one reboot: firmware that comes back
 // here in spite of it would loop.
 func (a *agent) mustReboot(m *api.Machine) bool {
 	next := max(m.CurrentTask, 0)
@@ -53,7 +53,7 @@ func (a *agent) mustReboot(m *api.Machine) bool {
 		return false
 	}
 	verb, _ := api.Entry(m.Tasks[next])
-	return verb == ""
+	return verb == "" || verb == "bootenv"
 }
 
 func (a *agent) intentFile() string { return filepath.Join(a.cfg.StateDir, "rebooted-for") }

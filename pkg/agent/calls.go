@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"drpd/pkg/api"
@@ -39,13 +40,25 @@ func (a *agent) setToken(token string) {
 }
 
 func (a *agent) getMachine(ctx context.Context, id string) (*api.Machine, error) {
-	return ask(ctx, a, func(c *client.Client) (*api.Machine, error) { return client.Get(ctx, c, api.Machines, id) })
+	return ask(ctx, a, func(c *client.Client) (*api.Machine, error) {
+		for _, k := range api.MachineLike() {
+			if k.Name == a.cfg.Kind {
+				return client.Get(ctx, c, k, id)
+			}
+		}
+		return nil, fmt.Errorf("%w: Kind %q is not known", errLeave, a.cfg.Kind)
+	})
 }
 
 func (a *agent) patchMachine(ctx context.Context, id string, ops ...client.Op) error {
 	return a.call(ctx, func(c *client.Client) error {
-		_, err := client.Patch(ctx, c, api.Machines, id, ops...)
-		return err
+		for _, k := range api.MachineLike() {
+			if k.Name == a.cfg.Kind {
+				_, err := client.Patch(ctx, c, k, id, ops...)
+				return err
+			}
+		}
+		return nil
 	})
 }
 

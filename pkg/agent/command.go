@@ -47,11 +47,11 @@ func whoamiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "whoami", Short: "Print what the agent would tell the server about this machine", Args: cobra.NoArgs, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			inv, err := thisMachine().Facts.Collect()
+			who, err := WhoAmI()
 			if err != nil {
 				return err
 			}
-			out, err := json.MarshalIndent(client.WhoAmIRequest{MacAddrs: hardwareAddrs(inv), Fingerprint: fingerprint(inv.System)}, "", "  ")
+			out, err := json.MarshalIndent(who, "", "  ")
 			if err != nil {
 				return err
 			}
@@ -59,4 +59,13 @@ func whoamiCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// WhoAmI is what the agent would tell the server about this machine.
+func WhoAmI() (client.WhoAmIRequest, error) {
+	inv, err := thisMachine().Facts.Collect()
+	if err != nil {
+		return client.WhoAmIRequest{}, err
+	}
+	return client.WhoAmIRequest{MacAddrs: hardwareAddrs(inv), Fingerprint: fingerprint(inv.System)}, nil
 }

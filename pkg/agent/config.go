@@ -27,6 +27,7 @@ type Config struct {
 	Machine       string // uuid, if it is known
 	Env           string // boot environment that the agent runs in
 	Context       string // "" for the machine itself
+	Kind          string // machines, clusters or resource_brokers; default machines
 	StateDir      string // default /var/lib/drp-agent
 
 	Hardware ops.Hardware  `json:"-"` // default: this machine
@@ -61,7 +62,10 @@ func (c *Config) fill() error {
 	if c.Token == "" {
 		errs = append(errs, errors.New("Token is empty"))
 	}
-	if c.Env == "" {
+	if c.Kind == "" {
+		c.Kind = "machines"
+	}
+	if c.Env == "" && c.Context == "" {
 		errs = append(errs, errors.New("Env is empty: name the boot environment that the agent runs in"))
 	}
 	if c.StateDir == "" {

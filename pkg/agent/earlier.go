@@ -32,7 +32,7 @@ func (a *agent) begin(ctx context.Context, m *api.Machine) error {
 		return err
 	}
 	for range maxServerJobs {
-		if id == "" {
+		if id == "" || id == api.NoJob {
 			return nil
 		}
 		j, err := a.getJob(ctx, id)

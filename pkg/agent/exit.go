@@ -19,6 +19,12 @@ type result struct {
 // halts says whether the machine may not go on by itself.
 func (r result) halts() bool { return r.state != api.JobFinished || r.exit != exitComplete }
 
+// inContext is what a result means for a context runner: it has no machine to
+// reboot or switch off, and to stop it stops nothing.
+func (r result) inContext() bool {
+	return r.state != api.JobFailed && r.exit != exitStop
+}
+
 func failed(format string, args ...any) result {
 	return result{state: api.JobFailed, exit: exitFailed, errors: []string{fmt.Sprintf(format, args...)}}
 }

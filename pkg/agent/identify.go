@@ -5,7 +5,6 @@ package agent
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,6 +21,9 @@ const maxAddrs = 64
 // identify asks the server who this machine is until it knows: with the token
 // at hand, then with the one from the configuration.
 func (a *agent) identify(ctx context.Context) error {
+	if a.cfg.Context != "" {
+		return fmt.Errorf("%w: its token is not accepted", errLeave)
+	}
 	wait := pace()
 	for {
 		err := a.identifyOnce(ctx)
@@ -90,12 +92,12 @@ func fingerprint(s facts.System) api.Fingerprint {
 	return f
 }
 
-func hash(serial string) string {
+func hash(serial string) []byte {
 	if placeholder(serial) {
-		return ""
+		return nil
 	}
 	sum := sha256.Sum256([]byte(serial))
-	return hex.EncodeToString(sum[:])
+	return sum[:]
 }
 
 // placeholder recognizes what vendors ship instead of a serial number: a text

@@ -25,6 +25,9 @@ var errGone = errors.New("the job is no longer ours")
 // run runs one job from its start to its report. Errors of the job itself are
 // reported; the error returned is one of the agent.
 func (a *agent) run(ctx context.Context, j *api.Job) error {
+	if j.Ended() {
+		return nil // the server did it, or it is an order that we do not take (chroot)
+	}
 	err := a.move(ctx, j, j.State, result{state: api.JobRunning})
 	if errors.Is(err, errGone) {
 		return nil
@@ -45,10 +48,10 @@ func (a *agent) run(ctx context.Context, j *api.Job) error {
 	if err := a.finish(ctx, j, res); err != nil {
 		return err
 	}
-	switch res.exit {
-	case exitReboot, exitPowerOff:
+	switch {
+	case a.cfg.Context == "" && (res.exit == exitReboot || res.exit == exitPowerOff):
 		return a.end(ctx, res.exit)
-	case exitIncomplete:
+	case res.state == api.JobIncomplete:
 		a.rest(ctx) // do not spin on a task that waits for something
 	}
 	return nil
@@ -123,7 +126,7 @@ func (a *agent) guardJob(ctx context.Context, id string, cancel context.CancelCa
 // finish reports the end. A machine that may not go on is stopped first, so
 // that nobody sees it ready for the next task in between.
 func (a *agent) finish(ctx context.Context, j *api.Job, res result) error {
-	if res.halts() && j.WorkOrder == "" {
+	if res.halts() && j.WorkOrder == "" && (a.cfg.Context == "" || !res.inContext()) {
 		err := a.setRunnable(ctx, j.Machine, false)
 		if client.Status(err) != 0 {
 			a.log.Warn("machine not stopped", "err", err)

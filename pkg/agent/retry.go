@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -62,6 +63,8 @@ func (a *agent) call(ctx context.Context, fn func(c *client.Client) error) error
 			if err := a.identify(ctx); err != nil {
 				return err
 			}
+		case errors.Is(err, errLeave):
+			return err
 		case temporary(err):
 			a.log.Warn("server does not answer, trying again", "err", err)
 			if !wait.Sleep(ctx) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,12 @@ func (a *agent) script(ctx context.Context, j *api.Job, act api.JobAction, dir s
 	cmd.Dir, cmd.Env = dir, a.environ(j, dir, tmp)
 	cmd.Stdout, cmd.Stderr = log, log.stderr()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if a.cfg.Context != "" {
+		// The signal comes when the thread ends that started the script.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = pipeGrace
 	err := cmd.Run()

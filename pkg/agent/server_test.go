@@ -181,7 +181,7 @@ func (s *server) nextJob(ctx context.Context, id, jobContext string) (*api.Job, 
 	return n.Job, http.StatusCreated, "", nil
 }
 
-func (s *server) actions(_ context.Context, job, _ string) ([]api.JobAction, error) {
+func (s *server) actions(_ context.Context, job, _, _ string) ([]api.JobAction, error) {
 	v := s.db.View()
 	j, err := api.Jobs.Get(v, job)
 	if err != nil {

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,9 @@ func TestInterpreter(t *testing.T) {
 func TestFingerprint(t *testing.T) {
 	t.Parallel()
 	f := fingerprint(facts.System{Serial: "To Be Filled By O.E.M.", ChassisSerial: "abc", UUID: "00000000-0000-0000-0000-000000000000"})
-	assert.Equal(t, api.Fingerprint{CSNHash: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, f)
+	assert.Nil(t, f.SSNHash)
+	assert.Equal(t, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", hex.EncodeToString(f.CSNHash))
+	assert.Empty(t, f.SystemUUID)
 	inv := facts.Inventory{BootMAC: "52:54:00:00:00:0A", NICs: []facts.NIC{{MAC: "52:54:00:00:00:01"},
 		{MAC: "52:54:00:00:00:0a"}, {MAC: "52:54:00:00:00:ff", Driver: "cdc_ether"}}}
 	assert.Equal(t, []string{"52:54:00:00:00:0a", "52:54:00:00:00:01"}, hardwareAddrs(inv))

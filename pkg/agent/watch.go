@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -31,7 +32,7 @@ func (a *agent) watch(ctx context.Context) error {
 // comes is a reason to look. That the stream begins is one too, for what
 // happened before.
 func (a *agent) follow(ctx context.Context, id string) error {
-	for _, err := range a.client().Events(ctx, "", "machines.*."+id, "work_orders.*.*") {
+	for _, err := range a.client().Events(ctx, "", cmp.Or(a.cfg.Kind, "machines")+".*."+id, "work_orders.*.*") {
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,9 @@
 package api
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/google/uuid"
 
 	"drpd/pkg/resource"
@@ -46,23 +49,44 @@ type ContentPack struct {
 // PackMeta describes a content pack.
 type PackMeta struct {
 	Name             string
-	Version          string `json:",omitempty"`
-	Description      string `json:",omitempty"`
-	Source           string `json:",omitempty"`
-	Documentation    string `json:",omitempty"`
-	RequiredFeatures string `json:",omitempty"`
-	Prerequisites    string `json:",omitempty"`
-	Color            string `json:",omitempty"`
-	Icon             string `json:",omitempty"`
-	Author           string `json:",omitempty"`
-	DisplayName      string `json:",omitempty"`
-	License          string `json:",omitempty"`
-	Copyright        string `json:",omitempty"`
-	CodeSource       string `json:",omitempty"`
-	Order            string `json:",omitempty"`
-	Tags             string `json:",omitempty"`
-	DocUrl           string `json:",omitempty"`
-	Type             string `json:",omitempty"`
+	Version          string
+	Description      string
+	Source           string
+	Documentation    string
+	RequiredFeatures string
+	Prerequisites    string
+	Color            string
+	Icon             string
+	Author           string
+	DisplayName      string
+	License          string
+	Copyright        string
+	CodeSource       string
+	Order            string
+	Tags             string
+	DocUrl           string
+	Type             string
+	// Writable and Overwritable are the server's word: of what this pack holds,
+	// may it be changed, and may another pack hold it too?
+	Writable     bool
+	Overwritable bool
+}
+
+// prefKinds are the kinds that preferences name an object of: while one does,
+// it cannot be deleted.
+var prefKinds = map[string]string{"defaultBootEnv": "bootenvs", "unknownBootEnv": "bootenvs", "defaultStage": "stages", "defaultWorkflow": "workflows"}
+
+func (o *Role) problems() []string {
+	p := problems(named(o.Name, plainName))
+	for i, c := range o.Claims {
+		for field, list := range map[string]string{"scope": c.Scope, "action": c.Action, "specific": c.Specific} {
+			if strings.TrimSpace(list) == "" {
+				p.add("Claims[%d].%s is empty: give a comma list, or * for all", i, field)
+			}
+		}
+	}
+	slices.Sort(p)
+	return p
 }
 
 // The kinds of access and configuration.
@@ -71,7 +95,7 @@ var (
 		Name: "users", Key: func(o *User) string { return o.Name },
 		Common: func(o *User) *resource.Common { return &o.Common }, Engine: append([]string{"PasswordHash", "Secret"}, engineCommon...),
 		Hidden:  []string{"PasswordHash", "Secret"},
-		Indexes: []resource.Index[User]{{Name: ByName, Of: func(o *User) []string { return one(o.Name) }, Unique: true}},
+		Indexes: []resource.Index[User]{keyed(ByName, func(o *User) string { return o.Name })},
 		Default: func(o *User) {
 			if o.Secret == "" {
 				o.Secret = uuid.NewString()
@@ -84,16 +108,27 @@ var (
 	Roles = &resource.Kind[Role]{
 		Name: "roles", Key: func(o *Role) string { return o.Name },
 		Common: func(o *Role) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes:  []resource.Index[Role]{{Name: ByName, Of: func(o *Role) []string { return one(o.Name) }, Unique: true}},
-		Validate: func(o *Role) []string { return named(o.Name, plainName) },
+		Indexes: []resource.Index[Role]{keyed(ByName, func(o *Role) string { return o.Name })},
+		Default: func(o *Role) {
+			if o.Claims == nil {
+				o.Claims = []Claim{}
+			}
+		},
+		Validate: (*Role).problems,
 	}
 	Preferences = &resource.Kind[Preference]{
 		Name: "preferences", Key: func(o *Preference) string { return o.Name },
-		Indexes: []resource.Index[Preference]{{Name: ByName, Of: func(o *Preference) []string { return one(o.Name) }, Unique: true}},
+		Indexes: []resource.Index[Preference]{keyed(ByName, func(o *Preference) string { return o.Name })},
+		Refs: func(o *Preference) []resource.Ref {
+			if kind := prefKinds[o.Name]; kind != "" {
+				return keep(refs(kind, one(o.Value)))
+			}
+			return nil
+		},
 	}
 	ContentPacks = &resource.Kind[ContentPack]{
 		Name: "contents", Key: func(o *ContentPack) string { return o.Meta.Name },
-		Indexes:  []resource.Index[ContentPack]{{Name: ByName, Of: func(o *ContentPack) []string { return one(o.Meta.Name) }, Unique: true}},
+		Indexes:  []resource.Index[ContentPack]{keyed(ByName, func(o *ContentPack) string { return o.Meta.Name })},
 		Validate: func(o *ContentPack) []string { return named(o.Meta.Name, machineName) },
 	}
 )

@@ -56,13 +56,13 @@ var (
 		Common: func(o *Alert) *resource.Common { return &o.Common },
 		Engine: append([]string{"Uuid", "Time", "Count", "Principal", "AcknowledgeUser", "AcknowledgeTime"}, engineCommon...),
 		Indexes: []resource.Index[Alert]{
-			{Name: ByUuid, Of: func(o *Alert) []string { return one(o.Uuid) }, Unique: true, Type: "UUID"},
-			{Name: ByName, Of: func(o *Alert) []string { return one(o.Name) }},
-			{Name: "Level", Of: func(o *Alert) []string { return one(string(o.Level)) }},
+			byUUID(func(o *Alert) string { return o.Uuid }),
+			textual(ByName, func(o *Alert) string { return o.Name }),
+			textual("Level", func(o *Alert) string { return string(o.Level) }),
 			boolean("Acknowledged", func(o *Alert) bool { return o.Acknowledged }),
 			{Name: "Count", Of: func(o *Alert) []string { return []string{strconv.Itoa(o.Count)} }, Type: "number", Scan: true},
-			{Name: "Principal", Of: func(o *Alert) []string { return one(o.Principal) }, Scan: true},
-			timeIndex("Time", func(o *Alert) time.Time { return o.Time }),
+			scan(textual("Principal", func(o *Alert) string { return o.Principal })),
+			timed("Time", func(o *Alert) time.Time { return o.Time }),
 		},
 		Default: func(o *Alert) {
 			if o.Uuid == "" {
@@ -88,7 +88,7 @@ var (
 		Common: func(o *Filter) *resource.Common { return &o.Common }, Engine: engineCommon,
 		Indexes: []resource.Index[Filter]{
 			keyed(ByName, func(o *Filter) string { return o.Name }),
-			{Name: "Object", Of: func(o *Filter) []string { return one(o.Object) }, Scan: true},
+			scan(textual("Object", func(o *Filter) string { return o.Object })),
 		},
 		Default: func(o *Filter) { o.Params = fullParams(o.Params) },
 		Validate: func(o *Filter) []string {

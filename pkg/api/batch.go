@@ -20,14 +20,16 @@ const (
 	BatchPost     BatchState = "post"    // PostWorkOrder looks at what became of them
 	BatchFinished BatchState = "finished"
 	BatchFailed   BatchState = "failed"
+
+	BatchCancelled BatchState = "cancelled"
 )
 
 // batchMoves are the legal moves of a batch.
 var batchMoves = map[BatchState][]BatchState{
-	BatchCreated: {BatchSetup, BatchRunning, BatchFailed},
-	BatchSetup:   {BatchRunning, BatchFailed},
-	BatchRunning: {BatchPost, BatchFinished, BatchFailed},
-	BatchPost:    {BatchFinished, BatchFailed},
+	BatchCreated: {BatchSetup, BatchRunning, BatchFailed, BatchCancelled},
+	BatchSetup:   {BatchRunning, BatchFailed, BatchCancelled},
+	BatchRunning: {BatchPost, BatchFinished, BatchFailed, BatchCancelled},
+	BatchPost:    {BatchFinished, BatchFailed, BatchCancelled},
 }
 
 // Batch is many work orders as one piece of work: one order that makes them,
@@ -45,6 +47,18 @@ type Batch struct {
 	Status                 string // what it does or waits for, or why it failed
 	StartTime              time.Time
 	EndTime                time.Time
+	// Parts are its work orders, in the order in which they begin; Begun of them
+	// exist.
+	Parts []BatchPart `json:",omitempty"`
+	Begun int         `json:",omitempty"`
+}
+
+// BatchPart is one work order of a batch: for a machine, or for one item of a
+// list, on any machine that the filter fits.
+type BatchPart struct {
+	Machine string `json:",omitempty"`
+	Filter  string `json:",omitempty"`
+	Item    any    `json:",omitempty"`
 }
 
 // WorkOrderTemplate is what a work order is made of.
@@ -64,14 +78,14 @@ const ById = "Id"
 var Batches = &resource.Kind[Batch]{
 	Name: "batches", Key: func(o *Batch) string { return o.Id },
 	Common: func(o *Batch) *resource.Common { return &o.Common },
-	Engine: append([]string{"Id", "SetupWorkOrder", "PostWorkOrder", "State", "Status", "StartTime", "EndTime"}, engineCommon...),
+	Engine: append([]string{"Id", "SetupWorkOrder", "PostWorkOrder", "State", "Status", "StartTime", "EndTime", "Parts", "Begun"}, engineCommon...),
 	Indexes: []resource.Index[Batch]{
 		keyed(ById, func(o *Batch) string { return o.Id }),
-		{Name: "State", Of: func(o *Batch) []string { return one(string(o.State)) }},
-		{Name: "SetupWorkOrder", Of: func(o *Batch) []string { return one(o.SetupWorkOrder) }, Type: "UUID"},
-		{Name: "PostWorkOrder", Of: func(o *Batch) []string { return one(o.PostWorkOrder) }, Type: "UUID"},
-		timeIndex("StartTime", func(o *Batch) time.Time { return o.StartTime }),
-		timeIndex("EndTime", func(o *Batch) time.Time { return o.EndTime }),
+		textual("State", func(o *Batch) string { return string(o.State) }),
+		typed("SetupWorkOrder", typeUUID, func(o *Batch) string { return o.SetupWorkOrder }),
+		typed("PostWorkOrder", typeUUID, func(o *Batch) string { return o.PostWorkOrder }),
+		timed("StartTime", func(o *Batch) time.Time { return o.StartTime }),
+		timed("EndTime", func(o *Batch) time.Time { return o.EndTime }),
 	},
 	Default: func(o *Batch) {
 		if o.Id == "" {
@@ -119,7 +133,9 @@ func (o *Batch) refs() []resource.Ref {
 }
 
 // Ended says that the batch will not change any more.
-func (o *Batch) Ended() bool { return o.State == BatchFinished || o.State == BatchFailed }
+func (o *Batch) Ended() bool {
+	return o.State == BatchFinished || o.State == BatchFailed || o.State == BatchCancelled
+}
 
 // Move changes the state if that is legal, and stamps the times.
 func (o *Batch) Move(to BatchState, now time.Time) error {

@@ -43,9 +43,9 @@ type BMCAction struct {
 var BMCActions = &resource.Kind[BMCAction]{
 	Name: "bmc_actions", Key: func(o *BMCAction) string { return o.Uuid },
 	Indexes: []resource.Index[BMCAction]{
-		{Name: ByUuid, Of: func(o *BMCAction) []string { return one(o.Uuid) }, Unique: true},
-		{Name: "Machine", Of: func(o *BMCAction) []string { return one(o.Machine) }},
-		{Name: "State", Of: func(o *BMCAction) []string { return one(o.State) }},
+		byUUID(func(o *BMCAction) string { return o.Uuid }),
+		textual("Machine", func(o *BMCAction) string { return o.Machine }),
+		textual("State", func(o *BMCAction) string { return o.State }),
 	},
 	Engine: []string{"Uuid", "State", "Tries", "Created", "NextTry", "Ended", "Error", "Power"},
 	Default: func(o *BMCAction) {
@@ -81,6 +81,9 @@ type BootStep struct {
 // BootRecords by MAC address.
 var BootRecords = &resource.Kind[BootRecord]{
 	Name: "boot_records", Key: func(o *BootRecord) string { return o.Mac },
-	Indexes: []resource.Index[BootRecord]{{Name: "Machine", Of: func(o *BootRecord) []string { return one(o.Machine) }}},
-	Engine:  []string{"Mac", "Machine", "Steps"},
+	Indexes: []resource.Index[BootRecord]{
+		keyed("Mac", func(o *BootRecord) string { return o.Mac }),
+		textual("Machine", func(o *BootRecord) string { return o.Machine }),
+	},
+	Engine: []string{"Mac", "Machine", "Steps"},
 }

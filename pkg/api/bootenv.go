@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"drpd/pkg/resource"
@@ -21,48 +23,76 @@ type BootEnv struct {
 	RequiredParams []string
 	OptionalParams []string
 	OnlyUnknown    bool
-	Loaders        map[string]string `json:",omitempty"`
+	Loaders        map[string]string // architecture and firmware, as in loaderTypes -> file
 }
 
 // OsInfo names an operating system and the medium or image it comes from.
 type OsInfo struct {
 	Name      string
-	Family    string `json:",omitempty"`
-	Codename  string `json:",omitempty"`
-	Version   string `json:",omitempty"`
-	IsoFile   string `json:",omitempty"`
-	IsoSha256 string `json:",omitempty"`
-	IsoUrl    string `json:",omitempty"`
+	Family    string
+	Codename  string
+	Version   string
+	IsoFile   string
+	IsoSha256 string
+	IsoUrl    string
 	// SupportedArchitectures by name, as DRP or the distribution has them.
-	SupportedArchitectures map[string]ArchInfo `json:",omitempty"`
+	SupportedArchitectures map[string]ArchInfo
 }
+
+// loaderTypes are the keys of Loaders.
+var loaderTypes = []string{"386-pcbios", "amd64-uefi", "arm64-uefi"}
 
 // BootEnvs, available once the files that they name are here and intact.
 var BootEnvs = &resource.Kind[BootEnv]{
 	Name: "bootenvs", Key: func(o *BootEnv) string { return o.Name },
 	Common: func(o *BootEnv) *resource.Common { return &o.Common }, Engine: engineCommon,
 	Indexes: []resource.Index[BootEnv]{
-		{Name: ByName, Of: func(o *BootEnv) []string { return one(o.Name) }, Unique: true},
-		{Name: "OsName", Of: func(o *BootEnv) []string { return one(o.OS.Name) }},
-		{Name: "OnlyUnknown", Of: func(o *BootEnv) []string { return []string{fmt.Sprint(o.OnlyUnknown)} }},
+		keyed(ByName, func(o *BootEnv) string { return o.Name }),
+		textual("OsName", func(o *BootEnv) string { return o.OS.Name }),
+		boolean("OnlyUnknown", func(o *BootEnv) bool { return o.OnlyUnknown }),
 	},
 	Default: func(o *BootEnv) {
 		o.Initrds, o.RequiredParams, o.OptionalParams = full(o.Initrds), full(o.RequiredParams), full(o.OptionalParams)
-		if o.Templates == nil {
-			o.Templates = []TemplateInfo{}
-		}
+		o.Templates = fullTemplates(o.Templates)
 		if o.OS.Name == "" {
 			o.OS.Name = o.Name
 		}
+		o.fillMaps()
 	},
 	Validate: (*BootEnv).problems,
 	Refs:     (*BootEnv).refs,
 }
 
+func (o *BootEnv) fillMaps() {
+	if o.Loaders == nil {
+		o.Loaders = map[string]string{}
+	}
+	if o.OS.SupportedArchitectures == nil {
+		o.OS.SupportedArchitectures = map[string]ArchInfo{}
+	}
+	for name, a := range o.OS.SupportedArchitectures {
+		a.Initrds = full(a.Initrds)
+		o.OS.SupportedArchitectures[name] = a
+	}
+}
+
 func (o *BootEnv) problems() []string {
 	p := problems(named(o.Name, plainName))
-	p = append(p, templateProblems(o.Templates)...)
+	p.names("Required Param", o.RequiredParams, paramName)
+	p.names("Optional Param", o.OptionalParams, paramName)
+	p = append(p, pathProblems(o.Templates)...)
 	p = append(p, parseProblem("BootParams", o.BootParams)...)
+	for _, name := range slices.Sorted(maps.Keys(o.Loaders)) {
+		if !slices.Contains(loaderTypes, name) {
+			p.add("%s is not a supported loader type: use %s", name, strings.Join(loaderTypes, ", "))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.OS.SupportedArchitectures)) {
+		if _, ok := SupportedArch(name); !ok {
+			p.add("%s is not a supported architecture", name)
+		}
+		p = append(p, parseProblem("BootParams", o.OS.SupportedArchitectures[name].BootParams)...)
+	}
 	if o.OS.IsoSha256 != "" && len(o.OS.IsoSha256) != 64 {
 		p.add("OS.IsoSha256 has %d characters, a SHA-256 has 64 hexadecimal digits", len(o.OS.IsoSha256))
 	}
@@ -71,9 +101,9 @@ func (o *BootEnv) problems() []string {
 
 func (o *BootEnv) refs() []resource.Ref {
 	out := templateRefs(o.Templates)
-	for _, f := range append([]string{o.Kernel}, o.Initrds...) {
-		if f != "" {
-			out = append(out, resource.Ref{Kind: "files", Key: "files/" + f})
+	for _, f := range append([]string{o.KernelFor("amd64")}, o.InitrdsFor("amd64")...) {
+		if at := o.PathFor("amd64", f); f != "" && strings.HasPrefix(at, "files/") { // else it is on the medium
+			out = append(out, resource.Ref{Kind: "files", Key: at})
 		}
 	}
 	if o.OS.IsoFile != "" {
@@ -89,7 +119,14 @@ func (o *BootEnv) refs() []resource.Ref {
 }
 
 // NetBoots says whether a machine in this environment boots from the network.
-func (o *BootEnv) NetBoots() bool { return o.Kernel != "" }
+func (o *BootEnv) NetBoots() bool {
+	for _, a := range o.OS.SupportedArchitectures {
+		if a.Kernel != "" {
+			return true
+		}
+	}
+	return o.Kernel != ""
+}
 
 // OneShot says whether the environment may be served only once for each
 // intent: installers, which would otherwise install again and again.
@@ -106,5 +143,5 @@ type File struct {
 // Files by path.
 var Files = &resource.Kind[File]{
 	Name: "files", Key: func(o *File) string { return o.Path },
-	Indexes: []resource.Index[File]{{Name: "Path", Of: func(o *File) []string { return one(o.Path) }, Unique: true}},
+	Indexes: []resource.Index[File]{keyed("Path", func(o *File) string { return o.Path })},
 }

@@ -1,10 +1,7 @@
 package api
 
 import (
-	"fmt"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"drpd/pkg/resource"
 )
@@ -33,7 +30,8 @@ type Stage struct {
 	RequiredParams []string
 	OptionalParams []string
 	Reboot         bool
-	RunnerWait     bool
+	RunnerWait     bool // kept for clients: agents always wait for the last task
+	Partial        bool // true only in replies that leave something out
 }
 
 // Task is a unit of work: templates that are rendered for one machine and run
@@ -50,25 +48,6 @@ type Task struct {
 	ExtraClaims    []Claim  `json:",omitempty"`
 }
 
-// TemplateInfo is one script or file: Contents, or the Template named by ID.
-// With a Path it is written there, without one it is run.
-type TemplateInfo struct {
-	Name     string
-	Path     string            `json:",omitempty"`
-	Link     string            `json:",omitempty"`
-	ID       string            `json:",omitempty"`
-	Contents string            `json:",omitempty"`
-	Meta     map[string]string `json:",omitempty"`
-}
-
-// Template is a named text for rendering.
-type Template struct {
-	resource.Common
-	Described
-	ID       string
-	Contents string
-}
-
 // Profile is a named set of params.
 type Profile struct {
 	resource.Common
@@ -76,15 +55,7 @@ type Profile struct {
 	Name     string
 	Params   resource.Params
 	Profiles []string
-}
-
-// Param gives a parameter its type, its default and its secrecy.
-type Param struct {
-	resource.Common
-	Documented
-	Name   string
-	Schema any
-	Secure bool
+	Partial  bool // true only in replies that leave something out
 }
 
 // Blueprint is what a work order does.
@@ -97,79 +68,86 @@ type Blueprint struct {
 	Profiles []string
 }
 
+// GlobalProfile is the profile that every machine has, after all others.
+const GlobalProfile = "global"
+
 // The kinds that content packs are made of.
 var (
 	Workflows = &resource.Kind[Workflow]{
 		Name: "workflows", Key: func(o *Workflow) string { return o.Name },
 		Common: func(o *Workflow) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes: []resource.Index[Workflow]{{Name: ByName, Of: func(o *Workflow) []string { return one(o.Name) }, Unique: true},
-			{Name: "Stages", Of: func(o *Workflow) []string { return o.Stages }}},
-		Default:  func(o *Workflow) { o.Stages = full(o.Stages) },
-		Validate: func(o *Workflow) []string { return named(o.Name, plainName) },
-		Refs:     func(o *Workflow) []resource.Ref { return refs("stages", o.Stages) },
+		Indexes: []resource.Index[Workflow]{keyed(ByName, func(o *Workflow) string { return o.Name }),
+			several("Stages", func(o *Workflow) []string { return o.Stages })},
+		Default: func(o *Workflow) { o.Stages = full(o.Stages) },
+		Validate: func(o *Workflow) []string {
+			p := problems(named(o.Name, plainName))
+			p.names("Stage Name", o.Stages, plainName)
+			return p
+		},
+		Refs: func(o *Workflow) []resource.Ref { return keep(refs("stages", o.Stages)) },
 	}
 	Stages = &resource.Kind[Stage]{
 		Name: "stages", Key: func(o *Stage) string { return o.Name },
-		Common: func(o *Stage) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes: []resource.Index[Stage]{{Name: ByName, Of: func(o *Stage) []string { return one(o.Name) }, Unique: true},
-			{Name: ByBootEnv, Of: func(o *Stage) []string { return one(o.BootEnv) }}},
+		Common: func(o *Stage) *resource.Common { return &o.Common }, Engine: append([]string{"Partial"}, engineCommon...),
+		Indexes: []resource.Index[Stage]{keyed(ByName, func(o *Stage) string { return o.Name }),
+			textual(ByBootEnv, func(o *Stage) string { return o.BootEnv }),
+			several("Tasks", func(o *Stage) []string { return o.Tasks }),
+			several(ByProfile, func(o *Stage) []string { return o.Profiles }),
+			paramIndex(func(o *Stage) resource.Params { return o.Params }),
+			scan(boolean("Reboot", func(o *Stage) bool { return o.Reboot }))},
 		Default:  (*Stage).fill,
-		Validate: func(o *Stage) []string { return append(named(o.Name, plainName), templateProblems(o.Templates)...) },
+		Validate: (*Stage).problems,
 		Refs: func(o *Stage) []resource.Ref {
 			out := append(TaskRefs(o.Tasks), templateRefs(o.Templates)...)
 			out = append(out, refs("profiles", o.Profiles)...)
-			return append(out, refs("bootenvs", one(o.BootEnv))...)
+			return keep(append(out, refs("bootenvs", one(o.BootEnv))...))
 		},
 		Params: func(o *Stage) *resource.Params { return &o.Params }, Profiles: func(o *Stage) *[]string { return &o.Profiles },
 	}
 	Tasks = &resource.Kind[Task]{
 		Name: "tasks", Key: func(o *Task) string { return o.Name },
 		Common: func(o *Task) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes: []resource.Index[Task]{{Name: ByName, Of: func(o *Task) []string { return one(o.Name) }, Unique: true}},
+		Indexes: []resource.Index[Task]{keyed(ByName, func(o *Task) string { return o.Name })},
 		Default: func(o *Task) {
 			o.RequiredParams, o.OptionalParams, o.Prerequisites = full(o.RequiredParams), full(o.OptionalParams), full(o.Prerequisites)
-			if o.Templates == nil {
-				o.Templates = []TemplateInfo{}
-			}
+			o.Templates = fullTemplates(o.Templates)
 		},
-		Validate: func(o *Task) []string { return append(named(o.Name, plainName), templateProblems(o.Templates)...) },
+		Validate: (*Task).problems,
 		Refs: func(o *Task) []resource.Ref {
-			return append(refs("tasks", o.Prerequisites), templateRefs(o.Templates)...)
-		},
-	}
-	Templates = &resource.Kind[Template]{
-		Name: "templates", Key: func(o *Template) string { return o.ID },
-		Common: func(o *Template) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes: []resource.Index[Template]{{Name: "ID", Of: func(o *Template) []string { return one(o.ID) }, Unique: true}},
-		Validate: func(o *Template) []string {
-			p := problems{}
-			p.name("ID", o.ID, templateID)
-			return append(p, parseProblem(o.ID, o.Contents)...)
+			return keep(append(refs("tasks", o.Prerequisites), templateRefs(o.Templates)...))
 		},
 	}
 	Profiles = &resource.Kind[Profile]{
 		Name: "profiles", Key: func(o *Profile) string { return o.Name },
-		Common: func(o *Profile) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes: []resource.Index[Profile]{{Name: ByName, Of: func(o *Profile) []string { return one(o.Name) }, Unique: true}},
+		Common: func(o *Profile) *resource.Common { return &o.Common }, Engine: append([]string{"Partial"}, engineCommon...),
+		Indexes: []resource.Index[Profile]{keyed(ByName, func(o *Profile) string { return o.Name }),
+			several(ByProfile, func(o *Profile) []string { return o.Profiles }),
+			paramIndex(func(o *Profile) resource.Params { return o.Params })},
 		Default: func(o *Profile) {
-			o.Profiles = full(o.Profiles)
-			o.Params = fullParams(o.Params)
+			o.Profiles, o.Params, o.Partial = full(o.Profiles), fullParams(o.Params), false
 		},
-		Validate: func(o *Profile) []string { return named(o.Name, machineName) },
-		Refs:     func(o *Profile) []resource.Ref { return refs("profiles", o.Profiles) },
-		Params:   func(o *Profile) *resource.Params { return &o.Params }, Profiles: func(o *Profile) *[]string { return &o.Profiles },
-	}
-	ParamDefs = &resource.Kind[Param]{
-		Name: "params", Key: func(o *Param) string { return o.Name },
-		Common: func(o *Param) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes:  []resource.Index[Param]{{Name: ByName, Of: func(o *Param) []string { return one(o.Name) }, Unique: true}},
-		Default:  func(o *Param) {},
-		Validate: (*Param).problems,
+		Validate: func(o *Profile) []string {
+			p := problems(named(o.Name, machineName)) // clusters share a profile of their own name
+			p = append(p, paramNames(o.Params)...)
+			p.names("Profile Name", o.Profiles, machineName)
+			return p
+		},
+		Stays: func(o *Profile) string {
+			if o.Name == GlobalProfile {
+				return "it is the global profile"
+			}
+			return ""
+		},
+		Refs:   func(o *Profile) []resource.Ref { return keep(refs("profiles", o.Profiles)) },
+		Params: func(o *Profile) *resource.Params { return &o.Params }, Profiles: func(o *Profile) *[]string { return &o.Profiles },
 	}
 	Blueprints = &resource.Kind[Blueprint]{
 		Name: "blueprints", Key: func(o *Blueprint) string { return o.Name },
 		Common: func(o *Blueprint) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes: []resource.Index[Blueprint]{{Name: ByName, Of: func(o *Blueprint) []string { return one(o.Name) }, Unique: true}},
+		Indexes: []resource.Index[Blueprint]{keyed(ByName, func(o *Blueprint) string { return o.Name }),
+			scan(several("Tasks", func(o *Blueprint) []string { return o.Tasks })),
+			scan(several(ByProfile, func(o *Blueprint) []string { return o.Profiles })),
+			paramIndex(func(o *Blueprint) resource.Params { return o.Params })},
 		Default: func(o *Blueprint) {
 			o.Tasks, o.Profiles, o.Params = full(o.Tasks), full(o.Profiles), fullParams(o.Params)
 		},
@@ -185,9 +163,7 @@ func (o *Stage) fill() {
 	o.Tasks, o.Profiles = full(o.Tasks), full(o.Profiles)
 	o.RequiredParams, o.OptionalParams = full(o.RequiredParams), full(o.OptionalParams)
 	o.Params = fullParams(o.Params)
-	if o.Templates == nil {
-		o.Templates = []TemplateInfo{}
-	}
+	o.Templates, o.Partial = fullTemplates(o.Templates), false
 }
 
 func fullParams(p resource.Params) resource.Params {
@@ -211,12 +187,20 @@ func refs(kind string, keys []string) []resource.Ref {
 	return out
 }
 
+// keep says that what is referred to may not be deleted meanwhile.
+func keep(list []resource.Ref) []resource.Ref {
+	for i := range list {
+		list[i].Keep = true
+	}
+	return list
+}
+
 // Entry splits one entry of a task list: "stage:x" is ("stage", "x"), a plain
 // task name has no verb.
 func Entry(s string) (verb, arg string) {
 	v, a, ok := strings.Cut(s, ":")
 	switch {
-	case ok && (v == "stage" || v == "bootenv" || v == "context" || v == "action"):
+	case ok && (v == "stage" || v == "bootenv" || v == "context" || v == "chroot" || v == "action"):
 		return v, a
 	default:
 		return "", s
@@ -239,27 +223,41 @@ func TaskRefs(list []string) []resource.Ref {
 	return out
 }
 
-func templateRefs(list []TemplateInfo) []resource.Ref {
-	var out []resource.Ref
-	for _, t := range list {
-		if t.ID != "" {
-			out = append(out, resource.Ref{Kind: "templates", Key: t.ID})
-		}
+func (o *Stage) problems() []string {
+	p := problems(named(o.Name, plainName))
+	if o.BootEnv != "" {
+		p.name("BootEnv", o.BootEnv, plainName)
 	}
-	return out
+	p.names("Required Param", o.RequiredParams, paramName)
+	p.names("Optional Param", o.OptionalParams, paramName)
+	p.names("Profile", o.Profiles, machineName)
+	p = append(p, taskProblems(o.Tasks)...)
+	p = append(p, paramNames(o.Params)...)
+	return append(p, pathProblems(o.Templates)...)
 }
 
-func templateProblems(list []TemplateInfo) []string {
+func (o *Task) problems() []string {
+	p := problems(named(o.Name, plainName))
+	p.names("Required Param", o.RequiredParams, paramName)
+	p.names("Optional Param", o.OptionalParams, paramName)
+	p.names("Prerequisite", o.Prerequisites, plainName)
+	p = append(p, templateProblems(o.Templates)...)
+	return append(p, osProblems(o.Templates)...)
+}
+
+// taskProblems checks the entries of a task list.
+func taskProblems(list []string) []string {
 	p := problems{}
-	for i, t := range list {
-		if t.Name == "" {
-			p.add("Templates[%d].Name is empty", i)
-		}
-		if t.ID != "" && t.Contents != "" {
-			p.add("template %s has both ID and Contents; give one", t.Name)
-		}
-		for _, text := range []string{t.Contents, t.Path, t.Link} {
-			p = append(p, parseProblem(t.Name, text)...)
+	for _, s := range list {
+		verb, arg := Entry(s)
+		switch {
+		case verb == "" && strings.Contains(s, ":"):
+			p.add("Invalid Task `%s`: use a task's name, or stage:, bootenv:, context:, chroot: or action: and a name", s)
+		case verb == "":
+			p.name("Task", arg, plainName)
+		case verb == "context" || verb == "action" || verb == "chroot":
+		default:
+			p.name(map[string]string{"stage": "Stage", "bootenv": "BootEnv"}[verb], arg, plainName)
 		}
 	}
 	return p
@@ -272,46 +270,7 @@ func (o *Blueprint) problems() []string {
 			p.add("a blueprint cannot hold %q: it may not change the %s", s, verb)
 		}
 	}
-	return p
-}
-
-func (o *Param) problems() []string {
-	p := problems{}
-	p.name("Name", o.Name, paramName)
-	if o.Schema != nil {
-		if _, err := compileSchema(o.Name, o.Schema); err != nil {
-			p.add("Schema: %v", err)
-		}
-	}
-	return p
-}
-
-// Check says why a value does not fit the parameter, "" if it does.
-func (o *Param) Check(value any) string {
-	if o.Schema == nil {
-		return ""
-	}
-	s, err := compileSchema(o.Name, o.Schema)
-	if err != nil {
-		return err.Error()
-	}
-	if err := s.Validate(value); err != nil {
-		return fmt.Sprintf("param %s: %v", o.Name, err)
-	}
-	return ""
-}
-
-func compileSchema(name string, schema any) (*jsonschema.Schema, error) {
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("mem:///param", schema); err != nil {
-		return nil, fmt.Errorf("schema of %s: %w", name, err)
-	}
-	return c.Compile("mem:///param")
-}
-
-func fullTemplates(list []TemplateInfo) []TemplateInfo {
-	if list == nil {
-		return []TemplateInfo{}
-	}
-	return list
+	p = append(p, taskProblems(o.Tasks)...)
+	p.names("Profile", o.Profiles, machineName)
+	return append(p, paramNames(o.Params)...)
 }

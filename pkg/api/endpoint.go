@@ -101,8 +101,8 @@ var (
 		Common: func(o *CatalogItem) *resource.Common { return &o.Common }, Engine: engineCommon,
 		Indexes: []resource.Index[CatalogItem]{
 			keyed(ById, func(o *CatalogItem) string { return o.Id }),
-			{Name: ByName, Of: func(o *CatalogItem) []string { return one(o.Name) }, Scan: true},
-			{Name: "Type", Of: func(o *CatalogItem) []string { return one(o.Type) }, Scan: true},
+			scan(textual(ByName, func(o *CatalogItem) string { return o.Name })),
+			scan(textual("Type", func(o *CatalogItem) string { return o.Type })),
 		},
 		Default: func(o *CatalogItem) {
 			o.Type = "catalog_items"
@@ -110,7 +110,7 @@ var (
 				o.Shasum256 = map[string]string{}
 			}
 		},
-		Validate: func(o *CatalogItem) []string { return identified(o.Id, anyName) },
+		Validate: func(o *CatalogItem) []string { return identified(o.Id, catalogName) },
 	}
 )
 

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -49,6 +48,8 @@ type Job struct {
 	Current      bool
 	CurrentIndex int
 	NextIndex    int
+	Independent  bool     // of any task list: a work order's or an action's
+	Action       *Action  `json:",omitempty"`
 	WorkOrder    string   `json:",omitempty"`
 	ResultErrors []string `json:",omitempty"`
 	ExtraClaims  []Claim  `json:",omitempty"`
@@ -58,6 +59,18 @@ type Job struct {
 	// Note is what a native operation remembers between its steps.
 	Note resource.Params `json:",omitempty"`
 }
+
+// Action is one call of a plugin's command on an object.
+type Action struct {
+	Model      any
+	Plugin     string
+	Command    string
+	CommandSet string
+	Params     resource.Params
+}
+
+// NoJob is Previous of a job that has none before it.
+const NoJob = "00000000-0000-0000-0000-000000000000"
 
 // JobAction is one rendered template of a job: a script if Path is empty.
 type JobAction struct {
@@ -71,22 +84,48 @@ type JobAction struct {
 var Jobs = &resource.Kind[Job]{
 	Name: "jobs", Key: func(o *Job) string { return o.Uuid },
 	Common: func(o *Job) *resource.Common { return &o.Common },
-	Engine: append([]string{"Uuid", "Machine", "Previous", "Task", "Stage", "Workflow", "CurrentIndex", "NextIndex", "WorkOrder", "Current", "Waiting", "Note"}, engineCommon...),
+	Engine: append([]string{"Uuid", "Machine", "Previous", "Task", "Stage", "Workflow", "CurrentIndex", "NextIndex", "WorkOrder", "Current", "Waiting", "Note",
+		"ExtraClaims", "Token"}, engineCommon...),
 	Indexes: []resource.Index[Job]{
-		{Name: ByUuid, Of: func(o *Job) []string { return one(o.Uuid) }, Unique: true},
-		{Name: "Machine", Of: func(o *Job) []string { return one(o.Machine) }},
-		{Name: "State", Of: func(o *Job) []string { return one(string(o.State)) }},
-		{Name: "Task", Of: func(o *Job) []string { return one(o.Task) }},
-		{Name: "Stage", Of: func(o *Job) []string { return one(o.Stage) }},
-		{Name: "Workflow", Of: func(o *Job) []string { return one(o.Workflow) }},
-		{Name: "WorkOrder", Of: func(o *Job) []string { return one(o.WorkOrder) }},
-		{Name: "Current", Of: func(o *Job) []string { return []string{fmt.Sprint(o.Current)} }},
+		byUUID(func(o *Job) string { return o.Uuid }),
+		typed("Machine", typeUUID, func(o *Job) string { return o.Machine }),
+		textual("State", func(o *Job) string { return string(o.State) }),
+		textual("Task", func(o *Job) string { return o.Task }),
+		textual("Stage", func(o *Job) string { return o.Stage }),
+		textual("Workflow", func(o *Job) string { return o.Workflow }),
+		typed("WorkOrder", typeUUID, func(o *Job) string { return o.WorkOrder }),
+		boolean("Current", func(o *Job) bool { return o.Current }),
+		scan(typed("Previous", typeUUID, func(o *Job) string { return o.Previous })),
+		scan(textual("BootEnv", func(o *Job) string { return o.BootEnv })),
+		scan(textual("Context", func(o *Job) string { return o.Context })),
+		scan(boolean("Archived", func(o *Job) bool { return o.Archived })),
+		timed("StartTime", func(o *Job) time.Time { return o.StartTime }),
+		timed("EndTime", func(o *Job) time.Time { return o.EndTime }),
 	},
 	Default: func(o *Job) {
 		if o.Uuid == "" {
 			o.Uuid = uuid.NewString()
 		}
+		if o.Previous == "" {
+			o.Previous = NoJob
+		}
 	},
+	Validate: (*Job).problems,
+}
+
+// exitStates are how a job may ask to go on.
+var exitStates = []string{"", "complete", "reboot", "poweroff", "stop", "failed"}
+
+func (o *Job) problems() []string {
+	p := problems{}
+	p.uuid("Uuid", o.Uuid)
+	if _, known := jobMoves[o.State]; !known && !o.Ended() {
+		p.add("Invalid State `%s`", o.State)
+	}
+	if !slices.Contains(exitStates, o.ExitState) {
+		p.add("Invalid ExitState `%s`", o.ExitState)
+	}
+	return p
 }
 
 // Ended says that the job will not change any more.

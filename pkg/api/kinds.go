@@ -31,8 +31,3 @@ type Documented struct {
 	Description   string
 	Documentation string
 }
-
-// keyed is the index of the key under its own name, which comes first.
-func keyed[T any](name string, of func(*T) string) resource.Index[T] {
-	return resource.Index[T]{Name: name, Of: func(o *T) []string { return one(of(o)) }, Unique: true}
-}

@@ -1,12 +1,8 @@
 package api
 
 import (
-	"fmt"
-	"net"
-	"strings"
+	"reflect"
 	"time"
-
-	"github.com/google/uuid"
 
 	"drpd/pkg/resource"
 )
@@ -44,7 +40,8 @@ type Machine struct {
 	Tasks            []string
 	CurrentTask      int // -1: not started; len(Tasks): done
 	CurrentJob       string
-	RetryTaskAttempt int
+	RetryTaskAttempt int         // failed tries of the present task in a row
+	TaskErrorStacks  []TaskStack // what goes on after an error-handling task list
 	Runnable         bool
 	Context          string
 	Profiles         []string
@@ -61,20 +58,43 @@ type Machine struct {
 	PoolNext         *PoolNext `json:",omitempty"`
 	WorkflowComplete bool
 	WorkOrderMode    bool
-	Boot             *BootState `json:",omitempty"`
+	Pipeline         string
+	// PendingWorkOrders and RunningWorkOrders count the orders for the machine.
+	PendingWorkOrders int
+	RunningWorkOrders int
+	// RunnerState is what the agent last said about itself.
+	RunnerState string
+	// JobState, JobExitState and JobResultErrors are those of CurrentJob.
+	JobState        JobState
+	JobExitState    string
+	JobResultErrors []string
+	Partial         bool       // true only in replies that leave something out
+	Boot            *BootState `json:",omitempty"`
+	// PastJob says that CurrentJob ran before the task list was reset: it tells
+	// nothing about the entry at CurrentTask.
+	PastJob bool `json:",omitempty"`
+	// Moving marks a save by package workflow that moves the cursor, which is
+	// free of the rules for edits by users. It is never stored.
+	Moving bool `json:"-"`
 	// Owner is the uuid of the cluster that holds the machine, "" if none does.
 	Owner string `json:",omitempty"`
 	// Generation counts how often a cluster was provisioned.
 	Generation int `json:",omitempty"`
 }
 
-// Fingerprint identifies hardware for whoami.
+// Fingerprint identifies hardware for whoami. The hashes are SHA-256 sums.
 type Fingerprint struct {
-	SSNHash         string   `json:",omitempty"`
-	CSNHash         string   `json:",omitempty"`
-	CloudInstanceID string   `json:",omitempty"`
-	SystemUUID      string   `json:",omitempty"`
-	MemoryIds       []string `json:",omitempty"`
+	SSNHash         []byte // of the system's serial number
+	CSNHash         []byte // of the chassis' or board's
+	CloudInstanceID string
+	SystemUUID      string
+	MemoryIds       [][]byte // of each memory module
+}
+
+// TaskStack is a task list put aside, to be gone on with later.
+type TaskStack struct {
+	CurrentTask int
+	TaskList    []string
 }
 
 // BootState is the intent to boot a machine into its BootEnv, from the moment
@@ -105,38 +125,53 @@ const (
 	ByRunnable = "Runnable"
 )
 
-// one lists a single index value, none if it is empty.
-func one(s string) []string {
-	if s == "" {
-		return nil
+// machineIndexes keeps trees for what the server itself asks for, and for what
+// tells machines apart; the rest is read from the objects.
+func machineIndexes() []resource.Index[Machine] {
+	mac := several(ByMAC, func(m *Machine) []string { return m.HardwareAddrs })
+	mac.Unique = true
+	name := textual(ByName, func(m *Machine) string { return m.Name })
+	name.Unique = true
+	return []resource.Index[Machine]{
+		name,
+		byUUID(func(m *Machine) string { return m.Uuid }),
+		mac,
+		typed(ByAddress, typeIP, func(m *Machine) string { return m.Address }),
+		textual(ByPool, func(m *Machine) string { return m.Pool }),
+		textual(ByStatus, func(m *Machine) string { return string(m.PoolStatus) }),
+		textual(ByWorkflow, func(m *Machine) string { return m.Workflow }),
+		textual(ByBootEnv, func(m *Machine) string { return m.BootEnv }),
+		textual(ByStage, func(m *Machine) string { return m.Stage }),
+		several(ByProfile, func(m *Machine) []string { return m.Profiles }),
+		typed(ByOwner, typeUUID, func(m *Machine) string { return m.Owner }),
+		boolean(ByRunnable, func(m *Machine) bool { return m.Runnable }),
+		paramIndex(func(m *Machine) resource.Params { return m.Params }),
+		scan(typed("CurrentJob", typeUUID, func(m *Machine) string { return m.CurrentJob })),
+		scan(textual("Context", func(m *Machine) string { return m.Context })),
+		scan(textual("Arch", func(m *Machine) string { return m.Arch })),
+		scan(textual("OS", func(m *Machine) string { return m.OS })),
+		scan(textual("Pipeline", func(m *Machine) string { return m.Pipeline })),
+		scan(textual("RunnerState", func(m *Machine) string { return m.RunnerState })),
+		scan(textual("JobState", func(m *Machine) string { return string(m.JobState) })),
+		scan(boolean("PoolAllocated", func(m *Machine) bool { return m.PoolAllocated })),
+		scan(boolean("WorkflowComplete", func(m *Machine) bool { return m.WorkflowComplete })),
+		scan(boolean("WorkOrderMode", func(m *Machine) bool { return m.WorkOrderMode })),
+		scan(boolean("Locked", func(m *Machine) bool { return m.Locked })),
 	}
-	return []string{s}
 }
 
 func machineKind(name, role string) *resource.Kind[Machine] {
 	return &resource.Kind[Machine]{
-		Name:   name,
-		Key:    func(m *Machine) string { return m.Uuid },
-		Common: func(m *Machine) *resource.Common { return &m.Common },
-		Indexes: []resource.Index[Machine]{
-			{Name: ByName, Of: func(m *Machine) []string { return one(m.Name) }, Unique: true},
-			{Name: ByUuid, Of: func(m *Machine) []string { return one(m.Uuid) }, Unique: true},
-			{Name: ByMAC, Of: func(m *Machine) []string { return m.HardwareAddrs }, Unique: true},
-			{Name: ByAddress, Of: func(m *Machine) []string { return one(m.Address) }},
-			{Name: ByPool, Of: func(m *Machine) []string { return one(m.Pool) }},
-			{Name: ByStatus, Of: func(m *Machine) []string { return one(string(m.PoolStatus)) }},
-			{Name: ByWorkflow, Of: func(m *Machine) []string { return one(m.Workflow) }},
-			{Name: ByBootEnv, Of: func(m *Machine) []string { return one(m.BootEnv) }},
-			{Name: ByStage, Of: func(m *Machine) []string { return one(m.Stage) }},
-			{Name: ByProfile, Of: func(m *Machine) []string { return m.Profiles }},
-			{Name: ByOwner, Of: func(m *Machine) []string { return one(m.Owner) }},
-			{Name: ByRunnable, Of: func(m *Machine) []string { return []string{fmt.Sprint(m.Runnable)} }},
-		},
+		Name:     name,
+		Key:      func(m *Machine) string { return m.Uuid },
+		Common:   func(m *Machine) *resource.Common { return &m.Common },
+		Indexes:  machineIndexes(),
 		Default:  func(m *Machine) { m.fill(role) },
 		Validate: (*Machine).problems,
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
-			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation"},
+			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation",
+			"Partial", "TaskErrorStacks", "PastJob", "PendingWorkOrders", "RunningWorkOrders", "JobState", "JobExitState", "JobResultErrors"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
 		Profiles: func(m *Machine) *[]string { return &m.Profiles },
@@ -165,96 +200,12 @@ func Runner(r resource.Reader, id string) (*resource.Kind[Machine], *Machine) {
 	return nil, nil
 }
 
-func (m *Machine) fill(role string) {
-	if m.Uuid == "" {
-		m.Uuid = uuid.NewString()
-	}
-	if m.Secret == "" {
-		m.Secret = uuid.NewString()
-	}
-	if m.Arch == "" {
-		m.Arch = "amd64"
-	}
-	m.Arch = normalArch(m.Arch)
-	if m.Pool == "" {
-		m.Pool = "default"
-	}
-	if m.PoolStatus == "" {
-		m.PoolStatus = Free
-	}
-	if m.Meta == nil {
-		m.Meta = map[string]string{}
-	}
-	if m.Meta["machine-role"] == "" {
-		m.Meta["machine-role"] = role
-	}
-	for i, a := range m.HardwareAddrs {
-		m.HardwareAddrs[i] = strings.ToLower(a)
-	}
-	m.HardwareAddrs, m.Tasks, m.Profiles = full(m.HardwareAddrs), full(m.Tasks), full(m.Profiles)
-	if m.Params == nil {
-		m.Params = resource.Params{}
-	}
-}
-
-func full(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
-}
-
-func normalArch(a string) string {
-	switch strings.ToLower(a) {
-	case "x86_64", "amd64":
-		return "amd64"
-	case "aarch64", "arm64":
-		return "arm64"
-	}
-	return a
-}
-
-func (m *Machine) problems() []string {
-	p := problems{}
-	p.name("Name", m.Name, machineName)
-	if _, err := uuid.Parse(m.Uuid); err != nil {
-		p.add("Uuid %q is not a UUID", m.Uuid)
-	}
-	if m.Address != "" && net.ParseIP(m.Address).To4() == nil {
-		p.add("Address %q is not an IPv4 address", m.Address)
-	}
-	if m.Arch != "amd64" && m.Arch != "arm64" {
-		p.add("Arch %q is not known; use amd64 or arm64", m.Arch)
-	}
-	seen := map[string]bool{}
-	for _, name := range m.Profiles {
-		if seen[name] {
-			p.add("profile %q is listed twice", name)
-		}
-		seen[name] = true
-	}
-	for _, a := range m.HardwareAddrs {
-		if hw, err := net.ParseMAC(a); err != nil || len(hw) != 6 {
-			p.add("HardwareAddrs: %q is not a MAC address", a)
-		}
-	}
-	if m.CurrentTask < -1 || m.CurrentTask > len(m.Tasks) {
-		p.add("CurrentTask %d is outside -1..%d", m.CurrentTask, len(m.Tasks))
-	}
-	return p
-}
-
-func (m *Machine) refs() []resource.Ref {
-	var out []resource.Ref
-	for kind, key := range map[string]string{"workflows": m.Workflow, "stages": m.Stage, "bootenvs": m.BootEnv} {
-		if key != "" {
-			out = append(out, resource.Ref{Kind: kind, Key: key, Keep: true})
-		}
-	}
-	for _, p := range m.Profiles {
-		out = append(out, resource.Ref{Kind: "profiles", Key: p, Keep: true})
-	}
-	return out
+// SameButOrders says that two editions differ at most in how many work orders
+// there are.
+func (m *Machine) SameButOrders(other *Machine) bool {
+	c := *other
+	c.PendingWorkOrders, c.RunningWorkOrders = m.PendingWorkOrders, m.RunningWorkOrders
+	return reflect.DeepEqual(m, &c)
 }
 
 // AtEnd says that the task list is exhausted.

@@ -17,9 +17,16 @@ type ArchInfo struct {
 	Loader     string
 }
 
-// NormalArch is the name that drpd has for an architecture, such as amd64 for
-// x86_64.
-func NormalArch(a string) string { return normalArch(a) }
+// NormalArch is SupportedArch, or the name itself if nobody knows it.
+func NormalArch(a string) string {
+	if arch, ok := SupportedArch(a); ok {
+		return arch
+	}
+	return a
+}
+
+// Path is the directory of the static tree with the machine's own files.
+func (m *Machine) Path() string { return "machines/" + m.Uuid }
 
 // archInfo finds what the environment has for an architecture, under any of
 // the architecture's names.
@@ -28,7 +35,7 @@ func (o *BootEnv) archInfo(arch string) (ArchInfo, bool) {
 		return a, true
 	}
 	for name, a := range o.OS.SupportedArchitectures {
-		if normalArch(name) == normalArch(arch) {
+		if NormalArch(name) == NormalArch(arch) {
 			return a, true
 		}
 	}
@@ -41,10 +48,21 @@ func (o *BootEnv) IsoFor(arch string) string {
 	if a, ok := o.archInfo(arch); ok {
 		return a.IsoFile
 	}
-	if normalArch(arch) == "amd64" {
+	if NormalArch(arch) == "amd64" {
 		return o.OS.IsoFile
 	}
 	return ""
+}
+
+// HasMedium says whether the environment boots from a medium, for any
+// architecture.
+func (o *BootEnv) HasMedium() bool {
+	for _, a := range o.OS.SupportedArchitectures {
+		if a.IsoFile != "" {
+			return true
+		}
+	}
+	return o.OS.IsoFile != ""
 }
 
 // KernelFor is the kernel for an architecture.
@@ -79,7 +97,7 @@ func (o *BootEnv) MediaDir(arch string) string {
 	if o.OneShot() {
 		dir = path.Join(dir, "install")
 	}
-	if a := normalArch(arch); a != "amd64" {
+	if a := NormalArch(arch); a != "amd64" {
 		dir = path.Join(dir, a)
 	}
 	return dir

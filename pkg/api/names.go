@@ -3,10 +3,9 @@ package api
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
-	"time"
+	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -18,22 +17,40 @@ type problems []string
 
 func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
 
+// grammar is what a name may hold beside letters and digits. It is not a
+// regular expression, because every save of a machine checks dozens of names.
 type grammar struct {
-	re   *regexp.Regexp
-	says string
+	digitFirst bool
+	extra      string
+	says       string
 }
 
 // Name grammars, as DRP has them: letters and digits of any script. DRP wants
 // two characters at least, drpd takes one; 255 bytes at most.
 var (
-	plainName    = grammar{regexp.MustCompile(`^\pL[-\pL\pN _.]*$`), "must start with a letter and hold only letters, digits, '-', '_', '.' and spaces"}
-	machineName  = grammar{regexp.MustCompile(`^[\pL\pN][-\pL\pN _.]*$`), "must start with a letter or digit and hold only letters, digits, '-', '_', '.' and spaces"}
-	userName     = grammar{regexp.MustCompile(`^\pL[-\pL\pN _.@]*$`), "must start with a letter and hold only letters, digits, '-', '_', '.', '@' and spaces"}
-	paramName    = grammar{regexp.MustCompile(`^\pL[-\pL\pN _./]*$`), "must start with a letter and hold only letters, digits, '-', '_', '.', '/' and spaces"}
-	templateID   = grammar{regexp.MustCompile(`^[\pL\pN][-\pL\pN _./]*$`), "must start with a letter or digit and hold only letters, digits, '-', '_', '.', '/' and spaces"}
-	endpointName = grammar{regexp.MustCompile(`^[\pL\pN][-\pL\pN _.:]*$`), "must start with a letter or digit and hold only letters, digits, '-', '_', '.', ':' and spaces"}
-	anyName      = grammar{regexp.MustCompile(`^[^/\pC]+$`), "must not hold '/' or control characters"}
+	plainName    = grammar{false, "-_. ", "must start with a letter and hold only letters, digits, '-', '_', '.' and spaces"}
+	machineName  = grammar{true, "-_. ", "must start with a letter or digit and hold only letters, digits, '-', '_', '.' and spaces"}
+	userName     = grammar{false, "-_. @", "must start with a letter and hold only letters, digits, '-', '_', '.', '@' and spaces"}
+	paramName    = grammar{false, "-_. /", "must start with a letter and hold only letters, digits, '-', '_', '.', '/' and spaces"}
+	templateID   = grammar{true, "-_. /", "must start with a letter or digit and hold only letters, digits, '-', '_', '.', '/' and spaces"}
+	endpointName = grammar{true, "-_. :", "must start with a letter or digit and hold only letters, digits, '-', '_', '.', ':' and spaces"}
+	catalogName  = grammar{true, "-_. :+~@", "must start with a letter or digit and hold only letters, digits, '-', '_', '.', ':', '+', '~', '@' and spaces"}
 )
+
+func (g grammar) fits(name string) bool {
+	for i, c := range name {
+		switch {
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c > unicode.MaxASCII && unicode.IsLetter(c):
+		case unicode.IsNumber(c):
+			if i == 0 && !g.digitFirst {
+				return false
+			}
+		case i == 0 || !strings.ContainsRune(g.extra, c):
+			return false
+		}
+	}
+	return name != ""
+}
 
 // name checks one name; the message starts as DRP's does.
 func (p *problems) name(field, value string, g grammar) {
@@ -42,8 +59,20 @@ func (p *problems) name(field, value string, g grammar) {
 		p.add("Invalid %s ``: it is empty", field)
 	case len(value) > 255:
 		p.add("Invalid %s `%.40s...`: it has %d bytes, 255 at most", field, value, len(value))
-	case !g.re.MatchString(value):
+	case !g.fits(value):
 		p.add("Invalid %s `%s`: it %s", field, value, g.says)
+	}
+}
+
+func (p *problems) optional(field, value string) {
+	if value != "" {
+		p.name(field, value, plainName)
+	}
+}
+
+func (p *problems) names(field string, values []string, g grammar) {
+	for _, v := range values {
+		p.name(field, v, g)
 	}
 }
 
@@ -62,23 +91,10 @@ func identified(id string, g grammar) []string {
 // paramNames checks the names in a map of params.
 func paramNames(params resource.Params) []string {
 	p := problems{}
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		p.name("param", name, paramName)
+	for _, name := range paramKeys(params) {
+		p.name("Param Name", name, paramName)
 	}
 	return p
 }
 
-// boolean is an index of a truth value.
-func boolean[T any](name string, of func(*T) bool) resource.Index[T] {
-	return resource.Index[T]{Name: name, Type: "boolean", Of: func(o *T) []string { return []string{strconv.FormatBool(of(o))} }}
-}
-
-// timeIndex is an index of an instant, none while it is zero.
-func timeIndex[T any](name string, of func(*T) time.Time) resource.Index[T] {
-	return resource.Index[T]{Name: name, Type: "dateTime", Scan: true, Of: func(o *T) []string {
-		if t := of(o); !t.IsZero() {
-			return []string{t.UTC().Format(time.RFC3339Nano)}
-		}
-		return nil
-	}}
-}
+func paramKeys(params resource.Params) []string { return slices.Sorted(maps.Keys(params)) }

@@ -15,30 +15,6 @@ type DhcpOption struct {
 	Value string
 }
 
-// Subnet is a range of addresses that drpd leases out.
-type Subnet struct {
-	resource.Common
-	Documented
-	Name              string
-	Enabled           bool
-	Proxy             bool
-	Unmanaged         bool
-	Subnet            string // CIDR; the address part is ours on that network
-	NextServer        string
-	ActiveStart       string
-	ActiveEnd         string
-	ActiveLeaseTime   int32 // seconds, 60 or more
-	ReservedLeaseTime int32 // seconds, 7200 or more
-	OnlyReservations  bool
-	Options           []DhcpOption
-	Strategy          string
-	Pickers           []string
-	// AnswerRouterSolicitations makes drpd answer IPv6 router solicitations on
-	// the subnet's interface (no prefix, no default route), so that iPXE does
-	// not wait for them.
-	AnswerRouterSolicitations bool `json:",omitempty"`
-}
-
 // Reservation ties an address to a token (a MAC address).
 type Reservation struct {
 	resource.Common
@@ -46,8 +22,8 @@ type Reservation struct {
 	Addr       string
 	Token      string
 	Strategy   string
-	Subnet     string
-	Scoped     bool
+	Subnet     string // the one that Addr lies in
+	Scoped     bool   // only while the client is on that subnet
 	NextServer string
 	Options    []DhcpOption
 	Duration   int32
@@ -59,30 +35,29 @@ type Lease struct {
 	Addr       string
 	Token      string
 	Strategy   string
-	State      string // PROBE, OFFER, ACK, INVALID
+	State      string // PROBE, OFFER, ACK, INVALID, FAKE
 	ExpireTime time.Time
 	Duration   int32 // seconds
 	Via        string
 	NextServer string
 	Options    []DhcpOption
-	SkipBoot   bool
+	// ProvidedOptions are those of the client's last request.
+	ProvidedOptions []DhcpOption
+	SkipBoot        bool
 }
 
 // The kinds of the network.
 var (
-	Subnets = &resource.Kind[Subnet]{
-		Name: "subnets", Key: func(o *Subnet) string { return o.Name },
-		Common: func(o *Subnet) *resource.Common { return &o.Common }, Engine: engineCommon,
-		Indexes:  []resource.Index[Subnet]{{Name: ByName, Of: func(o *Subnet) []string { return one(o.Name) }, Unique: true}},
-		Default:  (*Subnet).fill,
-		Validate: (*Subnet).problems,
-	}
 	Reservations = &resource.Kind[Reservation]{
 		Name: "reservations", Key: func(o *Reservation) string { return o.Addr },
-		Common: func(o *Reservation) *resource.Common { return &o.Common }, Engine: engineCommon,
+		Common: func(o *Reservation) *resource.Common { return &o.Common }, Engine: append([]string{"Subnet"}, engineCommon...),
 		Indexes: []resource.Index[Reservation]{
-			{Name: "Addr", Of: func(o *Reservation) []string { return one(o.Addr) }, Unique: true},
-			{Name: "Token", Of: func(o *Reservation) []string { return one(o.Token) }},
+			keyed("Addr", func(o *Reservation) string { return o.Addr }),
+			textual("Token", func(o *Reservation) string { return o.Token }),
+			scan(textual("Strategy", func(o *Reservation) string { return o.Strategy })),
+			scan(typed("NextServer", typeIP, func(o *Reservation) string { return o.NextServer })),
+			scan(textual("Subnet", func(o *Reservation) string { return o.Subnet })),
+			scan(boolean("Scoped", func(o *Reservation) bool { return o.Scoped })),
 		},
 		Default: func(o *Reservation) {
 			o.Token = strings.ToLower(o.Token)
@@ -92,75 +67,77 @@ var (
 			if o.Duration == 0 {
 				o.Duration = 7200
 			}
+			o.Options = fullOptions(o.Options)
 		},
-		Validate: func(o *Reservation) []string {
-			p := problems{}
-			p.ipv4("Addr", o.Addr)
-			p.mac("Token", o.Token)
-			return p
-		},
+		Validate: (*Reservation).problems,
+		Fit:      fitReservation,
 	}
 	Leases = &resource.Kind[Lease]{
 		Name: "leases", Key: func(o *Lease) string { return o.Addr },
 		Common: func(o *Lease) *resource.Common { return &o.Common },
 		Engine: append([]string{"Addr", "Token", "State", "ExpireTime"}, engineCommon...),
 		Indexes: []resource.Index[Lease]{
-			{Name: "Addr", Of: func(o *Lease) []string { return one(o.Addr) }, Unique: true},
-			{Name: "Token", Of: func(o *Lease) []string { return one(o.Token) }},
-			{Name: "State", Of: func(o *Lease) []string { return one(o.State) }},
+			keyed("Addr", func(o *Lease) string { return o.Addr }),
+			textual("Token", func(o *Lease) string { return o.Token }),
+			textual("State", func(o *Lease) string { return o.State }),
+			scan(textual("Strategy", func(o *Lease) string { return o.Strategy })),
+			scan(typed("NextServer", typeIP, func(o *Lease) string { return o.NextServer })),
+			timed("ExpireTime", func(o *Lease) time.Time { return o.ExpireTime }),
+		},
+		Default: func(o *Lease) {
+			o.Options, o.ProvidedOptions = fullOptions(o.Options), fullOptions(o.ProvidedOptions)
+		},
+		Validate: func(o *Lease) []string {
+			p := problems{}
+			p.ipv4("Addr", o.Addr)
+			return p
 		},
 	}
 )
 
-func (o *Subnet) fill() {
-	if o.Strategy == "" {
-		o.Strategy = "MAC"
+func fullOptions(list []DhcpOption) []DhcpOption {
+	if list == nil {
+		return []DhcpOption{}
 	}
-	if len(o.Pickers) == 0 {
-		o.Pickers = []string{"hint", "nextFree", "mostExpired"}
-		if o.OnlyReservations {
-			o.Pickers = []string{"none"}
-		}
-	}
-	if o.ActiveLeaseTime == 0 {
-		o.ActiveLeaseTime = 3600
-	}
-	if o.ReservedLeaseTime == 0 {
-		o.ReservedLeaseTime = 7200
-	}
-	if o.Options == nil {
-		o.Options = []DhcpOption{}
-	}
+	return list
 }
 
-func (o *Subnet) problems() []string {
-	p := problems(named(o.Name, machineName))
-	prefix, err := netip.ParsePrefix(o.Subnet)
-	if err != nil || !prefix.Addr().Is4() {
-		p.add("Subnet %q is not an IPv4 network such as 192.168.124.1/24", o.Subnet)
-		return p
+func (o *Reservation) problems() []string {
+	p := problems{}
+	p.ipv4("Addr", o.Addr)
+	p.mac("Token", o.Token)
+	if o.NextServer != "" {
+		p.ipv4("NextServer", o.NextServer)
 	}
-	if o.Proxy && o.Unmanaged {
-		p.add("Proxy and Unmanaged exclude each other")
+	if o.Duration < 0 {
+		p.add("Duration is %d seconds, at least 0", o.Duration)
 	}
-	if o.ActiveLeaseTime < 60 {
-		p.add("ActiveLeaseTime is %d seconds, at least 60", o.ActiveLeaseTime)
+	return p
+}
+
+// fitReservation finds the subnet of the reservation. A client has one reservation, and
+// beside it one for each subnet.
+func fitReservation(k *resource.Kind[Reservation], r resource.Reader, o *Reservation) []string {
+	p := problems{}
+	o.Subnet = ""
+	addr, _ := netip.ParseAddr(o.Addr)
+	for s := range Subnets.All(r) {
+		net, err := netip.ParsePrefix(s.Subnet)
+		if err != nil || !net.Contains(addr) {
+			continue
+		}
+		o.Subnet = s.Name
+		if first, last := bounds(net); net.Bits() < 31 && (addr == first || addr == last) {
+			p.add("Addr %s is the network or broadcast address of subnet %s", addr, s.Name)
+		}
 	}
-	if o.ReservedLeaseTime < 7200 {
-		p.add("ReservedLeaseTime is %d seconds, at least 7200", o.ReservedLeaseTime)
+	if o.Scoped && o.Subnet == "" {
+		p.add("a scoped reservation needs a subnet that %s lies in", o.Addr)
 	}
-	if o.OnlyReservations || o.Proxy {
-		return p
-	}
-	start, err1 := netip.ParseAddr(o.ActiveStart)
-	end, err2 := netip.ParseAddr(o.ActiveEnd)
-	switch {
-	case err1 != nil || err2 != nil:
-		p.add("ActiveStart %q and ActiveEnd %q must be IPv4 addresses", o.ActiveStart, o.ActiveEnd)
-	case !prefix.Contains(start) || !prefix.Contains(end):
-		p.add("ActiveStart %s and ActiveEnd %s must lie in %s", start, end, prefix.Masked())
-	case end.Less(start):
-		p.add("ActiveEnd %s is before ActiveStart %s", end, start)
+	for other := range k.By(r, "Token", o.Token) {
+		if other.Addr != o.Addr && other.Strategy == o.Strategy && other.Scoped == o.Scoped && (!o.Scoped || other.Subnet == o.Subnet) {
+			p.add("%s has reservation %s already: remove it, or make both scoped to different subnets", o.Token, other.Addr)
+		}
 	}
 	return p
 }

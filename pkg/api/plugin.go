@@ -55,17 +55,17 @@ var (
 		Common: func(o *Context) *resource.Common { return &o.Common }, Engine: engineCommon,
 		Indexes: []resource.Index[Context]{
 			keyed(ByName, func(o *Context) string { return o.Name }),
-			{Name: "Image", Of: func(o *Context) []string { return one(o.Image) }, Scan: true},
-			{Name: "Engine", Of: func(o *Context) []string { return one(o.Engine) }, Scan: true},
+			scan(textual("Image", func(o *Context) string { return o.Image })),
+			scan(textual("Engine", func(o *Context) string { return o.Engine })),
 		},
 		Validate: func(o *Context) []string { return named(o.Name, plainName) },
 	}
 	Plugins = &resource.Kind[Plugin]{
 		Name: "plugins", Key: func(o *Plugin) string { return o.Name },
-		Common: func(o *Plugin) *resource.Common { return &o.Common }, Engine: append([]string{"PluginErrors"}, engineCommon...),
+		Common: func(o *Plugin) *resource.Common { return &o.Common }, Engine: append([]string{"PluginErrors", "Partial"}, engineCommon...),
 		Indexes: []resource.Index[Plugin]{
 			keyed(ByName, func(o *Plugin) string { return o.Name }),
-			{Name: "Provider", Of: func(o *Plugin) []string { return one(o.Provider) }},
+			textual("Provider", func(o *Plugin) string { return o.Provider }),
 		},
 		Default: func(o *Plugin) {
 			o.PluginErrors, o.Params, o.Partial = full(o.PluginErrors), fullParams(o.Params), false

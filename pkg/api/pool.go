@@ -47,10 +47,17 @@ type PoolAutoFill struct {
 var Pools = &resource.Kind[Pool]{
 	Name: "pools", Key: func(o *Pool) string { return o.Id },
 	Common: func(o *Pool) *resource.Common { return &o.Common }, Engine: engineCommon,
-	Indexes: []resource.Index[Pool]{{Name: "Id", Of: func(o *Pool) []string { return one(o.Id) }, Unique: true}},
+	Indexes: []resource.Index[Pool]{keyed(ById, func(o *Pool) string { return o.Id }),
+		scan(textual("ParentPool", func(o *Pool) string { return o.ParentPool }))},
 	Validate: func(o *Pool) []string {
 		p := problems{}
 		p.name("Id", o.Id, machineName)
+		if o.ParentPool != "" {
+			p.name("ParentPool", o.ParentPool, machineName)
+		}
+		for i, a := range []*PoolActions{o.EnterActions, o.ExitActions, o.AllocateActions, o.ReleaseActions} {
+			p = append(p, a.problems([]string{"EnterActions", "ExitActions", "AllocateActions", "ReleaseActions"}[i])...)
+		}
 		return p
 	},
 	Refs: func(o *Pool) []resource.Ref {
@@ -63,4 +70,18 @@ var Pools = &resource.Kind[Pool]{
 		}
 		return out
 	},
+}
+
+func (a *PoolActions) problems(field string) []string {
+	if a == nil {
+		return nil
+	}
+	p := problems{}
+	if a.Workflow != "" {
+		p.name(field+" Workflow", a.Workflow, plainName)
+	}
+	p.names(field+" Add Profile", a.AddProfiles, machineName)
+	p.names(field+" Remove Profile", a.RemoveProfiles, machineName)
+	p.names(field+" Remove Parameter", a.RemoveParameters, paramName)
+	return append(p, paramNames(a.AddParameters)...)
 }

@@ -46,8 +46,8 @@ var (
 		Common: func(o *Trigger) *resource.Common { return &o.Common }, Engine: engineCommon,
 		Indexes: []resource.Index[Trigger]{
 			keyed(ByName, func(o *Trigger) string { return o.Name }),
-			{Name: ByProvider, Of: func(o *Trigger) []string { return one(o.TriggerProvider) }},
-			{Name: "Blueprint", Of: func(o *Trigger) []string { return one(o.Blueprint) }},
+			textual(ByProvider, func(o *Trigger) string { return o.TriggerProvider }),
+			textual("Blueprint", func(o *Trigger) string { return o.Blueprint }),
 			boolean("Enabled", func(o *Trigger) bool { return o.Enabled }),
 		},
 		Default: func(o *Trigger) {

@@ -53,19 +53,37 @@ type WorkOrder struct {
 	Archived        bool
 	// For names who asked: the uuid of the cluster, "" for a person.
 	For string `json:",omitempty"`
+	// Copied says what the order has of its blueprint, since it began.
+	Copied *CopiedParts `json:",omitempty"`
+}
+
+// CopiedParts names what a work order got from its blueprint.
+type CopiedParts struct {
+	Params   []string `json:",omitempty"`
+	Profiles []string `json:",omitempty"`
+	Meta     []string `json:",omitempty"`
 }
 
 // WorkOrders, indexed by who runs them.
 var WorkOrders = &resource.Kind[WorkOrder]{
 	Name: "work_orders", Key: func(o *WorkOrder) string { return o.Uuid },
 	Common: func(o *WorkOrder) *resource.Common { return &o.Common },
-	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For"}, engineCommon...),
+	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For", "Copied"}, engineCommon...),
 	Indexes: []resource.Index[WorkOrder]{
-		{Name: ByUuid, Of: func(o *WorkOrder) []string { return one(o.Uuid) }, Unique: true},
-		{Name: "Machine", Of: func(o *WorkOrder) []string { return one(o.Machine) }},
-		{Name: "Blueprint", Of: func(o *WorkOrder) []string { return one(o.Blueprint) }},
-		{Name: "State", Of: func(o *WorkOrder) []string { return one(string(o.State)) }},
-		{Name: "For", Of: func(o *WorkOrder) []string { return one(o.For) }},
+		byUUID(func(o *WorkOrder) string { return o.Uuid }),
+		typed("Machine", typeUUID, func(o *WorkOrder) string { return o.Machine }),
+		textual("Blueprint", func(o *WorkOrder) string { return o.Blueprint }),
+		textual("State", func(o *WorkOrder) string { return string(o.State) }),
+		textual("For", func(o *WorkOrder) string { return o.For }),
+		scan(several(ByProfile, func(o *WorkOrder) []string { return o.Profiles })),
+		paramIndex(func(o *WorkOrder) resource.Params { return o.Params }),
+		scan(typed("CurrentJob", typeUUID, func(o *WorkOrder) string { return o.CurrentJob })),
+		scan(textual("Mode", func(o *WorkOrder) string { return o.Mode })),
+		scan(textual("Context", func(o *WorkOrder) string { return o.Context })),
+		scan(boolean("Archived", func(o *WorkOrder) bool { return o.Archived })),
+		timed("CreateTime", func(o *WorkOrder) time.Time { return o.CreateTime }),
+		timed("StartTime", func(o *WorkOrder) time.Time { return o.StartTime }),
+		timed("EndTime", func(o *WorkOrder) time.Time { return o.EndTime }),
 		{Name: "Unbound", Of: (*WorkOrder).unbound},
 		{Name: "Active", Of: (*WorkOrder).active},
 	},
@@ -118,6 +136,9 @@ func (o *WorkOrder) problems() []string {
 	if (o.Machine == "") == (o.Filter == "") && o.State == OrderCreated {
 		p.add("give exactly one of Machine and Filter")
 	}
+	p.uuid("Uuid", o.Uuid)
+	p.names("Profile", o.Profiles, machineName)
+	p = append(p, paramNames(o.Params)...)
 	if o.Mode != "task" {
 		p.add("Mode %q is not supported; use task", o.Mode)
 	}

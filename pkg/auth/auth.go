@@ -14,9 +14,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"drpd/pkg/api"
+	"golang.org/x/sync/singleflight"
+
 	"drpd/pkg/auth/password"
 	"drpd/pkg/auth/token"
 	"drpd/pkg/resource"
@@ -47,9 +49,13 @@ type Config struct {
 type Auth struct {
 	cfg    Config
 	logins *logins
+	tokens *tokens
 	limit  *limiter
+	dir    atomic.Pointer[directory]
+	trail  trail
 	// hashing bounds the memory of concurrent scrypt runs, 32 MiB each.
-	hashing chan struct{}
+	hashing   chan struct{}
+	verifying singleflight.Group // logins by their digest
 }
 
 // New checks the configuration.
@@ -74,7 +80,7 @@ func New(cfg Config) (*Auth, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Auth{cfg: cfg, logins: newLogins(), limit: newLimiter(cfg.Failures), hashing: make(chan struct{}, 4)}, nil
+	return &Auth{cfg: cfg, logins: newLogins(), tokens: newTokens(), limit: newLimiter(cfg.Failures), hashing: make(chan struct{}, 4)}, nil
 }
 
 // Authenticate reads the credentials of a request: HTTP Basic, a bearer token,
@@ -84,19 +90,27 @@ func (a *Auth) Authenticate(ctx context.Context, r *http.Request) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
+	user = user[:min(len(user), 255)] // names are no longer; logs need not be
+	now := a.cfg.Now()
+	if user == "" {
+		// A token that was valid a moment ago was not guessed: no limit on it.
+		if id, ok := a.byKnownToken(secret, now); ok {
+			return id, nil
+		}
+	}
 	from := clientAddr(r)
-	if !a.limit.allowed(from, a.cfg.Now()) {
+	if !a.limit.allowed(from, now) {
 		return Identity{}, ErrTooMany
 	}
 	var id Identity
 	if user != "" {
-		id, err = a.byPassword(ctx, user, secret)
+		id, err = a.byPassword(ctx, user, secret, now)
 	} else {
-		id, err = a.byToken(secret)
+		id, err = a.byToken(secret, now)
 	}
 	if errors.Is(err, ErrDenied) {
-		a.limit.failed(from, a.cfg.Now())
-		a.cfg.Log.Warn("credentials refused", "client", from, "user", user, "err", err)
+		a.limit.failed(from, now)
+		a.Audit(ctx, Record{Action: "refused", Actor: user, Note: err.Error()})
 	}
 	return id, err
 }
@@ -133,105 +147,4 @@ func clientAddr(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
-}
-
-func (a *Auth) byPassword(ctx context.Context, name, secret string) (Identity, error) {
-	u, err := api.Users.Get(a.cfg.DB.View(), name)
-	if err != nil || u.PasswordHash == "" {
-		a.verifyNothing(ctx, secret)
-		return Identity{}, fmt.Errorf("%w for user %q", ErrDenied, name)
-	}
-	now := a.cfg.Now()
-	if !a.logins.known(name, secret, u.PasswordHash, now) {
-		if err := a.verify(ctx, u.PasswordHash, secret); err != nil {
-			return Identity{}, fmt.Errorf("%w for user %q", ErrDenied, name)
-		}
-		a.logins.add(name, secret, u.PasswordHash, now)
-	}
-	p := token.Payload{Subject: u.Name, Kind: token.User, Key: u.Name}
-	return a.refresh(Identity{Name: u.Name, Kind: token.User, Key: u.Name, payload: p, secrets: token.Secrets{User: u.Secret}})
-}
-
-func (a *Auth) verify(ctx context.Context, hash, secret string) error {
-	select {
-	case a.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-a.hashing }()
-	return password.Verify(hash, secret)
-}
-
-// verifyNothing takes as long as verify, so that the time does not tell which
-// users exist.
-func (a *Auth) verifyNothing(ctx context.Context, secret string) {
-	select {
-	case a.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return
-	}
-	defer func() { <-a.hashing }()
-	_, _ = password.Hash(secret, a.cfg.Scrypt)
-}
-
-func (a *Auth) byToken(text string) (Identity, error) {
-	if len(text) > token.MaxLen {
-		return Identity{}, fmt.Errorf("%w: the token has more than %d bytes", ErrDenied, token.MaxLen)
-	}
-	p, err := token.Verify(a.cfg.Now(), text, a.cfg.Keys, a.secrets)
-	if err != nil {
-		return Identity{}, fmt.Errorf("%w: %w", ErrDenied, err)
-	}
-	id := Identity{Name: p.Subject, Kind: p.Kind, Key: p.Key, Expires: p.Expires, payload: p}
-	if id.secrets, err = a.secrets(p); err != nil {
-		return Identity{}, fmt.Errorf("%w: %w", ErrDenied, err)
-	}
-	for _, c := range p.Claims {
-		id.only = append(id.only, api.Claim{Scope: c.Scope, Action: c.Action, Specific: c.Specific})
-	}
-	return a.refresh(id)
-}
-
-// secrets are what a token is bound to now.
-func (a *Auth) secrets(p token.Payload) (token.Secrets, error) {
-	v := a.cfg.DB.View()
-	var s token.Secrets
-	if p.Grantor != "" {
-		u, err := api.Users.Get(v, p.Grantor)
-		if err != nil {
-			return s, fmt.Errorf("%w: user %s is gone", token.ErrRevoked, p.Grantor)
-		}
-		s.Grantor = u.Secret
-	}
-	switch p.Kind {
-	case token.User:
-		u, err := api.Users.Get(v, p.Key)
-		if err != nil {
-			return s, fmt.Errorf("%w: user %s is gone", token.ErrRevoked, p.Key)
-		}
-		s.User = u.Secret
-	case token.Machine, token.Job:
-		m, err := machineOf(v, p.Kind, p.Key)
-		if err != nil {
-			return s, err
-		}
-		s.Machine = m.Secret
-	}
-	return s, nil
-}
-
-// machineOf finds the machine that a machine or job token speaks for. A job's
-// token ends with the job.
-func machineOf(v *resource.View, kind token.Kind, key string) (*api.Machine, error) {
-	if kind == token.Job {
-		j, err := api.Jobs.Get(v, key)
-		if err != nil || j.Ended() || !j.Current {
-			return nil, fmt.Errorf("%w: job %s is over", token.ErrRevoked, key)
-		}
-		key = j.Machine
-	}
-	if _, m := api.Runner(v, key); m != nil {
-		return m, nil
-	}
-	return nil, fmt.Errorf("%w: machine %s is gone", token.ErrRevoked, key)
 }

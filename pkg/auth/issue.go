@@ -2,46 +2,102 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"drpd/pkg/api"
+	"drpd/pkg/auth/claim"
 	"drpd/pkg/auth/password"
 	"drpd/pkg/auth/token"
 	"drpd/pkg/resource"
 )
 
-// MaxTTL bounds the life of a token; DefaultTTL is used when none is asked for.
+// MaxTTL bounds the life of a token, and is that of an infinite one;
+// DefaultTTL is used when none is asked for.
 const (
 	MaxTTL     = 3 * 365 * 24 * time.Hour
 	DefaultTTL = time.Hour
 )
 
-// UserToken issues a token for a user on behalf of by. With roles it is
-// limited to what those allow.
-func (a *Auth) UserToken(by Identity, name string, ttl time.Duration, roles []string) (string, error) {
+// Narrow asks for a token that may do less than its user. The zero Narrow asks
+// for all.
+type Narrow struct {
+	Roles []string   // no more than what these allow
+	Claim *api.Claim // or this
+}
+
+// UserToken issues a token for a user on behalf of by, which is the zero
+// Identity for the server itself. Roles that would widen it are left out.
+// Nobody gets a token that may do what they may not.
+func (a *Auth) UserToken(by Identity, name string, ttl time.Duration, n Narrow) (string, error) {
 	v := a.cfg.DB.View()
-	if _, err := api.Users.Get(v, name); err != nil {
+	u, err := api.Users.Get(v, name)
+	if err != nil {
 		return "", err
 	}
+	d := a.directory(v)
 	p := token.Payload{Subject: name, Kind: token.User, Key: name}
-	if len(roles) > 0 {
-		for _, c := range roleClaims(v, roles) {
-			p.Claims = append(p.Claims, token.Claim{Scope: c.Scope, Action: c.Action, Specific: c.Specific})
-		}
-		if len(p.Claims) == 0 {
-			return "", resource.Errorf(resource.Invalid, "users", name, "the roles %q allow nothing", roles)
-		}
+	if err := narrow(&p, d, u, by, n); err != nil {
+		return "", err
 	}
-	if by.only != nil { // nobody gets more out of a limited token
-		p.Claims = nil
-		for _, c := range by.only {
-			p.Claims = append(p.Claims, token.Claim{Scope: c.Scope, Action: c.Action, Specific: c.Specific})
-		}
+	if by.g != nil && by.Key != name && (!by.actsFor(name) || !by.Contains(grants(d, u, p))) {
+		return "", exceeds(by, "users", name, "a token of "+name)
 	}
 	return a.mint(by, p, ttl)
+}
+
+// narrow puts into the payload what the token is limited to.
+func narrow(p *token.Payload, d *directory, u *api.User, by Identity, n Narrow) error {
+	has := func(claims []api.Claim) bool { return claim.Contains(d.named(u.Roles), claims) }
+	inherits := by.g != nil && by.g.only != nil
+	if inherits { // nobody gets more out of a limited token
+		has = by.Contains
+	}
+	for _, role := range n.Roles {
+		if s := d.sets[role]; s != nil && has(s.Claims()) {
+			p.Roles = append(p.Roles, role)
+		}
+	}
+	if len(n.Roles) > 0 && len(p.Roles) == 0 {
+		return resource.Errorf(resource.Invalid, "users", u.Name, "the user has none of the roles %q: leave them out or ask for others", n.Roles)
+	}
+	if n.Claim != nil {
+		if inherits && !has([]api.Claim{*n.Claim}) {
+			return exceeds(by, "users", u.Name, "a token for "+n.Claim.Scope)
+		}
+		p.Claims = append(p.Claims, token.Claim(*n.Claim))
+	}
+	if inherits && len(p.Roles) == 0 && len(p.Claims) == 0 {
+		p.Roles, p.Claims = by.g.payload.Roles, by.g.payload.Claims
+	}
+	return nil
+}
+
+// grants are the claims of a token of the user: what they are narrowed to, if
+// they are, else all that the user has.
+func grants(d *directory, u *api.User, p token.Payload) []api.Claim {
+	out := claimsOf(p)
+	roles := p.Roles
+	if len(roles) == 0 && len(out) == 0 {
+		roles = u.Roles
+	}
+	for _, s := range d.named(roles) {
+		out = append(out, s.Claims()...)
+	}
+	return out
+}
+
+// actsFor says whether the caller may speak for a user at all: one of a tenant
+// only for users of that tenant.
+func (i Identity) actsFor(user string) bool {
+	return i.IsUser() && (i.g.limit == nil || i.g.dir.limits[user] == i.g.limit)
+}
+
+func exceeds(by Identity, kind, key, what string) error {
+	return resource.Errorf(resource.Forbidden, kind, key, "%s may not give %s: it allows more than %s may do", by.Name, what, by.Name)
 }
 
 // MachineToken issues the token of an agent. by is the zero Identity when the
@@ -53,15 +109,64 @@ func (a *Auth) MachineToken(by Identity, id string, ttl time.Duration) (string, 
 	return a.mint(by, token.Payload{Subject: "machines/" + id, Kind: token.Machine, Key: id}, ttl)
 }
 
+// InfiniteToken is a machine's token that lives as long as one can: three
+// years, or until the machine's secret changes.
+func (a *Auth) InfiniteToken(machine string) (string, error) {
+	return a.MachineToken(Identity{}, machine, MaxTTL)
+}
+
 // BootToken issues the token for the boot script of an unknown machine: it can
 // ask whoami and create a machine, nothing else.
 func (a *Auth) BootToken(ttl time.Duration) (string, error) {
 	return a.mint(Identity{}, token.Payload{Subject: "boot", Kind: token.Boot}, ttl)
 }
 
-// JobToken issues the token of a task with extra claims. It ends with the job.
-func (a *Auth) JobToken(job string, ttl time.Duration) (string, error) {
-	return a.mint(Identity{}, token.Payload{Subject: "jobs/" + job, Kind: token.Job, Key: job}, ttl)
+// UnknownToken is BootToken for templates of content, whose scripts look for
+// their machine themselves: it also reads machines that never ran a job.
+func (a *Auth) UnknownToken(ttl time.Duration) (string, error) {
+	return a.mint(Identity{}, token.Payload{Subject: "unknown", Kind: token.Unknown}, ttl)
+}
+
+// ProfileToken lets a machine read and change one profile, secure params
+// included, for as long as it carries that profile; at most for MaxTTL.
+func (a *Auth) ProfileToken(machine, profile string, ttl time.Duration) (string, error) {
+	v := a.cfg.DB.View()
+	if !carries(v, machine, profile) {
+		return "", resource.Errorf(resource.Invalid, "profiles", profile, "machine %s does not carry the profile", machine)
+	}
+	return a.mint(Identity{}, token.Payload{Subject: "machines/" + machine, Kind: token.Profile, Key: machine,
+		Claims: []token.Claim{{Scope: "profiles", Action: "get,list,update,getSecure,updateSecure", Specific: profile}}}, min(ttl, MaxTTL))
+}
+
+// JobClaims are what a task adds to the rights of its machine while a job runs
+// it: the claims of its extra roles, then its own.
+func JobClaims(r resource.Reader, t *api.Task) []api.Claim {
+	var out []api.Claim
+	for _, name := range t.ExtraRoles {
+		out = append(out, roleClaims(r, name)...)
+	}
+	return append(out, t.ExtraClaims...)
+}
+
+// JobToken issues the token of a job with extra claims. It is good only while
+// the job is its machine's current one and has not ended. Give it to the agent
+// in the reply that starts the job; never store it.
+func (a *Auth) JobToken(job *api.Job, claims []api.Claim) (string, error) {
+	p := token.Payload{Subject: "machines/" + job.Machine, Kind: token.Job, Key: job.Uuid}
+	for _, c := range claims {
+		p.Claims = append(p.Claims, token.Claim(c))
+	}
+	return a.mint(Identity{}, p, MaxTTL)
+}
+
+func roleClaims(r resource.Reader, name string) []api.Claim {
+	if name == Superuser {
+		return []api.Claim{claim.Everything()}
+	}
+	if role, err := api.Roles.Get(r, name); err == nil {
+		return role.Claims
+	}
+	return nil
 }
 
 func (a *Auth) mint(by Identity, p token.Payload, ttl time.Duration) (string, error) {
@@ -71,24 +176,34 @@ func (a *Auth) mint(by Identity, p token.Payload, ttl time.Duration) (string, er
 	if ttl < time.Second || ttl > MaxTTL {
 		return "", resource.Errorf(resource.Malformed, "", "", "ttl %s is outside 1s..%s", ttl, MaxTTL)
 	}
-	if by.Kind == token.User && by.Key != p.Key {
+	if by.Kind == token.User && (by.Key != p.Key || p.Kind != token.User) {
 		p.Grantor = by.Key
-	} else if by.Kind != "" {
-		p.Grantor = by.payload.Grantor
+	} else if by.g != nil {
+		p.Grantor = by.g.payload.Grantor
 	}
 	p.Issued = a.cfg.Now().Truncate(time.Second)
 	p.Expires = p.Issued.Add(ttl)
-	s, err := a.secrets(p)
+	v := a.cfg.DB.View()
+	s, err := a.directory(v).secrets(v, p)
 	if err != nil {
 		return "", fmt.Errorf("bind token of %s: %w", p.Subject, err)
 	}
 	return token.Mint(a.cfg.Keys[0], p, s)
 }
 
-// SetPassword stores a new password and revokes all tokens of the user.
-func (a *Auth) SetPassword(ctx context.Context, name, secret string) error {
+// SetPassword stores a new password for a user on behalf of by, and revokes
+// all tokens of the user. Whoever could log in as another may do all that the
+// other may: so nobody sets the password of a user who may do more.
+func (a *Auth) SetPassword(ctx context.Context, by Identity, name, secret string) error {
 	if secret == "" || len(secret) > password.MaxLen {
 		return resource.Errorf(resource.Invalid, "users", name, "a password has 1 to %d bytes", password.MaxLen)
+	}
+	u, err := api.Users.Get(a.cfg.DB.View(), name)
+	if err != nil {
+		return err
+	}
+	if err := a.mayBe(by, u); err != nil {
+		return err
 	}
 	hash, err := password.Hash(secret, a.cfg.Scrypt)
 	if err != nil {
@@ -102,33 +217,28 @@ func (a *Auth) SetPassword(ctx context.Context, name, secret string) error {
 	})
 }
 
-// FirstUser is the user that Bootstrap creates.
-const FirstUser = "rocketskates"
-
-// Bootstrap creates the superuser role and, if there is no user at all, the
-// first one with a random password, which is returned and never stored.
-func Bootstrap(ctx context.Context, db *resource.DB) (secret string, created bool, err error) {
-	secret = password.Random(16)
-	hash, err := password.Hash(secret, password.DefaultParams())
-	if err != nil {
-		return "", false, err
+func (a *Auth) mayBe(by Identity, u *api.User) error {
+	if by.g == nil || by.IsUser() && by.Key == u.Name && by.g.only == nil {
+		return nil
 	}
-	err = db.Update(ctx, func(tx *resource.Tx) error {
-		created = false
-		if !api.Roles.Has(tx, Superuser) {
-			all := []api.Claim{{Scope: "*", Action: "*", Specific: "*"}}
-			if err := api.Roles.Create(tx, &api.Role{Name: Superuser, Claims: all}); err != nil {
-				return err
+	if !by.actsFor(u.Name) || !by.Contains(grants(a.directory(a.cfg.DB.View()), u, token.Payload{})) {
+		return exceeds(by, "users", u.Name, "themselves the rights of "+u.Name)
+	}
+	return nil
+}
+
+// Revoke makes a new secret for a user or machine: all tokens bound to the old
+// one end at once.
+func (a *Auth) Revoke(ctx context.Context, kind, key string) error {
+	return a.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
+		if kind == api.Users.Name {
+			return api.Users.Modify(tx, key, func(u *api.User) error { u.Secret = uuid.NewString(); return nil })
+		}
+		for _, k := range api.MachineLike() {
+			if k.Name == kind {
+				return k.Modify(tx, key, func(m *api.Machine) error { m.Secret = uuid.NewString(); return nil })
 			}
 		}
-		if api.Users.Len(tx) > 0 {
-			return nil
-		}
-		created = true
-		return api.Users.Create(tx, &api.User{Name: FirstUser, PasswordHash: hash, Roles: []string{Superuser}})
+		return errors.New("objects of " + kind + " have no secret")
 	})
-	if err != nil || !created {
-		return "", false, err
-	}
-	return secret, true, nil
 }

@@ -5,7 +5,8 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
-	"drpd/pkg/auth/token"
+	"drpd/pkg/auth/claim"
+	"drpd/pkg/resource"
 )
 
 // reserved are the fields of its own object that an agent may not write: who
@@ -20,16 +21,20 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 	reads := action == "get" || action == "list"
 	switch scope {
 	case "machines", "clusters", "resource_brokers":
-		return specific == i.machine && (reads || action == "token" || action == "update" || action == "action:releaseToPool" || i.mayWrite(action))
+		return specific == i.g.machine && (reads || action == "action:releaseToPool" || i.mayWrite(action))
 	case "jobs":
 		return i.mayJob(action, specific)
 	case "work_orders":
-		return i.ownOrder(specific) && (reads || within("update", action))
-	case "tasks", "stages", "bootenvs", "workflows", "params", "blueprints", "files":
+		return i.ownOrder(specific) && (reads || claim.Within("update", action))
+	case "tasks", "stages", "bootenvs", "workflows", "params", "blueprints", "contexts", "files":
 		return reads
 	case "profiles":
 		return reads && i.carries(specific)
+	case "reservations":
+		return i.ownReservation(specific) && (reads || action == "create" || claim.Within("update", action))
 	case "whoami":
+		return action == "create"
+	case "events":
 		return action == "create"
 	case "info", "objects", "indexes":
 		return action == "get"
@@ -37,7 +42,11 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 	return false
 }
 
+// mayWrite: secure params too, but not reading them back.
 func (i Identity) mayWrite(action string) bool {
+	if action == "token" || action == "update" || action == "updateSecure" {
+		return true
+	}
 	field, ok := strings.CutPrefix(action, "update:/")
 	field, _, _ = strings.Cut(field, "/")
 	return ok && !slices.Contains(reserved, field)
@@ -46,29 +55,70 @@ func (i Identity) mayWrite(action string) bool {
 // mayJob: a job is created for a machine, whose uuid is then the specific part.
 func (i Identity) mayJob(action, specific string) bool {
 	if action == "create" {
-		return specific == i.machine
+		return specific == i.g.machine
 	}
 	j, err := api.Jobs.Get(i.view, specific)
-	if err != nil || j.Machine != i.machine {
+	if err != nil || j.Machine != i.g.machine {
 		return false
 	}
 	return action == "get" || action == "list" || action == "log" || action == "actions" ||
-		within("update", action)
+		claim.Within("update", action)
 }
 
 func (i Identity) ownOrder(id string) bool {
 	o, err := api.WorkOrders.Get(i.view, id)
-	return err == nil && o.Machine == i.machine
+	return err == nil && o.Machine == i.g.machine
 }
+
+// ownReservation says whether the address is the machine's and not reserved
+// for another one.
+func (i Identity) ownReservation(addr string) bool {
+	_, m := api.Runner(i.view, i.g.machine)
+	if m == nil || addr == "" || m.Address != addr {
+		return false
+	}
+	r, err := api.Reservations.Get(i.view, addr)
+	return err != nil || slices.Contains(m.HardwareAddrs, r.Token)
+}
+
+// bootMay is all that the boot script of an unknown machine can do.
+func bootMay(scope, action string) bool {
+	return (scope == "whoami" || scope == api.Machines.Name) && action == "create"
+}
+
+// unknownMay lets content look for the machine that it is to create. It finds
+// those that never ran anything; what others have become is not its business.
+func (i Identity) unknownMay(scope, action, specific string) bool {
+	if scope != api.Machines.Name || action != "get" && action != "list" {
+		return scope == "info" && action == "get"
+	}
+	m, err := api.Machines.Get(i.view, specific)
+	return err == nil && m.CurrentJob == ""
+}
+
+// profileMay is one profile, as long as the machine carries it, and the
+// definitions of params, by which clients know which values to seal.
+func (i Identity) profileMay(scope, action, specific string) bool {
+	switch scope {
+	case api.Profiles.Name:
+		return i.covered(scope, action, specific) && i.carries(specific)
+	case api.ParamDefs.Name:
+		return action == "get" || action == "list"
+	case "info":
+		return action == "get"
+	}
+	return false
+}
+
+func (i Identity) carries(profile string) bool { return carries(i.view, i.g.machine, profile) }
 
 // carries says whether the machine takes params from the profile, directly or
 // nested.
-func (i Identity) carries(profile string) bool {
+func carries(v *resource.View, machine, profile string) bool {
 	if profile == "global" {
 		return true
 	}
-	v := i.view
-	_, m := api.Runner(v, i.machine)
+	_, m := api.Runner(v, machine)
 	if m == nil {
 		return false
 	}
@@ -87,6 +137,3 @@ func (i Identity) carries(profile string) bool {
 	}
 	return false
 }
-
-// IsUser says whether a person, or a script in their name, is calling.
-func (i Identity) IsUser() bool { return i.Kind == token.User }

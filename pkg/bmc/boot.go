@@ -144,8 +144,12 @@ func describe(a *api.BMCAction) string {
 	return text
 }
 
-// needsAgent says whether the entry at the machine's cursor is a task.
+// needsAgent says whether the entry at the machine's cursor is a task, or a
+// boot environment that comes after the one that the machine has yet to enter.
 func needsAgent(m *api.Machine) bool {
+	if m.Context != "" {
+		return false // its tasks run elsewhere
+	}
 	if m.WorkOrderMode {
 		return true
 	}
@@ -153,7 +157,7 @@ func needsAgent(m *api.Machine) bool {
 		return m.CurrentTask < 0 && len(m.Tasks) > 0
 	}
 	verb, _ := api.Entry(m.Tasks[m.CurrentTask])
-	return verb == ""
+	return verb == "" || verb == "bootenv" || verb == "chroot"
 }
 
 func newest(r resource.Reader, machine, intent string) *api.BMCAction {

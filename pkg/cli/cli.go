@@ -2,6 +2,10 @@
 // api.Kinds, and on top the verbs that operators think in (clusters destroy,
 // work_orders run, why).
 //
+// The use line of a verb is its grammar: from it come the checks of arguments,
+// the questions for missing ones, completion and examples (syntax.go). What the
+// server sends is printed in the order in which it came (reply.go).
+//
 // Results go to standard output; progress, warnings and questions to standard
 // error. Nothing is asked unless both ends are terminals, and no control byte
 // goes to anything else.
@@ -11,17 +15,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"drpd/pkg/api"
 )
 
 // Config adds to the command line what other packages bring.
 type Config struct {
-	Extra   []*cobra.Command // more commands, such as the agent
+	Extra []*cobra.Command // more commands, such as the agent
+	// Under are more verbs of groups, such as machines processjobs.
+	Under   func(s Shared) map[string][]*cobra.Command
 	Version string           // shown by "version"; default "devel"
 	Poll    time.Duration    // between two looks at what is followed; default 1 s
 	Beat    time.Duration    // silence after which followed work reports again; default 30 s
@@ -49,7 +54,7 @@ func (c Config) Main(ctx context.Context, args, env []string, stdin io.Reader, s
 		c.Now = time.Now
 	}
 	s := newSession(c, env, stdin, stdout, stderr)
-	root := s.root()
+	root := s.root(args)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -64,8 +69,10 @@ func (c Config) Main(ctx context.Context, args, env []string, stdin io.Reader, s
 	return s.report(err)
 }
 
-// root builds the whole tree of commands.
-func (s *session) root() *cobra.Command {
+// root builds the tree of commands. Only groups that args name get their
+// verbs, or all without args: there are more than a thousand, and a start must
+// not be felt.
+func (s *session) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "drpcli", Short: "Operate a drpd server: machines, clusters and everything they need.",
 		Example:       "  drpcli login -E https://drpd:8092 -U admin\n  drpcli machines list Pool=default\n  drpcli clusters create web cluster/count=3",
@@ -73,18 +80,26 @@ func (s *session) root() *cobra.Command {
 	}
 	root.AddGroup(&cobra.Group{ID: "objects", Title: "Objects"}, &cobra.Group{ID: "work", Title: "Commands"})
 	s.flags.declare(root.PersistentFlags(), s.env)
-	for _, k := range api.Kinds() {
-		if k.KindName() != api.Preferences.Name { // prefs shows them all at once
-			root.AddCommand(s.group(k))
+	under := map[string][]*cobra.Command{}
+	if s.cfg.Under != nil {
+		under = s.cfg.Under(Shared{s})
+	}
+	for _, k := range kinds() {
+		c := s.shell(k)
+		root.AddCommand(c)
+		if args == nil || named(c, args) {
+			s.group(c, k)
+			replace(c, under[c.Name()])
+			exemplify(c, "drpcli "+c.Name(), c.Name())
 		}
 	}
-	for _, c := range s.commands() {
+	for _, c := range slices.Concat(s.commands(), s.cfg.Extra, under[""]) {
 		c.GroupID = "work"
 		root.AddCommand(c)
-	}
-	for _, c := range s.cfg.Extra {
-		c.GroupID = "work"
-		root.AddCommand(c)
+		exemplify(c, "drpcli "+c.Name(), c.Name())
+		if c.Example == "" {
+			c.Example = exampleOf("drpcli "+c.Name(), "", c.Use)
+		}
 	}
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { s.help(c) })
 	root.SetUsageFunc(func(c *cobra.Command) error { return nil })
@@ -99,11 +114,22 @@ func (s *session) root() *cobra.Command {
 	return root
 }
 
+// named says whether a word of the command line may mean the group.
+func named(c *cobra.Command, args []string) bool {
+	for _, a := range args {
+		if a == c.Name() || c.HasAlias(a) {
+			return true
+		}
+	}
+	return false
+}
+
 // commands are those beside the groups of objects.
 func (s *session) commands() []*cobra.Command {
 	return []*cobra.Command{
-		s.loginCmd(), s.sitesCmd(), s.infoCmd(), s.versionCmd(), s.prefsCmd(), s.isosCmd(), s.eventsCmd(), s.whyCmd(), s.stuckCmd(),
-		s.exitCodesCmd(),
+		s.loginCmd(), s.sitesCmd(), s.infoCmd(), s.versionCmd(), s.prefsCmd(), s.isosCmd(), s.eventsCmd(), s.logsCmd(), s.whyCmd(),
+		s.stuckCmd(), s.exitCodesCmd(), s.objectsCmd(), s.systemCmd(), s.extendedCmd(), s.supportCmd(), s.certsCmd(), s.debugCmd(),
+		s.proxyCmd(), s.autocompleteCmd(), s.environmentCmd(),
 	}
 }
 
@@ -122,20 +148,4 @@ func (s *session) noVerb(c *cobra.Command, args []string) error {
 	}
 	f.fix = c.CommandPath() + " --help"
 	return f
-}
-
-func (s *session) versionCmd() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version of drpcli.", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return s.line("%s", s.cfg.Version) }}
-}
-
-func (s *session) infoCmd() *cobra.Command {
-	return &cobra.Command{Use: "info", Short: "Show what the server says about itself.", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var out any
-			if err := s.conn().get(c.Context(), "/info", nil, &out); err != nil {
-				return err
-			}
-			return s.print("", out)
-		}}
 }

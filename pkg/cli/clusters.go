@@ -15,47 +15,57 @@ import (
 type clusters struct {
 	*group
 	detach bool
+	typed  []string // params whose values were asked for and not shown
 }
 
 func (c *clusters) verbs() []*cobra.Command {
-	ref := cobra.ExactArgs(1)
 	var flow string
-	create := c.cmd("create <name> [key=value]...", "Define a cluster and provision it; params are its definition.", cobra.MinimumNArgs(1),
+	create := c.cmd("create <id> [param=value]...", "Define a cluster and provision it; params are its definition.",
 		func(ctx context.Context, a []string) error { return c.create(ctx, a, flow) })
 	create.Example = "  drpcli clusters create web cluster/count=3\n  drpcli clusters create web --workflow my-cluster broker/name=rack-east\n  drpcli clusters create web.yaml --detach"
 	create.Flags().StringVar(&flow, "workflow", flowProvision, "workflow that provisions it")
 	out := []*cobra.Command{create,
-		c.cmd("bootstrap <name> [key=value]...", "The same as create.", cobra.MinimumNArgs(1), func(ctx context.Context, a []string) error { return c.create(ctx, a, flowProvision) }),
-		c.cmd("restore <id>", "Provision a defined cluster, or resume where it failed.", ref, c.restore),
-		c.cmd("destroy <id>", "Tear a cluster down: members go back to their pool and are wiped; the definition stays.", ref, c.destroy)}
+		c.cmd("bootstrap <id> [param=value]...", "The same as create.", func(ctx context.Context, a []string) error { return c.create(ctx, a, flowProvision) }),
+		c.cmd("restore <id>", "Provision a defined cluster, or resume where it failed.", c.restore),
+		c.cmd("destroy <id>", "Tear a cluster down: members go back to their pool and are wiped; the definition stays.", c.destroy)}
 	for _, v := range out {
 		v.Flags().BoolVar(&c.detach, "detach", false, "do not follow the work")
 	}
 	return append(out,
-		c.cmd("define <name> [key=value]...", "Define a cluster without provisioning it.", cobra.MinimumNArgs(1), func(ctx context.Context, a []string) error {
+		c.cmd("define <id> [param=value]...", "Define a cluster without provisioning it.", func(ctx context.Context, a []string) error {
 			_, err := c.define(ctx, a, "", true)
 			return err
 		}),
-		c.cmd("forget <id>", "Delete a cluster's definition; refused while it holds machines.", ref, c.forget),
-		c.cmd("protect <id>", "Refuse to destroy the cluster.", ref, func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], true) }),
-		c.cmd("unprotect <id>", "Allow destroying the cluster again.", ref, func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], false) }),
-		c.cmd("status [<id>]", "Show the state of one cluster, or of all, with members and reasons.", cobra.MaximumNArgs(1), c.status),
-		c.cmd("watch <id>", "Follow the present run.", ref, func(ctx context.Context, a []string) error { return c.watch(ctx, a[0]) }),
-		c.cmd("list [Field=value]...", "List clusters with their state.", cobra.ArbitraryArgs, c.list),
-		c.cmd("members <id>", "List the machines that a cluster holds.", ref, c.members),
+		c.cmd("forget <id>", "Delete a cluster's definition; refused while it holds machines.", c.forget),
+		c.cmd("protect <id>", "Refuse to destroy the cluster.", func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], true) }),
+		c.cmd("unprotect <id>", "Allow destroying the cluster again.", func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], false) }),
+		c.cmd("status [<id>]", "Show the state of one cluster, or of all, with members and reasons.", c.status),
+		c.cmd("watch <id>", "Follow the present run.", func(ctx context.Context, a []string) error { return c.watch(ctx, a[0]) }),
+		c.cmd("list [Field=value]...", "List clusters with their state.", c.list),
+		c.cmd("members <id>", "List the machines that a cluster holds.", c.members),
 	)
 }
 
 // define creates the record; all pairs that are no fields are params.
-func (c *clusters) define(ctx context.Context, args []string, flow string, show bool) (object, error) {
+func (c *clusters) define(ctx context.Context, args []string, flow string, show bool) (doc, error) {
 	body, err := c.newBody(api.Clusters, args)
 	if err != nil {
-		return nil, err
+		return doc{}, err
 	}
 	if flow != "" && text(body["Workflow"]) == "" {
 		body["Workflow"] = flow
 	}
-	o := object{}
+	if err := c.guide(ctx, body, flow); err != nil {
+		return doc{}, err
+	}
+	if c.flags.dryRun {
+		c.note("would create cluster %s", nameOf(body))
+		for _, name := range c.typed {
+			body["Params"].(object)[name] = "(not shown)"
+		}
+		return doc{val: body}, c.print("clusters", body)
+	}
+	var o doc
 	if err := c.conn().call(ctx, http.MethodPost, "/clusters", c.forced(), body, &o); err != nil {
 		f := asFailure(err)
 		if f.code == exitRefused && f.fix == "" {
@@ -63,7 +73,7 @@ func (c *clusters) define(ctx context.Context, args []string, flow string, show 
 			g.fix = "if it exists: drpcli clusters restore " + nameOf(body)
 			err = &g
 		}
-		return nil, about(err, "create cluster %s", nameOf(body))
+		return doc{}, about(err, "create cluster %s", nameOf(body))
 	}
 	if show {
 		return o, c.print("clusters", o)
@@ -73,10 +83,10 @@ func (c *clusters) define(ctx context.Context, args []string, flow string, show 
 
 func (c *clusters) create(ctx context.Context, args []string, flow string) error {
 	o, err := c.define(ctx, args, flow, false)
-	if err != nil {
+	if err != nil || c.flags.dryRun {
 		return err
 	}
-	return c.follow(ctx, text(o["Uuid"]), text(o["Name"]), text(o["Workflow"]))
+	return c.follow(ctx, o.text("Uuid"), o.text("Name"), o.text("Workflow"))
 }
 
 // restore starts provisioning, or resumes it at the task that failed.
@@ -99,17 +109,17 @@ func (c *clusters) restore(ctx context.Context, args []string) error {
 		return c.follow(ctx, cl.Uuid, cl.Name, cl.Workflow)
 	case st == stateProvisioning:
 		ops = []patchOp{setField("Runnable", true)}
-	case cl.Workflow == flowProvision:
+	case cl.Workflow == flowProvision && !c.flags.dryRun:
 		// Setting the same workflow starts nothing: clear it first.
 		if _, err := c.change(ctx, api.Clusters, cl.Uuid, setField("WorkOrderMode", false), setField("Workflow", "")); err != nil {
 			return about(err, "restore cluster %s", cl.Name)
 		}
 	}
 	done, err := c.change(ctx, api.Clusters, cl.Uuid, ops...)
-	if err != nil {
+	if err != nil || c.flags.dryRun {
 		return about(err, "restore cluster %s", cl.Name)
 	}
-	return c.follow(ctx, cl.Uuid, cl.Name, text(done["Workflow"]))
+	return c.follow(ctx, cl.Uuid, cl.Name, done.text("Workflow"))
 }
 
 func (c *clusters) facts(ctx context.Context, ref string) (clusterFacts, error) {
@@ -137,7 +147,9 @@ func (c *clusters) destroy(ctx context.Context, args []string) error {
 	if cl.Workflow == flowDestroy && !cl.WorkflowComplete {
 		ops = []patchOp{setField("Runnable", true)}
 	}
-	c.plan("destroy", f)
+	if c.plan("destroy", f); c.flags.dryRun {
+		return nil
+	}
 	if err := c.confirm("destroy", "clusters", cl.Name); err != nil {
 		return err
 	}
@@ -169,7 +181,9 @@ func (c *clusters) forget(ctx context.Context, args []string) error {
 	if n := len(f.Members); n > 0 {
 		return &failure{code: exitRefused, what: fmt.Sprintf("cluster %s is live with %d machines", f.Cluster.Name, n), fix: "drpcli clusters destroy " + f.Cluster.Name}
 	}
-	c.plan("forget", f)
+	if c.plan("forget", f); c.flags.dryRun {
+		return nil
+	}
 	if err := c.confirm("forget", "clusters", f.Cluster.Name); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func TestClusterThereAndBack(t *testing.T) {
 	assert.Equal(t, "live", r.object(t, "clusters", "restore", "web")["State"])
 	assert.Equal(t, "defined", r.object(t, "clusters", "destroy", "web", "--yes", "web")["State"])
 	r.ok(t, "clusters", "forget", "web", "--yes", "web")
-	r.fails(t, exitNotFound, `there is no "web"`, "clusters", "show", "web")
+	r.fails(t, exitNotFound, "GET: clusters/web: Not Found", "clusters", "show", "web")
 }
 
 func TestDefineThenRestore(t *testing.T) {

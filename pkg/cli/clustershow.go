@@ -53,7 +53,7 @@ func (c *clusters) statusTable(f clusterFacts) error {
 // list is the common list; for people, with the derived state.
 func (c *clusters) list(ctx context.Context, args []string) error {
 	if !c.isTable() || c.flags.fields != "" {
-		return c.group.list(ctx, args)
+		return c.group.list(ctx, args, &view{limit: -1, offset: -1})
 	}
 	q, err := filters(args)
 	if err != nil {

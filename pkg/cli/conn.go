@@ -7,12 +7,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"drpd/pkg/client"
 )
 
 // defaultEndpoint is where a server on the same host listens.
 const defaultEndpoint = "https://127.0.0.1:8092"
+
+// tryLimit is how long one of several servers may take to answer.
+const tryLimit = 5 * time.Second
 
 // pinPrefix marks the fingerprints that people see and that settings keep.
 const pinPrefix = "SHA256:"
@@ -28,14 +32,34 @@ type conn struct {
 // conn returns the session's connection, set up on first use.
 func (s *session) conn() *conn {
 	if s.link == nil {
-		s.link = s.connect()
+		s.link = s.firstOf(strings.Fields(s.env["RS_ENDPOINTS"]))
 	}
 	return s.link
 }
 
+// firstOf connects to the first of some servers that lets the caller in; with
+// none named, to the one that flags and settings say.
+func (s *session) firstOf(endpoints []string) *conn {
+	if len(endpoints) == 0 || s.flags.endpoint != "" || s.flags.site != "" || s.env["RS_ENDPOINT"] != "" {
+		return s.connect()
+	}
+	var c *conn
+	for _, e := range endpoints {
+		s.alive = e
+		ctx, cancel := context.WithTimeout(context.Background(), tryLimit)
+		c = s.connect()
+		c.err = c.get(ctx, "/info", nil, nil)
+		cancel()
+		if c.err == nil {
+			break
+		}
+	}
+	return c
+}
+
 func (s *session) connect() *conn {
 	at, err := s.target()
-	if err == nil {
+	if err == nil && s.env["RS_LOCAL_PROXY"] == "" { // a proxy has its own
 		at, err = s.credentials(at)
 	}
 	if err != nil {
@@ -51,7 +75,7 @@ func (s *session) dial(t target) *conn {
 		CertFingerprint: strings.TrimPrefix(t.Fingerprint, pinPrefix),
 		// Commands take as long as their answer does, and whoever follows
 		// something tries again by itself: see poll.
-		Timeout: -1, Retries: -1}
+		Timeout: -1, Retries: -1, Prefix: s.flags.via, Header: s.traceHeader(), Socket: s.env["RS_LOCAL_PROXY"]}
 	if s.flags.verbose {
 		cfg.Trace = func(method, path string, status int) { s.note("%s %s %d", method, path, status) }
 	}
@@ -101,17 +125,19 @@ func rootCause(err error) error {
 	return err
 }
 
-// replyFailure words an error reply.
+// replyFailure words an error reply as DRP does.
 func replyFailure(e *client.Error) error {
-	f := &failure{code: ofStatus(e.Code), status: e.Code, request: e.RequestID, what: strings.Join(e.Messages, "; ")}
+	f := &failure{code: ofStatus(e.Code), status: e.Code, request: e.RequestID, what: e.Type, says: e.Messages}
 	if e.Model != "" {
-		f.what += " (" + strings.TrimSuffix(e.Model+"/"+e.Key, "/") + ")"
+		f.what += ": " + strings.TrimSuffix(e.Model+"/"+e.Key, "/")
 	}
 	switch {
 	case e.Code == http.StatusUnauthorized:
 		f.fix = "drpcli login, or set RS_KEY=user:password or RS_TOKEN"
-	case e.Code == http.StatusForbidden && strings.Contains(f.what, "credentials"):
+	case e.Code == http.StatusForbidden && strings.Contains(f.message(), "credentials"):
 		f.fix = "drpcli login"
+	case e.Code == http.StatusConflict && strings.Contains(f.message(), "test"):
+		f.fix = "somebody changed it meanwhile: look at it again, then repeat"
 	}
 	return f
 }

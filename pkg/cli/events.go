@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -11,31 +12,56 @@ import (
 )
 
 func (s *session) eventsCmd() *cobra.Command {
-	root := &cobra.Command{Use: "events", Short: "Follow what happens on the server.", Args: cobra.ArbitraryArgs, RunE: s.noVerb,
-		Example: "  drpcli events watch\n  drpcli events watch 'machines.update.*' 'jobs.*.*'"}
-	watch := &cobra.Command{Use: "watch [<type>.<action>.<key>]...", Short: "Print events as they happen, one on a line; * is anything.", Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
+	return s.parent("events", "Follow what happens on the server.",
+		"  drpcli events watch\n  drpcli events watch 'machines.update.*' 'jobs.*.*'\n  drpcli events post '{\"Type\": \"rack\", \"Action\": \"opened\", \"Key\": \"r7\"}'",
+		s.verb("watch [<type.action.key>]...", "Print events as they happen, one on a line; * is anything.", func(ctx context.Context, args []string) error {
 			if len(args) == 0 {
 				args = []string{"*.*.*"}
 			}
-			return s.watchEvents(c.Context(), args)
-		}}
-	root.AddCommand(watch)
-	return root
+			return s.watchEvents(ctx, args, s.event)
+		}),
+		s.verb("post <event>", "Publish an event of your own, given as JSON or YAML, a file or -.", func(ctx context.Context, args []string) error {
+			body, err := s.bodyObject(args[0])
+			if err != nil {
+				return err
+			}
+			return about(s.conn().call(ctx, http.MethodPost, "/events", nil, body, nil), "post event")
+		}))
+}
+
+func (s *session) logsCmd() *cobra.Command {
+	return s.parent("logs", "Read the server's log.", "  drpcli logs get\n  drpcli logs watch",
+		s.verb("get", "Print the lines that the server holds.", func(ctx context.Context, _ []string) error { return s.showPath(ctx, "/logs", nil) }),
+		s.verb("watch", "Print lines as they are logged.", func(ctx context.Context, _ []string) error {
+			return s.watchEvents(ctx, []string{"log.*.*"}, func(data []byte) error {
+				var e struct{ Object doc }
+				if err := json.Unmarshal(data, &e); err != nil {
+					return fmt.Errorf("read event: %w", err)
+				}
+				if s.isTable() {
+					return s.line("%s %s", e.Object.text("Time"), e.Object.text("Message"))
+				}
+				line, err := e.Object.MarshalJSON()
+				if err != nil {
+					return err
+				}
+				return s.line("%s", line)
+			})
+		}))
 }
 
 // watchEvents survives restarts of the server: it goes on after the last event
 // that it saw.
-func (s *session) watchEvents(ctx context.Context, patterns []string) error {
+func (s *session) watchEvents(ctx context.Context, patterns []string, show func(data []byte) error) error {
 	last := ""
 	return s.poll(ctx, func(ctx context.Context) (bool, error) {
-		return false, s.stream(ctx, &last, patterns)
+		return false, s.stream(ctx, &last, patterns, show)
 	})
 }
 
 // stream prints one connection's events; last is the number of the last one
 // seen, "" for none.
-func (s *session) stream(ctx context.Context, last *string, patterns []string) error {
+func (s *session) stream(ctx context.Context, last *string, patterns []string, show func(data []byte) error) error {
 	c := s.conn()
 	if c.err != nil {
 		return c.err
@@ -50,7 +76,7 @@ func (s *session) stream(ctx context.Context, last *string, patterns []string) e
 			s.note("some events were lost; going on from now")
 			return nil
 		case client.Happened:
-			if err := s.event(m.Data); err != nil {
+			if err := show(m.Data); err != nil {
 				return err
 			}
 		}

@@ -116,7 +116,7 @@ func TestWorkOrders(t *testing.T) {
 	r.Machines[0].FailOnce("say", "no voice")
 	got = r.run(t, "work_orders", "run", "talk", "on", "n1", "n2")
 	assert.Equal(t, exitSomeFailed, got.code, got.err)
-	assert.Contains(t, got.err, "error: talk failed on 1 of 2")
+	assert.Contains(t, got.err, "Error: talk failed on 1 of 2")
 	assert.Contains(t, got.err, "fix: drpcli jobs log ")
 	r.Machines[0].FailOnce("say", "no voice")
 	got = r.run(t, "work_orders", "run", "talk", "on", "n1")
@@ -218,7 +218,7 @@ func TestPrefsInfoVersion(t *testing.T) {
 	assert.Equal(t, "discovery", r.object(t, "prefs", "list")["unknownBootEnv"])
 	assert.Equal(t, "local", r.object(t, "prefs", "set", "unknownBootEnv", "local")["unknownBootEnv"])
 	assert.Equal(t, "test", r.object(t, "info")["version"])
-	assert.Equal(t, "devel\n", r.ok(t, "version"))
+	assert.Equal(t, "Version: devel\n", r.ok(t, "version"))
 	assert.Contains(t, r.ok(t, "__complete", "profiles", "show", ""), "global\n")
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		assert.Contains(t, r.ok(t, "completion", shell), "drpcli")

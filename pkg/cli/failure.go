@@ -44,18 +44,34 @@ var exitMeaning = []struct {
 	{exitInterrupted, "interrupted; the work goes on"},
 }
 
-// failure is an error as the user sees it. cause and fix may be empty; fix is
-// a command line.
+// failure is an error as the user sees it: what went wrong, in which attempt,
+// why, and the command that mends it. All but what may be empty.
 type failure struct {
 	code    int
-	status  int // HTTP, 0 if no reply
-	what    string
+	status  int      // HTTP, 0 if no reply
+	what    string   // of the server's: TYPE: model/key
+	says    []string // the server's messages
+	doing   string
 	cause   string
 	fix     string
 	request string
 }
 
-func (f *failure) Error() string { return f.what }
+func (f *failure) Error() string {
+	what := f.message()
+	if f.doing != "" {
+		what = f.doing + ": " + what
+	}
+	return what
+}
+
+// message is what the server or drpcli says, on one line.
+func (f *failure) message() string {
+	if len(f.says) == 0 {
+		return f.what
+	}
+	return f.what + ": " + strings.Join(f.says, "; ")
+}
 
 // usage is wrong input to one command.
 func usage(c *cobra.Command, format string, args ...any) *failure {
@@ -77,7 +93,10 @@ func about(err error, format string, args ...any) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	g := *f
-	g.what = what + ": " + f.what
+	if g.doing != "" {
+		what += ": " + g.doing
+	}
+	g.doing = what
 	return &g
 }
 
@@ -101,16 +120,22 @@ func asFailure(err error) *failure {
 	return f
 }
 
-// report writes an error and returns its exit code.
+// report writes an error and returns its exit code. Its first line is the one
+// that DRP's scripts look for.
 func (s *session) report(err error) int {
 	f := asFailure(err)
 	if s.flags.format == "json" {
-		data, _ := json.Marshal(map[string]any{"error": plain(f.what), "cause": plain(f.cause), "fix": plain(f.fix), "request": f.request, "code": f.code, "status": f.status})
+		data, _ := json.Marshal(map[string]any{"error": plain(f.message()), "doing": plain(f.doing), "cause": plain(f.cause), "fix": plain(f.fix),
+			"request": f.request, "code": f.code, "status": f.status})
 		fmt.Fprintln(s.err, string(data))
 		return f.code
 	}
-	fmt.Fprintln(s.err, s.paint(s.errTTY, red, "error:"), plain(f.what))
-	for _, l := range []struct{ label, text string }{{"cause:", f.cause}, {"fix:", f.fix}, {"request:", f.request}} {
+	first := f.message()
+	if len(f.says) > 1 {
+		first = f.what + "\n  " + strings.Join(f.says, "\n  ")
+	}
+	fmt.Fprintln(s.err, s.paint(s.errTTY, red, "Error:"), plain(first))
+	for _, l := range []struct{ label, text string }{{"doing:", f.doing}, {"cause:", f.cause}, {"fix:", f.fix}, {"request:", f.request}} {
 		if l.text != "" {
 			fmt.Fprintln(s.err, l.label, plain(l.text))
 		}
@@ -144,5 +169,5 @@ func (s *session) exitCodesCmd() *cobra.Command {
 				}
 			}
 			return nil
-		}}
+		}, Example: "  drpcli exit-codes"}
 }

@@ -43,7 +43,7 @@ func TestEveryGroupHasTheCommonVerbs(t *testing.T) {
 		assert.Contains(t, r.ok(t, m.kind, "indexes"), "Unique")
 		assert.Empty(t, r.ok(t, m.kind, "exists", m.key))
 		r.fails(t, exitNotFound, "", m.kind, "exists", "nonesuch")
-		r.fails(t, exitNotFound, `there is no "nonesuch"`, m.kind, "show", "nonesuch")
+		r.fails(t, exitNotFound, "Not Found", m.kind, "show", "nonesuch")
 		r.fails(t, exitRefused, "already", append([]string{m.kind, "create"}, strings.Fields(m.words)...)...)
 		o = r.object(t, m.kind, "update", m.key, `{"Description":"changed"}`)
 		assert.Equal(t, "changed", o["Description"], m.kind)
@@ -56,9 +56,10 @@ func TestEveryGroupHasTheCommonVerbs(t *testing.T) {
 		assert.Contains(t, r.ok(t, m.kind, "await", m.key, "Description=third"), m.key)
 		assert.Equal(t, "complete\n", r.ok(t, m.kind, "wait", m.key, "Description", "third", "5"))
 		r.fails(t, exitTimeout, "", m.kind, "await", m.key, "Description=never", "--timeout", "20ms")
-		assert.Contains(t, r.ok(t, m.kind, "meta", "set", m.key, "key", "rack", "to", "r7"), `"rack": "r7"`)
+		assert.Equal(t, "\"r7\"\n", r.ok(t, m.kind, "meta", "set", m.key, "key", "rack", "to", "r7"))
 		assert.Equal(t, "\"r7\"\n", r.ok(t, m.kind, "meta", "get", m.key, "key", "rack"))
-		assert.NotContains(t, r.ok(t, m.kind, "meta", "remove", m.key, "key", "rack"), "rack")
+		assert.Empty(t, r.ok(t, m.kind, "meta", "remove", m.key, "key", "rack"))
+		assert.NotContains(t, r.ok(t, m.kind, "meta", m.key), "rack")
 	}
 	for i := len(made) - 1; i >= 0; i-- {
 		m := made[i]
@@ -112,7 +113,6 @@ func TestMachineVerbs(t *testing.T) {
 	r.fails(t, exitDenied, "ocked", "machines", "pause", "m1")
 	r.ok(t, "machines", "unlock", "m1")
 	assert.Equal(t, "[]\n", r.ok(t, "machines", "jobs", "m1", "State=failed"))
-	assert.Contains(t, r.ok(t, "machines", "actions", "-o", "table"), "forcebootpxe")
 	r.fails(t, exitNotFound, "has no job yet", "machines", "currentlog", "m1")
 	r.fails(t, exitUsage, `field PoolStatus cannot be set here`, "machines", "update", "m1", "PoolStatus=InUse")
 	r.fails(t, exitUsage, "Address \"x\" is not an IPv4 address", "machines", "update", "m1", "Address=x")

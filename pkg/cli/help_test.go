@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func TestEveryHelpIsShort(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk(s.root())
+	walk(s.root(nil))
 	assert.Greater(t, n, 400)
 }
 
@@ -119,5 +120,24 @@ func TestTablesGolden(t *testing.T) {
 			}
 		}
 		golden(t, name, out.String())
+	}
+}
+
+// TestRunsGolden are whole command lines against a server; what differs from
+// run to run is masked.
+func TestRunsGolden(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0)
+	r.ok(t, "profiles", "create", "p1", "rack/unit=21", "Description=one", `Meta={"color":"red"}`)
+	r.ok(t, "machines", "create", "m1", "HardwareAddrs=52:54:00:00:00:77", `Profiles=["p1"]`)
+	mask := regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|20\d\d-\d\d-\d\dT[0-9:.]+Z`)
+	for name, line := range map[string]string{
+		"run-show-json": "profiles show p1", "run-show-yaml": "profiles show p1 -o yaml", "run-show-table": "profiles show p1 -o table",
+		"run-list-table": "machines list -o table", "run-list-fields": "machines list -J Name,Profiles,HardwareAddrs", "run-list-name": "machines list -F name",
+		"run-params": "profiles params p1", "run-meta": "profiles meta p1",
+		"run-slim": "profiles list Name=p1 --slim Params,Meta", "run-destroy": "profiles destroy nope", "run-dry": "machines destroy m1 --dry-run",
+	} {
+		got := r.run(t, strings.Fields(line)...)
+		golden(t, name, mask.ReplaceAllString(got.out+got.err, "..."))
 	}
 }

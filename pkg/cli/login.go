@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +14,8 @@ import (
 
 func (s *session) loginCmd() *cobra.Command {
 	l := &login{session: s}
-	c := &cobra.Command{Use: "login", Short: "Check a server's certificate once, and keep a token for later commands.",
-		Example: "  drpcli login -E https://drpd:8092 -U admin\n  echo $PASSWORD | drpcli login -U admin -P - --accept\n  drpcli login --renew",
-		Args:    cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return l.run(c.Context()) }}
+	c := s.verb("login", "Check a server's certificate once, and keep a token for later commands.", func(ctx context.Context, _ []string) error { return l.run(ctx) })
+	c.Example = "  drpcli login -E https://drpd:8092 -U admin\n  echo $PASSWORD | drpcli login -U admin -P - --accept\n  drpcli login --renew"
 	c.Flags().BoolVar(&l.accept, "accept", false, "accept the certificate without asking")
 	c.Flags().BoolVar(&l.renew, "renew", false, "replace the known certificate")
 	c.Flags().DurationVar(&l.ttl, "ttl", 12*time.Hour, "how long the token is good")
@@ -132,56 +128,4 @@ func (l *login) keep(t target, token string) error {
 		}
 		return nil
 	})
-}
-
-// userVerbs are the extras of users.
-func (s *session) userVerbs(g *group) []*cobra.Command {
-	var given string
-	password := &cobra.Command{Use: "password <name>", Short: "Set a password, read from a line of standard input or a prompt.", Args: cobra.ExactArgs(1),
-		Example: "  drpcli users password ann\n  echo $PASSWORD | drpcli users password ann"}
-	password.RunE = func(c *cobra.Command, args []string) error {
-		from := given
-		if s.inFD < 0 {
-			from = "-"
-		}
-		p, err := s.secret(from, "New password of "+args[0]+": ")
-		if err != nil {
-			return err
-		}
-		return about(s.setPassword(c.Context(), args[0], p), "set the password of %s", args[0])
-	}
-	token := &cobra.Command{Use: "token <name> [ttl <duration>]", Short: "Print a token for a user.", Args: cobra.RangeArgs(1, 3)}
-	token.RunE = func(c *cobra.Command, args []string) error {
-		q := url.Values{}
-		if len(args) == 3 {
-			d, err := time.ParseDuration(args[2])
-			if err != nil {
-				return usage(c, "%q is not a duration such as 8h", args[2])
-			}
-			q.Set("ttl", strconv.Itoa(int(d.Seconds())))
-		}
-		var out any
-		if err := s.conn().get(c.Context(), at("users", args[0], "token"), q, &out); err != nil {
-			return about(err, "get a token for %s", args[0])
-		}
-		return s.print("", out)
-	}
-	return []*cobra.Command{password, token}
-}
-
-func (s *session) setPassword(ctx context.Context, name, p string) error {
-	if p == "" {
-		return failf(exitUsage, "the password is empty")
-	}
-	var out any
-	if err := s.conn().call(ctx, http.MethodPut, at("users", name, "password"), nil, map[string]string{"Password": p}, &out); err != nil {
-		return err
-	}
-	// The change revokes all tokens of the user, the one kept here included.
-	if t, err := s.target(); err == nil && t.User == name {
-		if path, err := s.tokenPath(t); err == nil && os.Remove(path) == nil {
-			s.note("your token is no longer valid: log in again (drpcli login)")
-		}
-	}
-	return nil
 }

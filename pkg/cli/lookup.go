@@ -24,8 +24,8 @@ func byUUID(k resource.Any) bool { return slices.Contains(k.IndexNames(), "Uuid"
 
 // fetch finds one object by key, name, Index:value or the beginning of its
 // uuid.
-func (s *session) fetch(ctx context.Context, k resource.Any, ref string, q url.Values) (object, error) {
-	o := object{}
+func (s *session) fetch(ctx context.Context, k resource.Any, ref string, q url.Values) (doc, error) {
+	var o doc
 	err := s.conn().get(ctx, at(k.KindName(), refOf(k, ref)), q, &o)
 	if err == nil || !isNotFound(err) {
 		return o, err
@@ -33,7 +33,7 @@ func (s *session) fetch(ctx context.Context, k resource.Any, ref string, q url.V
 	if byUUID(k) && uuidPart.MatchString(ref) {
 		return s.fetchByPart(ctx, k, ref, q)
 	}
-	return nil, notFound(k.KindName(), ref)
+	return doc{}, notFound(k.KindName(), ref)
 }
 
 // refOf is how the server knows the reference.
@@ -47,27 +47,27 @@ func refOf(k resource.Any, ref string) string {
 	return "Name:" + ref
 }
 
-func (s *session) fetchByPart(ctx context.Context, k resource.Any, part string, q url.Values) (object, error) {
+func (s *session) fetchByPart(ctx context.Context, k resource.Any, part string, q url.Values) (doc, error) {
 	if q == nil {
 		q = url.Values{}
 	}
 	q.Set("Uuid", "Re(^"+strings.ToLower(part)+")")
 	q.Set("limit", "4")
-	var list []object
+	var list []doc
 	if err := s.conn().get(ctx, at(k.KindName()), q, &list); err != nil {
-		return nil, err
+		return doc{}, err
 	}
 	switch len(list) {
 	case 0:
-		return nil, notFound(k.KindName(), part)
+		return doc{}, notFound(k.KindName(), part)
 	case 1:
 		return list[0], nil
 	}
 	var names []string
 	for _, o := range list {
-		names = append(names, fmt.Sprintf("%s (%s)", text(o["Uuid"]), nameOf(o)))
+		names = append(names, fmt.Sprintf("%s (%s)", o.text("Uuid"), nameOf(o)))
 	}
-	return nil, &failure{code: exitUsage, what: fmt.Sprintf("%q begins the uuid of several %s", part, k.KindName()), cause: strings.Join(names, ", ")}
+	return doc{}, &failure{code: exitUsage, what: fmt.Sprintf("%q begins the uuid of several %s", part, k.KindName()), cause: strings.Join(names, ", ")}
 }
 
 func isNotFound(err error) bool {
@@ -76,19 +76,19 @@ func isNotFound(err error) bool {
 }
 
 func notFound(kind, ref string) error {
-	return &failure{code: exitNotFound, status: http.StatusNotFound, what: fmt.Sprintf("%s: there is no %q", kind, ref), fix: "drpcli " + kind + " list"}
+	return &failure{code: exitNotFound, status: http.StatusNotFound, what: "GET: " + kind + "/" + ref, says: []string{"Not Found"}, fix: "drpcli " + kind + " list"}
 }
 
 // keyOf is the key of a fetched object, as paths want it.
-func keyOf(k resource.Any, o object) string {
+func keyOf(k resource.Any, o doc) string {
 	if byUUID(k) {
-		return text(o["Uuid"])
+		return o.text("Uuid")
 	}
 	if k.KindName() == "contents" {
-		return text(field(o, "meta.Name"))
+		return o.text("meta.Name")
 	}
-	for _, f := range []string{"Name", "Id", "ID", "Addr", "Path", "Mac"} {
-		if t := text(o[f]); t != "" {
+	for _, f := range []string{"Name", "Id", "ID", "Addr", "Path", "Mac", "Uuid"} {
+		if t := o.text(f); t != "" {
 			return t
 		}
 	}
@@ -120,9 +120,23 @@ func setField(name string, v any) patchOp { return patchOp{"add", "/" + pointer(
 func pointer(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
 
 // change sends a JSON patch and returns the object as it is then.
-func (s *session) change(ctx context.Context, k resource.Any, key string, ops ...patchOp) (object, error) {
-	o := object{}
-	return o, s.conn().call(ctx, http.MethodPatch, at(k.KindName(), key), s.forced(), ops, &o)
+func (s *session) change(ctx context.Context, k resource.Any, key string, ops ...patchOp) (doc, error) {
+	var o doc
+	if s.flags.dryRun {
+		return s.dry(ctx, k, key, ops)
+	}
+	err := s.conn().call(ctx, http.MethodPatch, at(k.KindName(), key), s.forced(), ops, &o)
+	return o, err
+}
+
+// dry shows a patch instead of sending it.
+func (s *session) dry(ctx context.Context, k resource.Any, key string, ops []patchOp) (doc, error) {
+	data, err := encode(ops, "")
+	if err != nil {
+		return doc{}, err
+	}
+	s.note("would patch %s/%s: %s", k.KindName(), key, strings.TrimSpace(string(data)))
+	return s.fetch(ctx, k, key, nil)
 }
 
 // forced passes --force on.

@@ -27,7 +27,7 @@ type orderRun struct {
 
 func (g *group) orderRunCmd() *cobra.Command {
 	r := &orderRun{}
-	c := g.cmd("run <blueprint> [on <machine-or-cluster>...] [param=value]...", "Run a blueprint and follow it; exit 8 if it fails, 9 if some fail.", cobra.MinimumNArgs(1),
+	c := g.cmd("run <blueprint> [on <machine>] [param=value]...", "Run a blueprint on machines or clusters and follow it; exit 8 if it fails, 9 if some fail.",
 		func(ctx context.Context, args []string) error {
 			r.group = g
 			if err := r.parse(args); err != nil {
@@ -36,7 +36,6 @@ func (g *group) orderRunCmd() *cobra.Command {
 			return r.run(ctx)
 		})
 	c.Example = examples("work_orders")
-	c.ValidArgsFunction = nil
 	c.Flags().StringVar(&r.filter, "filter", "", "a list filter instead of names: the first machine that matches runs it")
 	c.Flags().BoolVar(&r.all, "all", false, "with --filter: one order for each machine that matches")
 	c.Flags().BoolVar(&r.stay, "detach", false, "do not follow the work")
@@ -66,9 +65,13 @@ func (r *orderRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	made := []any{}
+	if r.flags.dryRun {
+		r.note("would place %d work orders", len(bodies))
+		return r.print("work_orders", asList(bodies))
+	}
+	made := []doc{}
 	for _, b := range bodies {
-		o := object{}
+		var o doc
 		if err := r.conn().call(ctx, http.MethodPost, "/work_orders", r.forced(), b, &o); err != nil {
 			if len(bodies) == 1 {
 				return about(err, "run %s", r.blueprint)
@@ -78,7 +81,7 @@ func (r *orderRun) run(ctx context.Context) error {
 			continue
 		}
 		made = append(made, o)
-		r.note("work order %s: %s on %s", text(o["Uuid"]), r.blueprint, text(orElse(b["Machine"], b["Filter"])))
+		r.note("work order %s: %s on %s", o.text("Uuid"), r.blueprint, text(orElse(b["Machine"], b["Filter"])))
 	}
 	if !r.stay {
 		if made, err = r.follow(ctx, made); err != nil {
@@ -94,6 +97,14 @@ func (r *orderRun) run(ctx context.Context) error {
 		return err
 	}
 	return r.verdict(ctx, made, len(bodies))
+}
+
+func asList(objects []object) []any {
+	out := make([]any, len(objects))
+	for i, o := range objects {
+		out[i] = o
+	}
+	return out
 }
 
 func orElse(a, b any) any {
@@ -155,16 +166,16 @@ func (s *session) runnerKey(ctx context.Context, ref string) (string, error) {
 }
 
 // follow waits for the end of every order and returns how they ended.
-func (r *orderRun) follow(ctx context.Context, list []any) ([]any, error) {
+func (r *orderRun) follow(ctx context.Context, list []doc) ([]doc, error) {
 	told := map[string]string{}
 	err := r.poll(ctx, func(ctx context.Context) (bool, error) {
 		over := true
 		for i, v := range list {
-			id := text(v.(object)["Uuid"])
+			id := v.text("Uuid")
 			if ended(v) {
 				continue
 			}
-			o := object{}
+			var o doc
 			if err := r.conn().get(ctx, at("work_orders", id), nil, &o); err != nil {
 				return false, err
 			}
@@ -185,28 +196,27 @@ func ended(v any) bool {
 	return slices.Contains([]api.OrderState{api.OrderFinished, api.OrderFailed, api.OrderCancelled}, st)
 }
 
-func (r *orderRun) progress(ctx context.Context, o object) string {
-	tasks, _ := o["Tasks"].([]any)
-	at, _ := o["CurrentTask"].(float64)
-	l := fmt.Sprintf("state=%s task=%d/%d", text(o["State"]), max(int(at), 0), len(tasks))
-	if why := text(o["Status"]); why != "" {
+func (r *orderRun) progress(ctx context.Context, o doc) string {
+	tasks := o.list("Tasks")
+	at, _ := o.at("CurrentTask").(float64)
+	l := fmt.Sprintf("state=%s task=%d/%d", o.text("State"), max(int(at), 0), len(tasks))
+	if why := o.text("Status"); why != "" {
 		l += fmt.Sprintf(" status=%q", why)
 	}
-	if j, err := r.job(ctx, text(o["CurrentJob"])); err == nil && j != nil && !ended(o) {
+	if j, err := r.job(ctx, o.text("CurrentJob")); err == nil && j != nil && !ended(o) {
 		l += " " + jobLine(j)
 	}
 	return l
 }
 
 // verdict turns failed orders into the exit code.
-func (r *orderRun) verdict(ctx context.Context, list []any, wanted int) error {
+func (r *orderRun) verdict(ctx context.Context, list []doc, wanted int) error {
 	bad, logs := len(r.failed), ""
-	for _, v := range list {
-		o := v.(object)
-		if st := text(o["State"]); ended(v) && st != string(api.OrderFinished) {
-			if bad++; logs == "" && text(o["CurrentJob"]) != "" {
-				logs = "drpcli jobs log " + shortID(text(o["CurrentJob"]))
-				for _, l := range r.logTail(ctx, text(o["CurrentJob"]), logLines) {
+	for _, o := range list {
+		if st := o.text("State"); ended(o) && st != string(api.OrderFinished) {
+			if bad++; logs == "" && o.text("CurrentJob") != "" {
+				logs = "drpcli jobs log " + shortID(o.text("CurrentJob"))
+				for _, l := range r.logTail(ctx, o.text("CurrentJob"), logLines) {
 					r.note("  | %s", l)
 				}
 			}
@@ -221,9 +231,9 @@ func (r *orderRun) verdict(ctx context.Context, list []any, wanted int) error {
 	return &failure{code: exitSomeFailed, what: fmt.Sprintf("%s failed on %d of %d", r.blueprint, bad, wanted), cause: statusOf(list), fix: logs}
 }
 
-func statusOf(list []any) string {
-	for _, v := range list {
-		if s := text(field(v, "Status")); s != "" {
+func statusOf(list []doc) string {
+	for _, o := range list {
+		if s := o.text("Status"); s != "" {
 			return s
 		}
 	}
@@ -231,7 +241,7 @@ func statusOf(list []any) string {
 }
 
 func (g *group) orderCancelCmd() *cobra.Command {
-	return g.cmd("cancel <id>", "Cancel an order that has not ended.", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+	return g.cmd("cancel <id>", "Cancel an order that has not ended.", func(ctx context.Context, args []string) error {
 		return g.set(ctx, args[0], setField("State", string(api.OrderCancelled)))
 	})
 }

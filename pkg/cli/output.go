@@ -24,7 +24,7 @@ const (
 
 // paint colors text for a terminal. Color never carries meaning alone.
 func (s *session) paint(tty bool, c color, text string) string {
-	on := tty && s.env["NO_COLOR"] == "" && s.env["RS_NO_COLOR"] == "" && s.env["TERM"] != "dumb"
+	on := tty && !s.flags.noColor && s.env["NO_COLOR"] == "" && s.env["RS_NO_COLOR"] == "" && s.env["TERM"] != "dumb"
 	switch s.flags.color {
 	case "always":
 		on = true
@@ -67,11 +67,11 @@ func (s *session) isTable() bool { f := s.formatOf(); return f == "table" || f =
 // print writes a result: an object or a list of objects of a kind, "" for
 // anything else.
 func (s *session) print(kind string, v any) error {
-	switch s.formatOf() {
+	switch f := s.formatOf(); f {
 	case "table", "wide":
-		return s.printTable(kind, v)
+		return s.printTable(kind, bare(v))
 	case "yaml":
-		data, err := yaml.Marshal(v)
+		data, err := yaml.Marshal(bare(v))
 		if err != nil {
 			return fmt.Errorf("encode the result: %w", err)
 		}
@@ -81,6 +81,13 @@ func (s *session) print(kind string, v any) error {
 		return s.printNames(v)
 	case "jsonl":
 		return s.printLines(v)
+	default:
+		if text, ok := strings.CutPrefix(f, templatePrefix); ok {
+			return s.printTemplate(text, bare(v))
+		}
+		if path, ok := strings.CutPrefix(f, pathPrefix); ok {
+			return s.printPath(path, bare(v))
+		}
 	}
 	data, err := encode(v, "  ")
 	if err != nil {
@@ -144,8 +151,15 @@ func nameOf(v any) string {
 }
 
 func rowsOf(v any) []any {
-	if list, ok := v.([]any); ok {
+	switch list := v.(type) {
+	case []any:
 		return list
+	case []doc:
+		out := make([]any, len(list))
+		for i, d := range list {
+			out[i] = d
+		}
+		return out
 	}
 	return []any{v}
 }
@@ -153,7 +167,7 @@ func rowsOf(v any) []any {
 // field finds a value by its dotted path; below Params and Meta the rest is
 // one key, since their keys hold dots and slashes.
 func field(v any, path string) any {
-	m, ok := v.(map[string]any)
+	m, ok := bare(v).(map[string]any)
 	if !ok {
 		return nil
 	}
@@ -170,6 +184,8 @@ func field(v any, path string) any {
 // text renders one value for a cell.
 func text(v any) string {
 	switch x := v.(type) {
+	case doc:
+		return text(x.val)
 	case nil:
 		return ""
 	case string:

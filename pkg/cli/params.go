@@ -9,42 +9,49 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (g *group) paramVerbs() []*cobra.Command {
-	var aggregate, decode bool
-	get := g.cmd("get <id> param <key>", "Show one param.", cobra.ExactArgs(3), func(ctx context.Context, a []string) error {
-		return g.getParam(ctx, a, aggregate, decode)
-	})
-	all := g.cmd("params <id> [<JSON>]", "Show all params, or replace them.", cobra.RangeArgs(1, 2), func(ctx context.Context, a []string) error {
-		return g.params(ctx, a, aggregate, decode)
-	})
-	for _, c := range []*cobra.Command{get, all} {
-		c.Flags().BoolVar(&aggregate, "aggregate", false, "with what profiles, stage and defaults give")
-		c.Flags().BoolVar(&decode, "decode", false, "open secure params")
-	}
-	set := g.cmd("set <id> param <key> to <value>", "Set a param; @file and - keep the value off the command line.", cobra.ExactArgs(5), g.setParam)
-	set.Example = "  drpcli " + g.name + " set x param access/ssh-keys to '[\"ssh-ed25519 ...\"]'\n  drpcli " + g.name + " set x param ipmi/password to @secret.txt\n  pass show bmc | drpcli " + g.name + " set x param ipmi/password to -"
-	return []*cobra.Command{all, get, set,
-		g.cmd("add <id> param <key> to <value>", "Set a param that is not set yet; refused if it is.", cobra.ExactArgs(5), g.addParam),
-		g.cmd("remove <id> param <key>", "Remove a param.", cobra.ExactArgs(3), g.removeParam)}
-}
+// paramView is which params are wanted.
+type paramView struct{ view }
 
-func paramQuery(aggregate, decode bool) url.Values {
+func (v *paramView) query() url.Values {
 	q := url.Values{}
-	if aggregate {
-		q.Set("aggregate", "true")
-	}
-	if decode {
-		q.Set("decode", "true")
-	}
+	v.shape(q)
 	return q
 }
 
-func (g *group) params(ctx context.Context, args []string, aggregate, decode bool) error {
+func (g *group) paramVerbs() []*cobra.Command {
+	v, compose := &paramView{}, false
+	get := g.cmd("get <id> param <param>", "Show one param.", func(ctx context.Context, a []string) error {
+		q := v.query()
+		if compose {
+			q.Set("compose", "true")
+		}
+		return g.getParam(ctx, a, q)
+	})
+	get.Flags().BoolVar(&compose, "compose", false, "merge maps and lists from all sources")
+	all := g.cmd("params <id> [<body>]", "Show all params, or replace them.", func(ctx context.Context, a []string) error {
+		return g.params(ctx, a, v.query())
+	})
+	all.Flags().StringVar(&v.params, "params", "", "show only these, separated by commas")
+	for _, c := range []*cobra.Command{get, all} {
+		c.Flags().BoolVar(&v.aggregate, "aggregate", false, "with what profiles, stage and defaults give")
+		c.Flags().BoolVar(&v.decode, "decode", false, "open secure params")
+	}
+	set := g.cmd("set <id> param <param> to <value>", "Set a param; @file and - keep the value off the command line.", g.setParam)
+	id := sampleID(g.name)
+	set.Example = "  drpcli " + g.name + " set " + id + " param access/ssh-keys to '[\"ssh-ed25519 ...\"]'\n  drpcli " + g.name + " set " + id +
+		" param ipmi/password to @secret.txt\n  pass show bmc | drpcli " + g.name + " set " + id + " param ipmi/password to -"
+	return []*cobra.Command{all, get, set,
+		g.cmd("add <id> param <param> to <value>", "Set a param that is not set yet; refused if it is.", g.addParam),
+		g.cmd("remove <id> param <param>", "Remove a param.", g.removeParam),
+		g.cmd("uploadiso <id>", "Fetch to the server the images that the params name.", g.uploadParamISOs)}
+}
+
+func (g *group) params(ctx context.Context, args []string, q url.Values) error {
 	key, err := g.keyFor(ctx, g.kind, args[0])
 	if err != nil {
 		return err
 	}
-	out := object{}
+	var out doc
 	if len(args) == 2 {
 		body, err := g.bodyObject(args[1])
 		if err != nil {
@@ -54,46 +61,31 @@ func (g *group) params(ctx context.Context, args []string, aggregate, decode boo
 		if err != nil {
 			return about(err, "set the params of %s", args[0])
 		}
-	} else if err := g.conn().get(ctx, at(g.name, key, "params"), paramQuery(aggregate, decode), &out); err != nil {
+	} else if err := g.conn().get(ctx, at(g.name, key, "params"), q, &out); err != nil {
 		return about(err, "params of %s", args[0])
 	}
 	return g.print("", out)
 }
 
-func (g *group) getParam(ctx context.Context, args []string, aggregate, decode bool) error {
-	v, err := g.readParam(ctx, args, aggregate, decode)
+func (g *group) getParam(ctx context.Context, args []string, q url.Values) error {
+	v, err := g.readParam(ctx, args, q)
 	if err != nil {
 		return err
 	}
 	return g.print("", v)
 }
 
-func (g *group) readParam(ctx context.Context, args []string, aggregate, decode bool) (any, error) {
-	if err := wantWord(args[1], "param"); err != nil {
-		return nil, err
-	}
+func (g *group) readParam(ctx context.Context, args []string, q url.Values) (doc, error) {
 	key, err := g.keyFor(ctx, g.kind, args[0])
 	if err != nil {
-		return nil, err
+		return doc{}, err
 	}
-	var v any
-	err = g.conn().get(ctx, at(g.name, key, "params")+slashed(args[2]), paramQuery(aggregate, decode), &v)
+	var v doc
+	err = g.conn().get(ctx, at(g.name, key, "params")+slashed(args[2]), q, &v)
 	return v, about(err, "param %s of %s", args[2], args[0])
 }
 
-func wantWord(got, want string) error {
-	if got != want {
-		return failf(exitUsage, "%q stands where the word %q belongs", got, want)
-	}
-	return nil
-}
-
 func (g *group) setParam(ctx context.Context, args []string) error {
-	for i, w := range map[int]string{1: "param", 3: "to"} {
-		if err := wantWord(args[i], w); err != nil {
-			return err
-		}
-	}
 	v, err := g.value(args[4])
 	if err != nil {
 		return err
@@ -102,8 +94,30 @@ func (g *group) setParam(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if ref := g.flags.ref; ref != "" {
+		return g.swapParam(ctx, key, args[2], v)
+	}
 	if err := g.storeParam(ctx, key, args[2], v); err != nil {
 		return about(err, "set param %s of %s", args[2], args[0])
+	}
+	return g.print("", v)
+}
+
+// swapParam sets a param only while it still is what --ref says.
+func (g *group) swapParam(ctx context.Context, key, param string, v any) error {
+	read := g.value
+	if isFile(g.flags.ref) {
+		read = g.bodyValue
+	}
+	was, err := read(g.flags.ref)
+	if err != nil {
+		return err
+	}
+	path := "/" + pointer(param)
+	ops := []patchOp{{"test", path, was}, {"replace", path, v}}
+	err = g.conn().call(ctx, http.MethodPatch, at(g.name, key, "params"), g.forced(), ops, nil)
+	if err != nil {
+		return about(err, "set param %s", param)
 	}
 	return g.print("", v)
 }
@@ -118,25 +132,22 @@ type jsonValue struct{ v any }
 func (j jsonValue) MarshalJSON() ([]byte, error) { return encode(j.v, "") }
 
 func (g *group) addParam(ctx context.Context, args []string) error {
-	was, err := g.readParam(ctx, args, false, false)
+	was, err := g.readParam(ctx, args, nil)
 	if err != nil {
 		return err
 	}
-	if was != nil {
+	if was.val != nil {
 		return &failure{code: exitRefused, what: "param " + args[2] + " of " + args[0] + " is set already", fix: "drpcli " + g.name + " set " + args[0] + " param " + args[2] + " to ..."}
 	}
 	return g.setParam(ctx, args)
 }
 
 func (g *group) removeParam(ctx context.Context, args []string) error {
-	if err := wantWord(args[1], "param"); err != nil {
-		return err
-	}
 	key, err := g.keyFor(ctx, g.kind, args[0])
 	if err != nil {
 		return err
 	}
-	var old any
+	var old doc
 	err = g.conn().call(ctx, http.MethodDelete, at(g.name, key, "params")+slashed(args[2]), g.forced(), nil, &old)
 	if err != nil {
 		return about(err, "remove param %s of %s", args[2], args[0])
@@ -150,20 +161,19 @@ func (g *group) profileVerbs() []*cobra.Command {
 		if err != nil {
 			return err
 		}
-		have, _ := o["Profiles"].([]any)
-		next := slices.Clone(have)
+		next := slices.Clone(o.list("Profiles"))
 		for _, p := range args[1:] {
 			next = fn(next, p)
 		}
 		// The test makes it fail if somebody else changed the list meanwhile.
-		done, err := g.change(ctx, g.kind, keyOf(g.kind, o), patchOp{"test", "/Profiles", o["Profiles"]}, setField("Profiles", next))
+		done, err := g.change(ctx, g.kind, keyOf(g.kind, o), patchOp{"test", "/Profiles", o.at("Profiles")}, setField("Profiles", next))
 		if err != nil {
 			return about(err, "profiles of %s", args[0])
 		}
 		return g.print(g.name, done)
 	}
 	return []*cobra.Command{
-		g.cmd("addprofile <id> <profile>...", "Add profiles at the end.", cobra.MinimumNArgs(2), func(ctx context.Context, a []string) error {
+		g.cmd("addprofile <id> <profile>...", "Add profiles at the end.", func(ctx context.Context, a []string) error {
 			return edit(ctx, a, func(have []any, name string) []any {
 				if slices.Contains(have, any(name)) {
 					return have
@@ -171,7 +181,7 @@ func (g *group) profileVerbs() []*cobra.Command {
 				return append(have, name)
 			})
 		}),
-		g.cmd("removeprofile <id> <profile>...", "Remove profiles.", cobra.MinimumNArgs(2), func(ctx context.Context, a []string) error {
+		g.cmd("removeprofile <id> <profile>...", "Remove profiles.", func(ctx context.Context, a []string) error {
 			return edit(ctx, a, func(have []any, name string) []any {
 				return slices.DeleteFunc(have, func(v any) bool { return v == name })
 			})
@@ -180,29 +190,29 @@ func (g *group) profileVerbs() []*cobra.Command {
 }
 
 func (g *group) metaCmd() *cobra.Command {
-	m := &cobra.Command{Use: "meta", Short: "Show and change the notes in Meta.", Args: cobra.ArbitraryArgs, RunE: g.noVerb}
+	m := g.cmd("meta [<id>]", "Show and change the notes in Meta.", func(ctx context.Context, args []string) error {
+		if len(args) == 0 {
+			return failf(exitUsage, "name an object, or a verb: get, set, add, remove")
+		}
+		return g.getMeta(ctx, args)
+	})
 	edit := func(ctx context.Context, args []string, value any) error {
 		o, err := g.fetch(ctx, g.kind, args[0], nil)
 		if err != nil {
 			return err
 		}
-		done, err := g.change(ctx, g.kind, keyOf(g.kind, o), mergeOps("Meta", o["Meta"], object{args[2]: value})...)
-		if err != nil {
+		_, err = g.change(ctx, g.kind, keyOf(g.kind, o), mergeOps("Meta", o.at("Meta"), object{args[2]: value})...)
+		if err != nil || value == nil {
 			return about(err, "meta of %s", args[0])
 		}
-		return g.print("", done["Meta"])
+		return g.print("", value)
 	}
-	set := func(ctx context.Context, args []string) error {
-		if err := wantWord(args[3], "to"); err != nil {
-			return err
-		}
-		return edit(ctx, args, args[4])
-	}
+	set := func(ctx context.Context, args []string) error { return edit(ctx, args, args[4]) }
 	m.AddCommand(
-		g.cmd("get <id> [key <key>]", "Show the notes, or one.", cobra.RangeArgs(1, 3), g.getMeta),
-		g.cmd("set <id> key <key> to <value>", "Set a note.", cobra.ExactArgs(5), set),
-		g.cmd("add <id> key <key> to <value>", "Set a note.", cobra.ExactArgs(5), set),
-		g.cmd("remove <id> key <key>", "Remove a note.", cobra.ExactArgs(3), func(ctx context.Context, args []string) error { return edit(ctx, args, nil) }),
+		g.cmd("get <id> [<key>] [<key>]", "Show the notes, or one.", g.getMeta),
+		g.cmd("set <id> key <key> to <value>", "Set a note.", set),
+		g.cmd("add <id> key <key> val <value>", "Set a note.", set),
+		g.cmd("remove <id> key <key>", "Remove a note.", func(ctx context.Context, args []string) error { return edit(ctx, args, nil) }),
 	)
 	return m
 }
@@ -212,11 +222,12 @@ func (g *group) getMeta(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	meta, _ := o["Meta"].(map[string]any)
-	if len(args) == 3 {
-		v, ok := meta[args[2]]
+	meta, _ := o.at("Meta").(map[string]any)
+	if len(args) > 1 {
+		key := args[len(args)-1] // "get x rack" or "get x key rack"
+		v, ok := meta[key]
 		if !ok {
-			return failf(exitNotFound, "%s has no note %q", args[0], args[2])
+			return failf(exitNotFound, "%s has no note %q", args[0], key)
 		}
 		return g.print("", v)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -64,30 +63,41 @@ func (s *session) stopped(ctx context.Context) error {
 	return failf(exitInterrupted, "stopped watching; the work goes on")
 }
 
-func (g *group) awaitCmd() *cobra.Command {
+// awaitVerbs are await, and DRP's older wait.
+func (g *group) awaitVerbs() []*cobra.Command {
+	return []*cobra.Command{g.awaitCmd("await"), g.awaitCmd("wait")}
+}
+
+func (g *group) awaitCmd(name string) *cobra.Command {
 	var gone string
-	c := g.cmd("await <id> ['Field=Value'...]", "Wait until an object is as wanted; the conditions are those of list.", cobra.MinimumNArgs(1),
+	c := g.cmd(name+" <id> [condition]...", "Wait until an object is as wanted; conditions are filters of list, joined by and, or.",
 		func(ctx context.Context, args []string) error {
-			if gone != "" && gone != "deleted" {
+			switch {
+			case gone == "deleted":
+				return g.awaitGone(ctx, args[0])
+			case gone != "":
 				return failf(exitUsage, "--for knows only deleted, not %q", gone)
+			case oldWait(args):
+				return g.wait(ctx, args)
 			}
-			if gone == "" && len(args) < 2 {
-				return failf(exitUsage, "say what to wait for: Field=Value, or --for deleted")
-			}
-			return g.await(ctx, args[0], args[1:], gone != "")
+			return g.await(ctx, args[0], args[1:])
 		})
 	c.Flags().StringVar(&gone, "for", "", "deleted: wait until the object is gone")
-	c.Example = fmt.Sprintf("  drpcli %s await x Available=true --timeout 5m\n  drpcli %s await x --for deleted", g.name, g.name)
+	id := sampleID(g.name)
+	c.Example = fmt.Sprintf("  drpcli %s %s %s Available=true --timeout 5m\n  drpcli %s %s %s 'Meta.ok=yes' or 'Available=false'\n  drpcli %s %s %s --for deleted",
+		g.name, name, id, g.name, name, id, g.name, name, id)
 	return c
 }
 
-func (g *group) await(ctx context.Context, ref string, conditions []string, gone bool) error {
-	q, err := filters(conditions)
-	if err != nil {
-		return err
-	}
+// oldWait says that the words are <id> <Field> <value> [<seconds>], as DRP has
+// them.
+func oldWait(args []string) bool {
+	return (len(args) == 3 || len(args) == 4) && !strings.ContainsAny(args[1], "=(") && operators[args[2]] == 0
+}
+
+func (g *group) awaitGone(ctx context.Context, ref string) error {
 	o, err := g.fetch(ctx, g.kind, ref, nil)
-	if gone && isNotFound(err) {
+	if isNotFound(err) {
 		return nil
 	}
 	if err != nil {
@@ -95,76 +105,56 @@ func (g *group) await(ctx context.Context, ref string, conditions []string, gone
 	}
 	key := keyOf(g.kind, o)
 	err = g.poll(ctx, func(ctx context.Context) (bool, error) {
-		if gone {
-			err := g.conn().get(ctx, at(g.name, key), nil, nil)
-			if isNotFound(err) {
-				return true, nil
-			}
-			return false, err
+		err := g.conn().get(ctx, at(g.name, key), nil, nil)
+		if isNotFound(err) {
+			return true, nil
 		}
-		found, err := g.matches(ctx, key, q)
-		o = found
-		return found != nil, err
+		return false, err
 	})
-	if err != nil || gone {
-		return about(err, "%s %s, waiting for %s", one(g.name), ref, strings.Join(conditions, " "))
-	}
-	return g.print(g.name, o)
+	return about(err, "%s %s, waiting for its end", one(g.name), ref)
 }
 
-// matches asks the server whether one object passes filters; an object that is
-// gone never will.
-func (g *group) matches(ctx context.Context, key string, q url.Values) (object, error) {
-	mine := url.Values{}
-	for k, v := range q {
-		mine[k] = v
+func (g *group) await(ctx context.Context, ref string, words []string) error {
+	want, err := parseCondition(words)
+	if err != nil {
+		return err
 	}
-	field := keyField(g.kind)
-	if byUUID(g.kind) {
-		field = "Uuid"
+	key, err := g.keyFor(ctx, g.kind, ref)
+	if err != nil {
+		return err
 	}
-	mine.Add(field, "Eq("+key+")")
-	var list []object
-	if err := g.conn().get(ctx, at(g.name), mine, &list); err != nil {
-		return nil, err
+	err = g.poll(ctx, func(ctx context.Context) (bool, error) { return g.holds(ctx, key, want) })
+	if err != nil {
+		return about(err, "%s %s, waiting for %s", one(g.name), ref, strings.Join(words, " "))
 	}
-	if len(list) > 0 {
-		return list[0], nil
-	}
-	return nil, g.conn().get(ctx, at(g.name, key), nil, nil)
+	return g.show(ctx, key, &view{})
 }
 
-// waitCmd is DRP's older form of await.
-func (g *group) waitCmd() *cobra.Command {
-	c := g.cmd("wait <id> <Field> <value> [<seconds>]", "Wait for one value; prints complete, timeout or interrupt, as DRP does.", cobra.RangeArgs(3, 4),
-		func(ctx context.Context, args []string) error {
-			if len(args) == 4 {
-				n, err := strconv.Atoi(args[3])
-				if err != nil || n <= 0 {
-					return failf(exitUsage, "%q is not a number of seconds", args[3])
-				}
-				g.flags.timeout = time.Duration(n) * time.Second
-			}
-			q := url.Values{args[1]: {args[2]}}
-			key, err := g.keyFor(ctx, g.kind, args[0])
-			if err != nil {
-				return err
-			}
-			err = g.poll(ctx, func(ctx context.Context) (bool, error) {
-				o, err := g.matches(ctx, key, q)
-				return o != nil, err
-			})
-			word := "complete"
-			switch f := asFailure(err); {
-			case err == nil:
-			case f.code == exitTimeout:
-				word = "timeout"
-			case f.code == exitInterrupted:
-				word = "interrupt"
-			default:
-				return err
-			}
-			return errors.Join(g.line("%s", word), err)
-		})
-	return c
+// wait prints complete, timeout or interrupt, as DRP does.
+func (g *group) wait(ctx context.Context, args []string) error {
+	if len(args) == 4 {
+		d, err := seconds(args[3])
+		if err != nil {
+			return err
+		}
+		g.flags.timeout = d
+	}
+	key, err := g.keyFor(ctx, g.kind, args[0])
+	if err != nil {
+		return err
+	}
+	err = g.poll(ctx, func(ctx context.Context) (bool, error) {
+		return g.holds(ctx, key, condition{filter: url.Values{args[1]: {args[2]}}})
+	})
+	word := "complete"
+	switch f := asFailure(err); {
+	case err == nil:
+	case f.code == exitTimeout:
+		word = "timeout"
+	case f.code == exitInterrupted:
+		word = "interrupt"
+	default:
+		return err
+	}
+	return errors.Join(g.line("%s", word), err)
 }

@@ -3,56 +3,62 @@ package cli
 import (
 	"context"
 	"net/http"
-	"time"
+	"net/url"
 
 	"github.com/spf13/cobra"
 )
 
-func (s *session) prefsCmd() *cobra.Command {
-	root := &cobra.Command{Use: "prefs", Short: "Show and set the server's preferences.", Args: cobra.ArbitraryArgs, RunE: s.noVerb,
-		Example: "  drpcli prefs list\n  drpcli prefs set unknownBootEnv discovery defaultWorkflow discover"}
-	list := &cobra.Command{Use: "list", Short: "Show all preferences.", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		out := object{}
-		if err := s.conn().get(c.Context(), "/prefs", nil, &out); err != nil {
-			return about(err, "list preferences")
-		}
-		return s.print("", out)
-	}}
-	set := &cobra.Command{Use: "set <name> <value> [<name> <value>]...", Short: "Set preferences.", Args: cobra.MinimumNArgs(2), RunE: func(c *cobra.Command, args []string) error {
-		if len(args)%2 != 0 {
-			return usage(c, "%s has no value", args[len(args)-1])
-		}
-		want, out := map[string]string{}, object{}
-		for i := 0; i < len(args); i += 2 {
-			want[args[i]] = args[i+1]
-		}
-		if err := s.conn().call(c.Context(), http.MethodPost, "/prefs", nil, want, &out); err != nil {
-			return about(err, "set preferences")
-		}
-		return s.print("", out)
-	}}
-	root.AddCommand(list, set)
-	return root
+// parent is a command that has only verbs.
+func (s *session) parent(use, short, example string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.ArbitraryArgs, RunE: s.noVerb}
+	c.AddCommand(verbs...)
+	return c
 }
 
-// completeLimit bounds what completion may take: a shell waits for it.
-const completeLimit = 150 * time.Millisecond
+func (s *session) prefsCmd() *cobra.Command {
+	return s.parent("prefs", "Show and set the server's preferences.",
+		"  drpcli prefs list\n  drpcli prefs set unknownBootEnv discovery defaultWorkflow discover",
+		s.verb("list", "Show all preferences.", func(ctx context.Context, _ []string) error {
+			return s.showPath(ctx, "/prefs", nil)
+		}),
+		s.verb("set <name> [value]...", "Set preferences: names and values by turns, or a body.", s.setPrefs))
+}
 
-// complete offers the names of a kind's objects. Without a server or a login
-// it is silent.
-func (g *group) complete(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveDefault
+func (s *session) setPrefs(ctx context.Context, args []string) error {
+	want := object{}
+	if len(args) == 1 {
+		body, err := s.bodyObject(args[0])
+		if err != nil {
+			return err
+		}
+		want = body
+	} else if len(args)%2 != 0 {
+		return failf(exitUsage, "%s has no value", args[len(args)-1])
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), completeLimit)
-	defer cancel()
-	list := []any{}
-	if err := g.conn().get(ctx, at(g.name), listQuery("slim", "Params,Meta", "limit", "500"), &list); err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	for i := 0; i+1 < len(args); i += 2 {
+		want[args[i]] = args[i+1]
 	}
-	var names []string
-	for _, o := range list {
-		names = append(names, nameOf(o))
+	var out doc
+	if err := s.conn().call(ctx, http.MethodPost, "/prefs", nil, want, &out); err != nil {
+		return about(err, "set preferences")
 	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return s.print("", out)
+}
+
+// showPath prints what a route answers.
+func (s *session) showPath(ctx context.Context, path string, q url.Values) error {
+	var out doc
+	if err := s.conn().get(ctx, path, q, &out); err != nil {
+		return about(err, "get %s", path)
+	}
+	return s.print("", out)
+}
+
+// post sends a body and prints the answer.
+func (s *session) post(ctx context.Context, path string, q url.Values, body any) error {
+	var out doc
+	if err := s.conn().call(ctx, http.MethodPost, path, q, body, &out); err != nil {
+		return about(err, "post %s", path)
+	}
+	return s.print("", out)
 }

@@ -43,11 +43,11 @@ func newRig(t *testing.T, machines int) *rig {
 	require.NoError(t, site.Core.DB.Update(t.Context(), func(tx *resource.Tx) error {
 		return api.Users.Create(tx, &api.User{Name: "root", Roles: []string{auth.Superuser}})
 	}))
-	require.NoError(t, a.SetPassword(t.Context(), "root", testPassword))
+	require.NoError(t, a.SetPassword(t.Context(), auth.Identity{}, "root", testPassword))
 	blobs, err := blob.OpenDir(t.TempDir())
 	require.NoError(t, err)
 	h, err := rest.New(rest.Config{DB: site.Core.DB, Auth: a, Blobs: blobs, FollowFor: 20 * time.Millisecond,
-		Info: func(context.Context) (any, error) { return map[string]string{"version": "test"}, nil },
+		Info: func(context.Context, string) (rest.Info, error) { return rest.Info{Version: "test"}, nil },
 		Why:  whyFor(site.Core.DB)})
 	require.NoError(t, err)
 	srv := httptest.NewServer(h)

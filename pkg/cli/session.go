@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -25,16 +23,20 @@ type session struct {
 	width  int
 	flags  flags
 	link   *conn
+	alive  string // the one of RS_ENDPOINTS that answered
 }
 
 // flags are those that every command has.
 type flags struct {
 	endpoint, user, password, token, site string
 	format, fields, color                 string
-	ref                                   string
+	ref, yes, via                         string
 	noHeader, force, quiet, verbose       bool
-	silent, strict                        bool
-	yes                                   string
+	silent, strict, dryRun                bool
+	exitEarly, noToken, noColor           bool
+	truncate                              int
+	trace, traceToken                     string
+	downloadProxy                         string
 	timeout                               time.Duration
 }
 
@@ -44,6 +46,7 @@ func newSession(cfg Config, env []string, in io.Reader, out, errw io.Writer) *se
 		k, v, _ := strings.Cut(e, "=")
 		s.env[k] = v
 	}
+	s.readRC()
 	if fd, ok := terminal(in); ok {
 		s.inFD = fd
 	}
@@ -65,44 +68,6 @@ func terminal(stream any) (int, bool) {
 		return 0, false
 	}
 	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
-}
-
-func (f *flags) declare(p *pflag.FlagSet, env map[string]string) {
-	p.SortFlags = false
-	p.StringVarP(&f.endpoint, "endpoint", "E", "", "server, such as https://drpd:8092 (RS_ENDPOINT)")
-	p.StringVarP(&f.user, "username", "U", "", "user name (RS_KEY=user:password)")
-	p.StringVarP(&f.password, "password", "P", "", "password; - reads a line from standard input (RS_KEY)")
-	p.StringVarP(&f.token, "token", "T", "", "token instead of a user (RS_TOKEN)")
-	p.StringVar(&f.site, "site", "", "site from the configuration (RS_SITE)")
-	p.StringVarP(&f.format, "output", "o", "", "table, wide, json, yaml or name (RS_FORMAT); default: table on a terminal, else json")
-	p.StringVarP(&f.format, "format", "F", "", "the same as --output")
-	p.StringVarP(&f.fields, "columns", "J", "", "fields for table output, separated by commas, such as Name,Meta.color,Params.ipmi/address")
-	p.BoolVarP(&f.noHeader, "no-header", "H", false, "no heading above tables")
-	p.StringVar(&f.color, "color", "auto", "auto, always or never (NO_COLOR)")
-	p.BoolVarP(&f.force, "force", "f", false, "let the server relax its checks")
-	p.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
-	p.BoolVarP(&f.verbose, "verbose", "v", false, "print requests, without secrets")
-	p.BoolVar(&f.silent, "silent", false, "ask nothing")
-	p.StringVar(&f.yes, "yes", "", "confirm: the name of what shall be destroyed")
-	p.BoolVar(&f.strict, "fail-if-unchanged", false, "exit 10 if there was nothing to change")
-	p.DurationVar(&f.timeout, "timeout", 0, "give up waiting after this time; the work goes on")
-	_ = p.MarkHidden("format")
-	if f.format = env["RS_FORMAT"]; f.format == "text" {
-		f.format = "table"
-	}
-}
-
-func (f *flags) check(c *cobra.Command) error {
-	switch f.format {
-	case "", "table", "wide", "json", "yaml", "name", "jsonl":
-	default:
-		return usage(c, "output format %q is not known; use table, wide, json, yaml or name", f.format)
-	}
-	switch f.color {
-	case "auto", "always", "never":
-		return nil
-	}
-	return usage(c, "--color is auto, always or never, not %q", f.color)
 }
 
 // ask puts a question to the person at the terminal; ok is false if there is

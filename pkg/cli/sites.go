@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -120,7 +121,7 @@ func (s *session) target() (target, error) {
 	if s.flags.site != "" {
 		fromFlag = st.Endpoint // a site named on the command line beats the environment
 	}
-	t := target{Endpoint: cmp.Or(s.flags.endpoint, fromFlag, s.env["RS_ENDPOINT"], st.Endpoint, defaultEndpoint)}
+	t := target{Endpoint: cmp.Or(s.flags.endpoint, fromFlag, s.env["RS_ENDPOINT"], s.alive, st.Endpoint, defaultEndpoint)}
 	t.Endpoint = strings.TrimRight(t.Endpoint, "/")
 	user, password, _ := strings.Cut(s.env["RS_KEY"], ":")
 	t.User = cmp.Or(s.flags.user, user, st.User, c.Users[t.Endpoint])
@@ -149,7 +150,7 @@ func (s *session) credentials(t target) (target, error) {
 		t.Password, err = s.secret(t.Password, "")
 		return t, err
 	}
-	if t.Token = s.savedToken(t); t.Token != "" {
+	if t.Token = s.savedToken(t); t.Token != "" && !s.flags.noToken {
 		return t, nil
 	}
 	return t, &failure{code: exitDenied, what: "not logged in at " + t.Endpoint, fix: "drpcli login -E " + t.Endpoint + ", or set RS_KEY=user:password or RS_TOKEN"}
@@ -175,38 +176,48 @@ func (s *session) savedToken(t target) string {
 }
 
 func (s *session) sitesCmd() *cobra.Command {
-	root := &cobra.Command{Use: "sites", Short: "Name servers and choose between them.",
-		Example: "  drpcli sites add lab -E https://10.0.0.1:8092 -U admin\n  drpcli sites use lab\n  drpcli sites list",
-		Args:    cobra.ArbitraryArgs, RunE: s.noVerb}
 	var production bool
-	add := &cobra.Command{Use: "add <name> -E <endpoint>", Short: "Name a server.", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	add := s.verb("add <name>", "Name a server, given with -E.", func(_ context.Context, args []string) error {
 		if s.flags.endpoint == "" {
-			return usage(c, "the endpoint is missing: give it with -E")
+			return failf(exitUsage, "the endpoint is missing: give it with -E")
 		}
 		return s.editSites(func(c *sites) error {
 			c.Sites[args[0]] = site{Endpoint: strings.TrimRight(s.flags.endpoint, "/"), User: s.flags.user, Production: production}
 			return nil
 		})
-	}}
+	})
 	add.Flags().BoolVar(&production, "production", false, "destructive verbs must name this site when they ask nothing")
-	known := func(name string, fn func(c *sites)) error {
-		return s.editSites(func(c *sites) error {
-			if _, ok := c.Sites[name]; !ok {
-				return &failure{code: exitNotFound, what: fmt.Sprintf("there is no site %q", name), fix: "drpcli sites list"}
-			}
-			fn(c)
-			return nil
+	add.Example = "  drpcli sites add lab -E https://10.0.0.1:8092 -U admin"
+	known := func(use, short string, fn func(ctx context.Context, c *sites, name string) error) *cobra.Command {
+		v := s.verb(use, short, func(ctx context.Context, args []string) error {
+			return s.editSites(func(c *sites) error {
+				if _, ok := c.Sites[args[0]]; !ok {
+					return &failure{code: exitNotFound, what: fmt.Sprintf("there is no site %q", args[0]), fix: "drpcli sites list"}
+				}
+				return fn(ctx, c, args[0])
+			})
 		})
+		v.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			c, _ := s.loadSites()
+			return sortedKeys(c.Sites), cobra.ShellCompDirectiveNoFileComp
+		}
+		return v
 	}
-	use := &cobra.Command{Use: "use <name>", Short: "Make a site the default.", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-		return known(args[0], func(c *sites) { c.Current = args[0] })
-	}}
-	remove := &cobra.Command{Use: "remove <name>", Short: "Forget a site.", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-		return known(args[0], func(c *sites) { delete(c.Sites, args[0]) })
-	}}
-	list := &cobra.Command{Use: "list", Short: "List the sites.", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return s.listSites() }}
-	root.AddCommand(list, use, add, remove)
-	return root
+	return s.parent("sites", "Name servers and choose between them.",
+		"  drpcli sites add lab -E https://10.0.0.1:8092 -U admin\n  drpcli sites use lab\n  drpcli sites list",
+		s.verb("list", "List the sites.", func(context.Context, []string) error { return s.listSites() }), add,
+		known("use <name>", "Make a site the default.", func(_ context.Context, c *sites, name string) error {
+			c.Current = name
+			return nil
+		}),
+		known("remove <name>", "Forget a site.", func(_ context.Context, c *sites, name string) error {
+			delete(c.Sites, name)
+			return nil
+		}),
+		known("test <name>", "Ask the server of a site for its version.", func(ctx context.Context, _ *sites, name string) error {
+			s.flags.site = name
+			return s.showPath(ctx, "/info", nil)
+		}))
 }
 
 func (s *session) editSites(fn func(c *sites) error) error {

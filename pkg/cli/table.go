@@ -78,6 +78,18 @@ func tableSpec(kind string) string {
 		return "Name Description:1 Claims:2"
 	case "pools":
 		return "Id Parent=ParentPool Description:1"
+	case "pool results":
+		return "Name Status Allocated Uuid:2"
+	case "triggers":
+		return "Name Enabled Provider=TriggerProvider Blueprint Filter:2 Description:1"
+	case "batches":
+		return "Uuid Id:1 State Status:1 Started=StartTime:2 Ended=EndTime:2"
+	case "interfaces":
+		return "Name Index:2 Addresses ActiveAddress:1 Gateway:2"
+	case "files", "isos":
+		return "Path Size SHA256:1"
+	case "actions":
+		return "Command Provider:1 Description RequiredParams:2"
 	case "contents":
 		return "Name=meta.Name Version=meta.Version Type=meta.Type:2 Description=meta.Description:1"
 	case "bmc_actions":
@@ -113,11 +125,16 @@ func (s *session) columnsOf(kind string, rows []any) []column {
 		}
 		return out
 	}
+	if kind != "" {
+		return cols("Name Id:1 Available:2 Description:1 Bundle:w")
+	}
 	if len(rows) == 0 {
 		return []column{{Head: "Name", Path: "Name"}}
 	}
 	var out []column
-	if m, ok := rows[0].(map[string]any); ok {
+	if m, ok := rows[0].(map[string]any); !ok {
+		out = append(out, column{Head: "Value", Path: "."})
+	} else {
 		for _, k := range sortedKeys(m) {
 			out = append(out, column{Head: k, Path: k})
 		}
@@ -132,7 +149,12 @@ func (s *session) drawTable(columns []column, rows []any) error {
 	for i, r := range rows {
 		cells[i] = make([]string, len(columns))
 		for j, c := range columns {
-			cells[i][j] = cell(field(r, c.Path))
+			if cells[i][j] = cell(field(r, c.Path)); c.Path == "." {
+				cells[i][j] = cell(r)
+			}
+			if n := s.flags.truncate; n > 0 && s.flags.fields != "" {
+				cells[i][j] = strings.TrimRight(pad(cells[i][j], n), " ")
+			}
 		}
 	}
 	keep, widths := s.fit(columns, cells)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -90,7 +91,7 @@ func TestOnTerminal(t *testing.T) {
 	p.shows(t, "Ctrl-C stops watching, not the run")
 	p.shows(t, "web  provision  live  2/2 members in service")
 	assert.Equal(t, exitUsage, r.onTTY(t, p, "wep\n", "clusters", "destroy", "web"))
-	p.shows(t, "\x1b[31merror:\x1b[0m destroy web: the name given is \"wep\"")
+	p.shows(t, "\x1b[31mError:\x1b[0m destroy web: the name given is \"wep\"")
 	require.Equal(t, 0, r.onTTY(t, p, "web\n", "clusters", "destroy", "web"))
 	p.shows(t, `Type the name "web" to destroy it: `)
 	p.shows(t, "web  destroy  defined")
@@ -117,6 +118,79 @@ func TestLoginAsksOnTerminal(t *testing.T) {
 	require.Equal(t, 0, <-done)
 	p.shows(t, "logged in at "+r.srv.URL+" as root")
 	assert.NotContains(t, p.text(), testPassword)
+}
+
+// TestGuided: what is missing is asked for, "?" lists what there is, and
+// --silent asks nothing.
+func TestGuided(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0)
+	r.ok(t, "machines", "create", "m1")
+	p := newPTY(t, 100, 30)
+	done := make(chan int)
+	answer := func(question, text string) {
+		p.shows(t, question)
+		_, err := p.master.WriteString(text + "\n")
+		require.NoError(t, err)
+	}
+	go func() { done <- r.onTTY(t, p, "", "machines", "set") }()
+	answer("id: ", "?")
+	p.shows(t, "m1")
+	answer("id: ", "m1")
+	answer("param: ", "rack/unit")
+	answer("value: ", "21")
+	require.Equal(t, 0, <-done)
+	assert.Equal(t, "21\n", r.ok(t, "machines", "get", "m1", "param", "rack/unit"))
+	assert.Equal(t, exitUsage, r.onTTY(t, p, "", "machines", "show", "--silent"))
+	p.shows(t, "missing: <id>")
+	r.env = append(r.env, "RS_UUID=m1")
+	require.Equal(t, 0, r.onTTY(t, p, "", "machines", "show", "-o", "name"))
+}
+
+// TestGuidedCluster asks for what the workflow requires and nothing gives.
+func TestGuidedCluster(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0)
+	for _, p := range []string{`{"Name":"site/size","Schema":{"type":"string","enum":["small","big"]},"Description":"How big."}`,
+		`{"Name":"site/color","Schema":{"type":"string","default":"blue"}}`, `{"Name":"site/key","Secure":true}`} {
+		r.ok(t, "params", "create", p)
+	}
+	r.ok(t, "tasks", "create", `{"Name":"t1","RequiredParams":["site/size","site/color","site/key"]}`)
+	r.ok(t, "stages", "create", "s1", "Tasks=t1")
+	r.ok(t, "workflows", "create", "w1", "Stages=s1")
+	p := newPTY(t, 100, 30)
+	done := make(chan int)
+	answer := func(question, text string) {
+		p.shows(t, question)
+		_, err := p.master.WriteString(text + "\n")
+		require.NoError(t, err)
+	}
+	go func() {
+		done <- r.onTTY(t, p, "", "clusters", "create", "web", "--workflow", "w1", "--detach", "--dry-run", "-o", "json")
+	}()
+	answer("site/size (small,big): ", "huge")
+	p.shows(t, "site/size is one of small,big")
+	answer("small,big\r\nsite/size (small,big): ", "big")
+	answer("site/key (not shown): ", "hush")
+	require.Equal(t, 0, <-done)
+	p.shows(t, "drpcli clusters create web --silent site/size=big site/key=-")
+	assert.NotContains(t, p.text(), "site/color")
+	p.shows(t, "(not shown)\"")
+}
+
+func TestUploadShowsProgress(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0)
+	p := newPTY(t, 100, 30)
+	now := time.Unix(0, 0)
+	tick := func() time.Time { now = now.Add(time.Second); return now }
+	file := filepath.Join(t.TempDir(), "x.iso")
+	require.NoError(t, os.WriteFile(file, make([]byte, 3<<20), 0o600))
+	cfg := Config{Now: tick, Poll: time.Millisecond}
+	require.Equal(t, 0, cfg.Main(t.Context(), []string{"isos", "upload", file}, r.env, strings.NewReader(""), p.slave, p.slave))
+	p.shows(t, "of 3.0 MiB  ")
+	p.shows(t, "MiB/s\x1b[K")
+	p.shows(t, "\r\x1b[KPath")
 }
 
 func TestDraw(t *testing.T) {

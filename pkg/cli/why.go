@@ -33,14 +33,23 @@ type waitFact struct {
 }
 
 func (s *session) whyCmd() *cobra.Command {
-	return &cobra.Command{Use: "why <kind> <id>", Short: "Say what an object waits for, and what its last boot and job did.", Args: cobra.ExactArgs(2),
-		Example: "  drpcli why machines n1\n  drpcli why clusters web",
-		RunE:    func(c *cobra.Command, args []string) error { return s.why(c.Context(), args[0], args[1]) }}
+	c := s.verb("why <kind> <id>", "Say what an object waits for, and what its last boot and job did.", func(ctx context.Context, args []string) error {
+		return s.why(ctx, args[0], args[1])
+	})
+	c.Example = "  drpcli why machines n1\n  drpcli why clusters web"
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		kinds := []string{"machines", "clusters", "resource_brokers", "work_orders", "jobs"}
+		if len(args) == 1 {
+			kinds = s.names(c.Context(), args[0])
+		}
+		return kinds, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c
 }
 
 // kindNamed finds a kind by its name or an alias.
 func kindNamed(name string) (resource.Any, error) {
-	for _, k := range api.Kinds() {
+	for _, k := range kinds() {
 		if k.KindName() == name {
 			return k, nil
 		}
@@ -122,8 +131,9 @@ func when(t, now time.Time) string {
 }
 
 func (s *session) stuckCmd() *cobra.Command {
-	return &cobra.Command{Use: "stuck", Short: "List what does not move: waits past their time, failed and held objects.", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return s.stuck(c.Context()) }}
+	return s.verb("stuck", "List what does not move: waits past their time, failed and held objects.", func(ctx context.Context, _ []string) error {
+		return s.stuck(ctx)
+	})
 }
 
 func (s *session) stuck(ctx context.Context) error {

@@ -3,21 +3,24 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 func (g *group) writeVerbs() []*cobra.Command {
-	create := g.cmd("create <body>|<name> [Field=value]... [param/name=value]...", "Create a "+one(g.name)+" from JSON, YAML, a file, - or words.", cobra.MinimumNArgs(1), g.create)
-	var ref string
-	patch := g.cmd("patch <id> <JSON patch>", "Change single fields with a JSON patch (RFC 6902), inline, in a file or from -.", cobra.ExactArgs(2), g.patch)
-	update := g.cmd("update <id> <body>|[Field=value]... [param/name=value]...", "Merge a body or words into a "+one(g.name)+".", cobra.MinimumNArgs(2),
-		func(ctx context.Context, args []string) error { return g.update(ctx, args, ref) })
-	update.Flags().StringVar(&ref, "ref", "", "the object as it must still be, or nothing is changed")
-	return []*cobra.Command{create, update, patch,
-		g.cmd("destroy <id>...", "Delete.", cobra.MinimumNArgs(1), g.destroy)}
+	create := g.cmd("create <body> [Field=value]...", "Create a "+one(g.name)+" from JSON, YAML, a file, - or a name and words.", g.create)
+	create.Example = fmt.Sprintf("  drpcli %s create %s Description=new\n  drpcli %s create '{%q: %q}'\n  drpcli %s create - < object.yaml",
+		g.name, sampleID(g.name), g.name, keyField(g.kind), sampleID(g.name), g.name)
+	update := g.cmd("update <id> <body> [Field=value]...", "Merge a body or words into a "+one(g.name)+"; with --ref only if it is still that.", g.update)
+	update.Example = fmt.Sprintf("  drpcli %s update %s Description='rack 7'\n  drpcli %s update %s '{\"Description\": \"rack 7\"}' --ref old.json",
+		g.name, sampleID(g.name), g.name, sampleID(g.name))
+	return []*cobra.Command{create, update,
+		g.cmd("patch <id> <JSON patch>", "Change single fields with a JSON patch (RFC 6902), inline, in a file or from -.", g.patch),
+		g.cmd("destroy <id>...", "Delete; --dry-run says what would go.", g.destroy)}
 }
 
 func (g *group) create(ctx context.Context, args []string) error {
@@ -25,11 +28,18 @@ func (g *group) create(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	o := object{}
+	if g.flags.dryRun {
+		g.note("would create %s %s", one(g.name), nameOf(body))
+		return g.print(g.name, body)
+	}
+	var o doc
 	if err := g.conn().call(ctx, http.MethodPost, at(g.name), g.forced(), body, &o); err != nil {
 		return about(err, "create %s %s", one(g.name), nameOf(body))
 	}
-	return g.print(g.name, o)
+	if err := g.print(g.name, o); err != nil {
+		return err
+	}
+	return g.strictErrors(o)
 }
 
 func (g *group) patch(ctx context.Context, args []string) error {
@@ -41,7 +51,7 @@ func (g *group) patch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	o := object{}
+	var o doc
 	if err := g.conn().call(ctx, http.MethodPatch, at(g.name, key), g.forced(), v, &o); err != nil {
 		return about(err, "patch %s %s", one(g.name), args[0])
 	}
@@ -49,7 +59,7 @@ func (g *group) patch(ctx context.Context, args []string) error {
 }
 
 // update sends only the difference, so that changes by others stay.
-func (g *group) update(ctx context.Context, args []string, ref string) error {
+func (g *group) update(ctx context.Context, args []string) error {
 	o, err := g.fetch(ctx, g.kind, args[0], nil)
 	if err != nil {
 		return err
@@ -58,25 +68,44 @@ func (g *group) update(ctx context.Context, args []string, ref string) error {
 	if err != nil {
 		return err
 	}
-	var ops []patchOp
-	if ref != "" {
-		was, err := g.bodyObject(ref)
-		if err != nil {
-			return err
-		}
-		ops = append(ops, patchOp{"test", "", was})
+	ops, err := g.refTests()
+	if err != nil {
+		return err
 	}
+	tests := len(ops)
 	for _, name := range sortedKeys(set) {
-		ops = append(ops, mergeOps(name, o[name], set[name])...)
+		ops = append(ops, mergeOps(name, o.at(name), set[name])...)
 	}
-	if len(ops) == 0 {
+	if len(ops) == tests {
 		return g.unchanged(g.name, o, "%s %s is as wanted", one(g.name), args[0])
 	}
 	done, err := g.change(ctx, g.kind, keyOf(g.kind, o), ops...)
 	if err != nil {
 		return about(err, "update %s %s", one(g.name), args[0])
 	}
-	return g.print(g.name, done)
+	if err := g.print(g.name, done); err != nil {
+		return err
+	}
+	return g.strictErrors(done)
+}
+
+// refTests makes --ref a condition: each field of it must still be so. Those
+// that the server computes are left out.
+func (s *session) refTests() ([]patchOp, error) {
+	if s.flags.ref == "" {
+		return nil, nil
+	}
+	was, err := s.bodyObject(s.flags.ref)
+	if err != nil {
+		return nil, err
+	}
+	var ops []patchOp
+	for _, name := range sortedKeys(was) {
+		if !slices.Contains([]string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Endpoint", "Partial"}, name) {
+			ops = append(ops, patchOp{"test", "/" + pointer(name), was[name]})
+		}
+	}
+	return ops, nil
 }
 
 func (g *group) updateBody(args []string) (object, error) {
@@ -143,6 +172,13 @@ func (g *group) destroy(ctx context.Context, args []string) error {
 }
 
 func (g *group) destroyOne(ctx context.Context, ref string) error {
+	if g.flags.dryRun {
+		o, err := g.fetch(ctx, g.kind, ref, nil)
+		if err == nil {
+			g.note("would destroy %s %s (%s)", one(g.name), nameOf(o), keyOf(g.kind, o))
+		}
+		return err
+	}
 	key, err := g.keyFor(ctx, g.kind, ref)
 	if err != nil {
 		return err
@@ -150,6 +186,5 @@ func (g *group) destroyOne(ctx context.Context, ref string) error {
 	if err := g.conn().call(ctx, http.MethodDelete, at(g.name, key), g.forced(), nil, nil); err != nil {
 		return err
 	}
-	g.note("destroyed %s %s", one(g.name), ref)
-	return nil
+	return g.line("Deleted %s %s", one(g.name), ref)
 }

@@ -47,6 +47,10 @@ type Config struct {
 	Pace     Backoff       // between tries, and before Watch connects again; default 0.1 s to 10 s
 	Direct   bool          // use no proxy, whatever the environment says
 
+	Prefix string      // id of an endpoint that the server passes calls on to, as /<id>/api/v3
+	Header http.Header // sent with every call of the API, such as X-Log-Request
+	Socket string      // of Proxy: calls go there, which presents its own credentials
+
 	// Trace is told of each answer; nil: nobody is.
 	Trace func(method, path string, status int)
 }
@@ -64,6 +68,9 @@ type Client struct {
 
 // New checks the configuration; it does not connect.
 func New(cfg Config) (*Client, error) {
+	if cfg.Socket != "" {
+		cfg.Endpoint, cfg.Token, cfg.User = "http://proxy", "", ""
+	}
 	u, err := url.Parse(strings.TrimSuffix(cfg.Endpoint, "/"))
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("endpoint %q is not a URL such as https://10.0.0.1:8092", cfg.Endpoint)
@@ -83,6 +90,9 @@ func transport(cfg Config) (*http.Transport, error) {
 	tc, err := tlsConfig(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Socket != "" {
+		return socketTransport(cfg.Socket), nil
 	}
 	t := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,

@@ -44,7 +44,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 		return api.Users.Create(tx, &api.User{Name: "root", Roles: []string{auth.Superuser}})
 	}))
-	r.token, err = a.UserToken(auth.Identity{}, "root", time.Hour, nil)
+	r.token, err = a.UserToken(auth.Identity{}, "root", time.Hour, auth.Narrow{})
 	require.NoError(t, err)
 	blobs, err := blob.OpenDir(t.TempDir())
 	require.NoError(t, err)

@@ -159,6 +159,9 @@ func (c *Client) Stream(ctx context.Context, q Request) (*http.Response, error) 
 		body = io.NopCloser(in)
 	}
 	at := c.base.String() + "/api/v3" + q.Path
+	if c.cfg.Prefix != "" {
+		at = c.base.String() + Path(c.cfg.Prefix) + "/api/v3" + q.Path
+	}
 	if len(q.Query) > 0 {
 		at += "?" + q.Query.Encode()
 	}
@@ -167,6 +170,9 @@ func (c *Client) Stream(ctx context.Context, q Request) (*http.Response, error) 
 		return nil, fmt.Errorf("%s %s: %w", q.Method, q.Path, err)
 	}
 	req.Header = q.Header
+	for k, v := range c.cfg.Header {
+		req.Header[k] = v
+	}
 	if _, stream := q.In.(io.Reader); stream {
 		if req.ContentLength = q.Size; q.Size == 0 {
 			req.Body = http.NoBody

@@ -119,6 +119,24 @@ func Peer(ctx context.Context, endpoint string) (fingerprint string, trusted boo
 	return fingerprintOf(certs[0]), verr == nil, nil
 }
 
+// CA connects as the client always does and returns the fingerprint of the
+// authority that the server shows above its certificate, "" over http.
+func (c *Client) CA(ctx context.Context) (string, error) {
+	if c.base.Scheme != "https" {
+		return "", nil
+	}
+	resp, err := c.Stream(ctx, Request{Path: "/info"})
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	chain := resp.TLS.PeerCertificates
+	if last := chain[len(chain)-1]; len(chain) > 1 && last.IsCA {
+		return fingerprintOf(last), nil
+	}
+	return "", fmt.Errorf("the server %s shows no CA above its certificate", c.base.Host)
+}
+
 // ServerTime is the time in an endpoint's answer, to the second. The server is
 // neither verified nor told anything: with a clock in the past no certificate
 // is valid, so the clock comes first.

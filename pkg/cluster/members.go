@@ -14,6 +14,7 @@ import (
 type Member struct {
 	Name string
 	Tags []string
+	Type map[string]any // what its type in cluster/machines says, for the broker
 }
 
 // Wanted reads the members from the definition: cluster/machines if it is set,
@@ -51,7 +52,7 @@ func fromMachines(c *api.Machine, v any) ([]Member, error) {
 			return nil, resource.Errorf(resource.Invalid, "clusters", c.Uuid, "param %s: type %s lists no names", ParamMachines, kind)
 		}
 		for _, n := range names {
-			out = append(out, Member{Name: n, Tags: append([]string{c.Name}, texts(spec["tags"])...)})
+			out = append(out, Member{Name: n, Tags: append([]string{c.Name}, texts(spec["tags"])...), Type: spec})
 		}
 	}
 	slices.SortFunc(out, func(a, b Member) int { return compare(a.Name, b.Name) })

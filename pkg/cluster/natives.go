@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -103,7 +104,11 @@ func gather(x run) (engine.Result, error) {
 		for i, t := range m.Tags {
 			tags[i] = t
 		}
-		want[m.Name] = tags
+		spec := map[string]any{}
+		maps.Copy(spec, m.Type)
+		delete(spec, "names")
+		spec["tags"] = tags
+		want[m.Name] = spec
 	}
 	return x.broker("broker-allocate", want)
 }
@@ -121,10 +126,13 @@ func (x run) broker(blueprint string, members map[string]any) (engine.Result, er
 		return engine.Result{}, resource.Errorf(resource.Invalid, "clusters", x.c.Uuid, "param %s: no resource broker %q", ParamBroker, name)
 	}
 	params := resource.Params{"broker/cluster": x.c.Uuid, "broker/members": members, "broker/set-workflow": x.text(ParamFlow)}
-	for _, p := range []string{"broker-pool/pool", "broker-pool/filter"} {
+	for _, p := range []string{"broker-pool/pool", "broker-pool/filter", "broker/set-pipeline", "broker/set-icon", "broker/set-color", "broker/set-context"} {
 		if v := x.text(p); v != "" {
 			params[p] = v
 		}
+	}
+	if v, _, ok := param.Get(x.tx, x.scope(), "broker-pool/allocate"); ok {
+		params["broker-pool/allocate"] = v
 	}
 	o, err := x.order("order", b.Uuid, blueprint, params)
 	if err != nil {

@@ -2,46 +2,19 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"runtime"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"drpd/pkg/api"
-	"drpd/pkg/bmc"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 )
-
-// bmcCommands are the actions on machines that go to their BMC.
-var bmcCommands = []api.BMCWant{api.BMCOn, api.BMCOff, api.BMCCycle, api.BMCBootPXE, api.BMCBootDisk, api.BMCStatus}
-
-// action is POST /machines/<id>/actions/<cmd>: the effect is stored as an
-// object, which the reply names, and carried out from there.
-func (d *Daemon) action(ctx context.Context, o resource.Object, cmd string, _ map[string]any) (any, error) {
-	m, ok := o.Val.(*api.Machine)
-	if !ok || o.Kind != api.Machines.Name || !slices.Contains(bmcCommands, api.BMCWant(cmd)) {
-		return nil, resource.Errorf(resource.NotFound, o.Kind, o.Key, "no action %q; machines have %v", cmd, bmcCommands)
-	}
-	if !bmc.Has(d.DB.View(), m) {
-		return nil, resource.Errorf(resource.Refused, o.Kind, o.Key, "%s has no BMC: set params %s, %s and %s", m.Name, bmc.ParamAddress, bmc.ParamUser, bmc.ParamPassword)
-	}
-	var id string
-	err := d.DB.Update(ctx, func(tx *resource.Tx) (err error) {
-		id, err = bmc.Order(tx, tx.Now(), m.Uuid, api.BMCWant(cmd), "")
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return api.BMCActions.Get(d.DB.View(), id)
-}
 
 // bootAgain is POST /machines/<id>/boot: after repair, boots are tried anew.
 func (d *Daemon) bootAgain(ctx context.Context, o resource.Object, _ []byte, _ url.Values) (int, any, error) {
@@ -107,18 +80,6 @@ func sentence(w *engine.Wait) string {
 		text += fmt.Sprintf("; last error (try %d): %s", w.Tries, w.LastError)
 	}
 	return text
-}
-
-// info is GET /info, with DRP's names.
-func (d *Daemon) info(context.Context) (map[string]any, error) {
-	v := d.DB.View()
-	return map[string]any{
-		"version": d.cfg.Version, "arch": runtime.GOARCH, "os": runtime.GOOS, "api_port": json.Number(d.apiPort), "file_port": json.Number(d.filePort),
-		"tftp_enabled": d.cfg.TFTPAddr != "off", "dhcp_enabled": d.servesDHCP(), "prov_enabled": true,
-		"ca_fingerprint": d.tls.fingerprint, "started": d.started.UTC(), "ha_enabled": false, "ha_is_active": true,
-		"features": []string{"api-v3", "sane-exit-codes", "job-exit-states", "fsm-runner", "workflows", "default-workflow", "actions-in-task-list"},
-		"stats":    []map[string]any{{"name": "machines.count", "count": api.Machines.Len(v)}, {"name": "subnets.count", "count": api.Subnets.Len(v)}},
-	}, nil
 }
 
 // APIURL is the API's URL at an address of this host, once Run is ready.

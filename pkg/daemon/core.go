@@ -14,6 +14,8 @@ import (
 
 	"drpd/content"
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
+	"drpd/pkg/batch"
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
@@ -23,7 +25,9 @@ import (
 	"drpd/pkg/param"
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
+	"drpd/pkg/rest"
 	"drpd/pkg/store"
+	"drpd/pkg/trigger"
 	"drpd/pkg/workflow"
 	"drpd/pkg/workorder"
 )
@@ -45,12 +49,19 @@ type Core struct {
 	Flow   *workflow.Flow
 	Orders *workorder.Orders
 	Engine *engine.Engine
+	Packs  bundle.Packs
+
+	Triggers *trigger.Triggers
 }
 
-// Kinds lists every kind of a running drpd: the API's, the engine's reasons
-// and the keys of secure params.
+func newPacks(cfg CoreConfig) bundle.Packs {
+	return bundle.Packs{Kinds: api.Kinds(), Features: features, Log: cfg.Log}
+}
+
+// Kinds lists every kind of a running drpd: the API's, the engine's reasons,
+// the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), engine.Waits, param.ObjectKeys)
+	return append(api.Kinds(), engine.Waits, param.ObjectKeys, trigger.Firings, rest.KeptReplies)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.
@@ -58,14 +69,17 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	flow := &workflow.Flow{Natives: natives(cfg.Match)}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
+	triggers := newTriggers(cfg.Match)
+	packs := newPacks(cfg)
 	db, err := resource.Open(ctx, resource.Config{
-		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log, Base: builtIn,
-		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), []resource.Hook{bundle.Hook(api.Kinds())}),
+		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
+		Base: func(tx *resource.Tx) error { return builtIn(tx, packs) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
+		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{DB: db, Flow: flow, Orders: orders}
+	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs, Triggers: triggers}
 	var actions []engine.Runner
 	if cfg.Actions != nil {
 		actions = cfg.Actions(db)
@@ -82,10 +96,13 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 func (c *Core) rules() []engine.Rule {
 	rules := c.Flow.Rules() // machines, clusters, brokers: cursor, stage, boot environment
 	return append(rules,
-		c.Orders.Rule(), // work orders: state and cursor
-		pool.Rule(),     // machines: PoolStatus
-		bmc.Rule(),      // machines: boots by their BMC, as BMCActions
-		cluster.Rule(),  // clusters: WorkOrderMode after provisioning
+		c.Orders.Rule(),                           // work orders: state and cursor
+		c.Triggers.Rule(),                         // trigger_firings: schedules
+		batch.Rule(c.Orders.Match),                // batches: state, their work orders
+		pool.Rule(),                               // machines: PoolStatus
+		pool.FillRule(pool.Match(c.Orders.Match)), // pools: how many machines are Free
+		bmc.Rule(),                                // machines: boots by their BMC, as BMCActions
+		cluster.Rule(),                            // clusters: WorkOrderMode after provisioning
 	)
 }
 
@@ -100,8 +117,12 @@ func natives(match workorder.Match) map[string]engine.Native {
 	return out
 }
 
+// BasicVersion is that of pack BasicStore, which content packs name to say which
+// server they need: the version of DRP whose clients and packs work with us.
+const BasicVersion = "v4.7.0"
+
 // builtIn loads the embedded content packs as read-only layers.
-func builtIn(tx *resource.Tx) error {
+func builtIn(tx *resource.Tx, packs bundle.Packs) error {
 	for _, name := range content.Packs {
 		dir, err := fs.Sub(content.FS, name)
 		if err != nil {
@@ -111,7 +132,10 @@ func builtIn(tx *resource.Tx) error {
 		if err != nil {
 			return fmt.Errorf("built-in content pack %s: %w", name, err)
 		}
-		if err := bundle.Load(tx, api.Kinds(), pack); err != nil {
+		if pack.Meta.Name == bundle.Basic {
+			pack.Meta.Version = BasicVersion
+		}
+		if err := packs.BuiltIn(tx, pack); err != nil {
 			return fmt.Errorf("built-in content pack %s: %w", name, err)
 		}
 	}
@@ -125,6 +149,7 @@ const DefaultBroker = "pool-broker"
 func seed(tx *resource.Tx, differ map[string]string) error {
 	prefs := map[string]string{"defaultWorkflow": "universal-discover", "defaultStage": "none", "defaultBootEnv": "local",
 		"unknownBootEnv": "discovery", "knownTokenTimeout": "3600", "unknownTokenTimeout": "600"}
+	maps.Copy(prefs, workflow.RetentionDefaults)
 	maps.Copy(prefs, differ)
 	for name, value := range prefs {
 		if !api.Preferences.Has(tx, name) {
@@ -141,6 +166,13 @@ func seed(tx *resource.Tx, differ map[string]string) error {
 	if !api.Pools.Has(tx, "default") {
 		p := &api.Pool{Id: "default", ReleaseActions: &api.PoolActions{Workflow: "universal-decommission"}}
 		if err := api.Pools.Create(tx, p); err != nil {
+			return err
+		}
+	}
+	if !api.Contexts.Has(tx, workflow.DefaultContext) {
+		c := &api.Context{Name: workflow.DefaultContext, Engine: "process"}
+		c.Description = "runs tasks on the server, as a process without privileges"
+		if err := api.Contexts.Create(tx, c); err != nil {
 			return err
 		}
 	}

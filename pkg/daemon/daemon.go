@@ -39,54 +39,6 @@ import (
 // none is the caller when the server itself issues a token.
 var none auth.Identity
 
-// Config is all that a drpd is told. DataDir is required.
-type Config struct {
-	DataDir    string
-	APIAddr    string       // default ":8092"
-	FileAddr   string       // default ":8091"
-	SecureAddr string       // the same files over HTTPS; "": none
-	MetricsAt  string       // address of /metrics (HTTP); "": none
-	TFTPAddr   string       // default ":69"; "off": none
-	DHCPPort   int          // default 67
-	BINLPort   int          // default 4011
-	Interfaces []string     // where DHCP is served; none: DHCP is off
-	DHCPOnAll  bool         // serve DHCP on every interface, whatever Interfaces says
-	Names      []string     // host names in the certificate, besides localhost
-	Addresses  []netip.Addr // addresses in the certificate, besides those of this host
-	CertFile   string       // certificate chain (PEM) and its key, instead of our own CA's;
-	KeyFile    string       // used if both files exist
-	Loaders    string       // directory of iPXE's binaries, default /usr/lib/ipxe
-	Database   string       // path of the database, default drpd.db in DataDir; InMemory: none
-	Plain      net.Listener // serves the API without TLS as well: for a proxy on this host, or a measurement
-	Log        *slog.Logger // default: discard
-	Version    string
-	ID         string // what this server is called, for GET /info
-	// FirstPassword is that of the first user; default: a random one.
-	FirstPassword string
-	// Prefs are the preferences of a first start that differ from ours.
-	Prefs map[string]string
-	// BestEffort goes on without DHCP or TFTP if their sockets cannot be had.
-	BestEffort bool
-}
-
-// InMemory is the Database of a server that forgets everything at its end.
-const InMemory = "memory"
-
-func (c *Config) fill() error {
-	if c.DataDir == "" {
-		return errors.New("no data directory is given")
-	}
-	for p, def := range map[*string]string{&c.APIAddr: ":8092", &c.FileAddr: ":8091", &c.TFTPAddr: ":69", &c.Loaders: "/usr/lib/ipxe", &c.Version: "devel"} {
-		if *p == "" {
-			*p = def
-		}
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return nil
-}
-
 // Daemon is one drpd.
 type Daemon struct {
 	*Core
@@ -100,6 +52,7 @@ type Daemon struct {
 	cache    *render.Cache
 	pxe      *pxe.Server
 	recorder *pxe.Recorder
+	logs     *logRing
 	started  time.Time
 	apiPort  string
 	filePort string
@@ -116,7 +69,8 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now()}
+	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now(), logs: newLogRing(ringLines)}
+	d.cfg.Log = slog.New(d.logs.handler(cfg.Log.Handler()))
 	if err := d.openFiles(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -190,6 +144,7 @@ func (d *Daemon) openCore(ctx context.Context) error {
 		return err
 	}
 	d.Core = core
+	d.logs.follow(core.DB)
 	key, err := tokenKey(filepath.Join(d.cfg.DataDir, "token.key"))
 	if err != nil {
 		return err
@@ -204,17 +159,12 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	return nil
 }
 
-// firstUser makes the first user, with the password that was given for it.
+// firstUser makes the first user, with the password that was given for it, else
+// a random one.
 func (d *Daemon) firstUser(ctx context.Context) error {
-	password, created, err := auth.Bootstrap(ctx, d.DB)
-	if err != nil || !created {
-		return err
-	}
-	if d.FirstPassword = password; d.cfg.FirstPassword == "" {
-		return nil
-	}
-	d.FirstPassword = d.cfg.FirstPassword
-	return d.auth.SetPassword(ctx, auth.FirstUser, d.FirstPassword)
+	password, _, err := auth.Bootstrap(ctx, d.DB, auth.Defaults{Password: d.cfg.FirstPassword})
+	d.FirstPassword = password
+	return err
 }
 
 // tokenKey loads the key that signs tokens, made on first start.
@@ -266,6 +216,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Engine.Run(ctx) })
 	g.Go(func() error { return d.recorder.Run(ctx) })
+	g.Go(func() error { return d.Triggers.Run(ctx, d.DB, d.cfg.Log) })
 	g.Go(func() error { return d.watchInterfaces(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
 	for l, h := range map[net.Listener]http.Handler{s.files: d.pxe.Handler(), s.secure: d.pxe.Handler(), s.metrics: d.metrics()} {
@@ -281,6 +232,10 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if s.tftp != nil {
 		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
 	}
+	g.Go(func() error { return d.dropLogs(ctx) })
+	if len(d.cfg.Runner) > 0 {
+		g.Go(func() error { return d.runners().Run(ctx) })
+	}
 	if d.servesDHCP() {
 		g.Go(func() error { return d.runDHCP(ctx) })
 	}
@@ -293,7 +248,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 func (d *Daemon) servesDHCP() bool { return d.cfg.DHCPOnAll || len(d.cfg.Interfaces) > 0 }
 
 func (d *Daemon) runDHCP(ctx context.Context) error {
-	cfg := dhcp.Config{DB: d.DB, Log: d.cfg.Log, Boot: d.pxe.Boot, Record: d.recorder.Record,
+	cfg := dhcp.Config{DB: d.DB, Log: d.cfg.Log.With("service", "dhcp"), Boot: d.pxe.Boot, Record: d.recorder.Record,
 		Interfaces: d.cfg.Interfaces, Port: d.cfg.DHCPPort, BINLPort: d.cfg.BINLPort}
 	if d.cfg.DHCPOnAll {
 		cfg.Interfaces = nil

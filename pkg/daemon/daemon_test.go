@@ -23,8 +23,15 @@ import (
 // stop is called.
 func server(t *testing.T, dir string) (d *daemon.Daemon, c *client.Client, stop func()) {
 	t.Helper()
+	return serverOf(t, daemon.Config{DataDir: dir})
+}
+
+// serverOf is server with a configuration; its ports are chosen here.
+func serverOf(t *testing.T, cfg daemon.Config) (d *daemon.Daemon, c *client.Client, stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	d, err := daemon.Open(ctx, daemon.Config{DataDir: dir, APIAddr: "127.0.0.1:0", FileAddr: "127.0.0.1:0", TFTPAddr: "off"})
+	cfg.APIAddr, cfg.FileAddr, cfg.TFTPAddr = "127.0.0.1:0", "127.0.0.1:0", "off"
+	d, err := daemon.Open(ctx, cfg)
 	require.NoError(t, err)
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- d.Run(ctx, func() { close(ready) }) }()

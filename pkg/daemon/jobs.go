@@ -10,6 +10,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/param"
+	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
@@ -29,14 +30,30 @@ func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.
 		return nil, 0, "", err
 	case n.Job == nil:
 		return nil, http.StatusNoContent, n.Waiting, nil
-	case n.Resumed:
+	}
+	if n.Job, err = d.elevate(n.Job); err != nil {
+		return nil, 0, "", err
+	}
+	if n.Resumed {
 		return n.Job, http.StatusAccepted, "", nil
 	}
 	return n.Job, http.StatusCreated, "", nil
 }
 
+// elevate gives the job of a task with extra claims a token that is good while
+// it is current. The token is in this reply and stored nowhere.
+func (d *Daemon) elevate(j *api.Job) (*api.Job, error) {
+	if len(j.ExtraClaims) == 0 || j.Ended() {
+		return j, nil
+	}
+	c := *j
+	var err error
+	c.Token, err = d.auth.JobToken(j, j.ExtraClaims)
+	return &c, err
+}
+
 // jobActions renders the templates of a job's task for its agent.
-func (d *Daemon) jobActions(_ context.Context, job, base string) ([]api.JobAction, error) {
+func (d *Daemon) jobActions(_ context.Context, job, base, os string) ([]api.JobAction, error) {
 	v := d.DB.View()
 	j, err := api.Jobs.Get(v, job)
 	if err != nil {
@@ -48,7 +65,7 @@ func (d *Daemon) jobActions(_ context.Context, job, base string) ([]api.JobActio
 		return nil, resource.Errorf(resource.Invalid, "jobs", job, "task %q or its machine does not exist any more", j.Task)
 	}
 	c := d.context(v, m, hostOf(base))
-	c.Job, c.Task = j, task
+	c.Job, c.Task, c.OS = j, task, os
 	c.Stage, _ = api.Stages.Get(v, m.Stage)
 	c.Env, _ = api.BootEnvs.Get(v, m.BootEnv)
 	if o, err := api.WorkOrders.Get(v, j.WorkOrder); err == nil {
@@ -72,24 +89,31 @@ func hostOf(base string) string {
 func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.Context {
 	return render.Context{Reader: r, Machine: m, Vault: d.vault, Cache: d.cache,
 		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.tls.fingerprint},
-		Info:  func() (map[string]any, error) { return d.info(context.Background()) },
-		Has:   d.hasFile,
-		Token: func(kind, _ string, ttl time.Duration) (string, error) { return d.renderToken(m, kind, ttl) }}
+		Info:   d.infoMap,
+		Has:    d.hasFile,
+		Token: func(kind, object string, ttl time.Duration) (string, error) {
+			return d.renderToken(m, kind, object, ttl)
+		}}
 }
 
 // renderToken makes the tokens that templates ask for.
-func (d *Daemon) renderToken(m *api.Machine, kind string, ttl time.Duration) (string, error) {
+func (d *Daemon) renderToken(m *api.Machine, kind, object string, ttl time.Duration) (string, error) {
 	switch {
 	case kind == render.TokenMachine && m != nil:
 		return d.auth.MachineToken(none, m.Uuid, ttl)
 	case kind == render.TokenUnknown:
-		return d.auth.BootToken(ttl)
+		return d.auth.UnknownToken(ttl)
+	case kind == render.TokenProfile && m != nil:
+		return d.auth.ProfileToken(m.Uuid, object, ttl)
 	}
 	return "", resource.Errorf(resource.Refused, "", "", "this server makes no %s tokens", kind)
 }
 
 // hasFile says whether the static tree has a file.
 func (d *Daemon) hasFile(path string) bool {
+	if !strings.HasPrefix(path, "files/") && !strings.HasPrefix(path, "isos/") {
+		path = pxe.MediaRoot + path
+	}
 	_, err := d.blobs.Stat(path)
 	return err == nil
 }

@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
-	"drpd/pkg/api"
 	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
@@ -103,17 +102,36 @@ func port(a net.Addr) string {
 func (d *Daemon) apiURL(addr string) string  { return "https://" + net.JoinHostPort(addr, d.apiPort) }
 func (d *Daemon) fileURL(addr string) string { return "http://" + net.JoinHostPort(addr, d.filePort) }
 
+// FileURL is where boot files are at an address of this host, once Run is ready.
+func (d *Daemon) FileURL(addr string) string { return d.fileURL(addr) }
+
 func (d *Daemon) newPXE() *pxe.Server {
 	p, _ := strconv.Atoi(d.filePort)
-	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log, Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record,
+	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log.With("service", "bootenv"), Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record, Tools: besideUs(),
 		Open: func(path string) (*os.File, error) { return d.blobs.Open(path) }})
 }
 
+// besideUs is the directory of this program, where drpcli is too; "" if the
+// system does not tell.
+func besideUs() string {
+	p, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(p)
+}
+
 // bootFile renders a template of a boot environment for whoever boots.
-func (d *Daemon) bootFile(r resource.Reader, m *api.Machine, env *api.BootEnv, name, text string, _, server netip.Addr) (string, error) {
-	c := d.context(r, m, server.String())
-	c.Env = env
-	return render.Text(c, name, text)
+// Secure params stay sealed: boot files are read without authentication.
+func (d *Daemon) bootFile(r resource.Reader, t pxe.Text) (string, error) {
+	c := d.context(r, t.Machine, t.Server.String())
+	c.Env, c.MAC, c.Path, c.Vault = t.Env, t.MAC, t.Path, nil
+	if t.Path != "" {
+		if err := render.Required(c, "bootenv "+t.Env.Name, t.Env.RequiredParams); err != nil {
+			return "", err
+		}
+	}
+	return render.Text(c, t.Name, t.Text)
 }
 
 func (d *Daemon) apiServer(s *sockets) *http.Server {
@@ -121,9 +139,10 @@ func (d *Daemon) apiServer(s *sockets) *http.Server {
 }
 
 func (d *Daemon) restConfig() rest.Config {
-	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log,
-		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, WhoAmI: d.whoAmI,
-		Action: d.action, Routes: d.poolRoutes(), Verbs: map[string]rest.Verb{"machines/boot": d.bootAgain}, Why: d.why, Info: func(ctx context.Context) (any, error) { return d.info(ctx) }}
+	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log.With("service", "frontend"),
+		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, PackWarnings: d.Packs.Warnings, WhoAmI: d.whoAmI,
+		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.routes(),
+		Verbs: d.verbs(), Why: d.why, Info: d.info}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.

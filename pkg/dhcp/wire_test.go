@@ -88,8 +88,8 @@ func serve(t *testing.T, put func(tx *resource.Tx) error, blobs string, probe Pr
 	files := pxe.New(pxe.Config{
 		DB: k.db, Record: k.record,
 		Open: func(p string) (*os.File, error) { return os.Open(filepath.Join(blobs, p)) },
-		Render: func(_ resource.Reader, _ *api.Machine, _ *api.BootEnv, _, text string, _, _ netip.Addr) (string, error) {
-			return text, nil
+		Render: func(_ resource.Reader, t pxe.Text) (string, error) {
+			return t.Text, nil
 		},
 	})
 	leases := New(Config{DB: k.db, Boot: files.Boot, Record: k.record, Interfaces: []string{"br0"}, Probe: probe})

@@ -75,7 +75,8 @@ func (x *Vault) admit(tx *resource.Tx, kind, key string, was, is resource.Params
 			msgs = append(msgs, msg)
 		}
 	}
-	if len(msgs) > 0 {
+	// What was taken once must load again, whatever the definition says by now.
+	if len(msgs) > 0 && !tx.Loading() {
 		return &resource.Error{Code: resource.Invalid, Kind: kind, Key: key, Msgs: msgs}
 	}
 	return nil
@@ -83,7 +84,7 @@ func (x *Vault) admit(tx *resource.Tx, kind, key string, was, is resource.Params
 
 func (x *Vault) admitOne(tx *resource.Tx, kind, key string, def *api.Param, is resource.Params) (msg string, err error) {
 	v := is[def.Name]
-	if isSealed(v) { // perhaps of a parameter that was secure once
+	if IsSealed(v) { // perhaps of a parameter that was secure once
 		if v, err = x.Open(tx, kind, key, v); err != nil {
 			return "param " + def.Name + ": " + err.Error() + "; send it plain or sealed to this object's public key", nil
 		}
@@ -141,7 +142,7 @@ func (x *Vault) becameSecure(tx *resource.Tx, carriers []resource.Any, def *api.
 	for _, kind := range carriers {
 		var found []resource.Object
 		for o := range kind.Each(tx) {
-			if v, ok := (*kind.ParamsOf(o.Val))[def.Name]; ok && !isSealed(v) {
+			if v, ok := (*kind.ParamsOf(o.Val))[def.Name]; ok && !IsSealed(v) {
 				found = append(found, o)
 			}
 		}

@@ -75,7 +75,7 @@ func TestPrecedence(t *testing.T) {
 		assert.Equal(t, st.want, v)
 		assert.Equal(t, st.src, src.String())
 	}
-	update(t, db, func(tx *resource.Tx) error { return api.Profiles.Delete(tx, "global") })
+	update(t, db, func(tx *resource.Tx) error { return api.Profiles.Put(tx, &api.Profile{Name: "global"}) })
 	v, src, ok := param.Get(db.View(), s, "all")
 	assert.True(t, ok)
 	assert.Equal(t, "default", v)

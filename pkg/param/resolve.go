@@ -71,7 +71,7 @@ func merge(near, far any) any {
 		}
 	case map[string]any:
 		f, ok := far.(map[string]any)
-		if !ok || isSealed(near) || isSealed(far) {
+		if !ok || IsSealed(near) || IsSealed(far) {
 			return near
 		}
 		out := maps.Clone(f)
@@ -195,7 +195,7 @@ func toStrings(v any) ([]string, bool) {
 }
 
 func typeName(v any) string {
-	if isSealed(v) {
+	if IsSealed(v) {
 		return "a sealed value"
 	}
 	switch v.(type) {

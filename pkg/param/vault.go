@@ -1,6 +1,7 @@
 package param
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -19,7 +20,7 @@ type ObjectKey struct {
 
 // ObjectKeys by Id.
 var ObjectKeys = &resource.Kind[ObjectKey]{
-	Name: "object_keys", Key: func(o *ObjectKey) string { return o.Id },
+	Name: "object_keys", Private: true, Key: func(o *ObjectKey) string { return o.Id },
 	Engine: []string{"Id", "Public", "Sealed"},
 	Hidden: []string{"Sealed"},
 }
@@ -69,7 +70,8 @@ func asSecure(v any) (seal.SecureData, bool) {
 	return d, len(d.Key) == seal.KeySize
 }
 
-func isSealed(v any) bool { _, ok := asSecure(v); return ok }
+// IsSealed says whether a param holds a sealed value.
+func IsSealed(v any) bool { _, ok := asSecure(v); return ok }
 
 // SealTo seals a JSON value to the public key of an object, in the JSON form
 // that params hold.
@@ -129,4 +131,18 @@ func (x *Vault) Public(tx *resource.Tx, kind, key string) ([]byte, error) {
 	}
 	k := &ObjectKey{Id: id, Public: public[:], Sealed: x.master.Wrap(id, private)}
 	return k.Public, ObjectKeys.Create(tx, k)
+}
+
+// PublicKey is Public outside of an update: most objects have their key already.
+func (x *Vault) PublicKey(ctx context.Context, db *resource.DB, kind, key string) ([]byte, error) {
+	if k, err := ObjectKeys.Get(db.View(), kind+":"+key); err == nil {
+		return k.Public, nil
+	}
+	var public []byte
+	err := db.Update(ctx, func(tx *resource.Tx) error {
+		var err error
+		public, err = x.Public(tx, kind, key)
+		return err
+	})
+	return public, err
 }

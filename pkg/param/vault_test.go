@@ -2,12 +2,14 @@ package param_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/nacl/box"
 
 	"drpd/pkg/api"
 	"drpd/pkg/param"
@@ -176,4 +178,36 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	assert.Equal(t, `{"s":"[secret]"}`, string(data))
 	assert.Equal(t, "[secret] [secret] [secret]", fmt.Sprintf("%v %+v %#v", s, s, s))
 	assert.Equal(t, "hunter2", s.Reveal())
+}
+
+// TestClientSeals does what DRP's client does: it asks for the object's key
+// and sends the value in a NaCl box from a key pair of its own.
+func TestClientSeals(t *testing.T) {
+	t.Parallel()
+	db, v, m, _ := withSecret(t)
+	public, err := v.PublicKey(t.Context(), db, "machines", m.Uuid)
+	require.NoError(t, err)
+	again, err := v.PublicKey(t.Context(), db, "machines", m.Uuid)
+	require.NoError(t, err)
+	assert.Equal(t, public, again)
+	ownPublic, ownPrivate, err := box.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	nonce := [24]byte{1, 2, 3}
+	wire, err := json.Marshal(struct{ Key, Nonce, Payload []byte }{ownPublic[:], nonce[:],
+		box.Seal(nil, []byte(`"from-a-client"`), &nonce, (*[32]byte)(public), ownPrivate)})
+	require.NoError(t, err)
+	var sealed any
+	require.NoError(t, json.Unmarshal(wire, &sealed))
+	update(t, db, func(tx *resource.Tx) error {
+		return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Params["ipmi/password"] = sealed; return nil })
+	})
+	m, err = api.Machines.Get(db.View(), m.Uuid)
+	require.NoError(t, err)
+	assert.Equal(t, sealed, m.Params["ipmi/password"], "kept as it was sent")
+	plain, err := v.Open(db.View(), "machines", m.Uuid, m.Params["ipmi/password"])
+	require.NoError(t, err)
+	assert.Equal(t, "from-a-client", plain)
+	fresh, err := v.PublicKey(t.Context(), db, "profiles", "global")
+	require.NoError(t, err)
+	assert.Len(t, fresh, 32)
 }

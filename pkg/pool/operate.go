@@ -135,9 +135,9 @@ func (q Request) apply(tx *resource.Tx, m *api.Machine) error {
 	case Remove:
 		return leave(tx, m.Uuid, merge(actionsOf(tx, q.Pool, Remove), q.Actions), api.PoolNext{Pool: q.parent(tx)})
 	case Allocate:
-		return allocate(tx, m, q.Actions, "")
+		return allocate(tx, m, q.Actions, func(*api.Machine) {})
 	case Release:
-		return release(tx, m, q.Actions)
+		return release(tx, m, q.Actions, func(*api.Machine) {})
 	}
 	return resource.Errorf(resource.NotFound, "pools", q.Pool, "there is no operation %q", q.Verb)
 }

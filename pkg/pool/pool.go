@@ -7,6 +7,7 @@
 package pool
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,7 @@ type Claim struct {
 	Workflow string // overrides the pool's AllocateActions
 	Profiles []string
 	Params   resource.Params
+	Meta     map[string]string
 }
 
 // Candidates lists the machines of a pool that can be taken now, in the order
@@ -105,12 +107,16 @@ func Take(tx *resource.Tx, id string, c Claim) error {
 		return resource.Errorf(resource.Conflict, "machines", id, "%s cannot be allocated: %s", m.Name, reason)
 	}
 	over := api.PoolActions{Workflow: c.Workflow, AddProfiles: c.Profiles, AddParameters: c.Params}
-	return allocate(tx, m, over, c.Owner)
+	return allocate(tx, m, over, func(m *api.Machine) {
+		m.Owner = c.Owner
+		maps.Copy(m.Meta, c.Meta)
+	})
 }
 
-func allocate(tx *resource.Tx, m *api.Machine, over api.PoolActions, owner string) error {
+func allocate(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m *api.Machine)) error {
 	return begin(tx, m.Uuid, merge(actionsOf(tx, m.Pool, Allocate), over), api.Building, api.InUse, func(m *api.Machine) {
-		m.Owner, m.PoolAllocated = owner, true
+		m.PoolAllocated = true
+		also(m)
 	})
 }
 
@@ -128,11 +134,28 @@ func GiveBack(tx *resource.Tx, id string, c Claim) error {
 	for name := range c.Params {
 		over.RemoveParameters = append(over.RemoveParameters, name)
 	}
-	return release(tx, m, over)
+	return release(tx, m, over, func(m *api.Machine) {
+		for name := range c.Meta {
+			delete(m.Meta, name)
+		}
+	})
 }
 
-func release(tx *resource.Tx, m *api.Machine, over api.PoolActions) error {
+func release(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m *api.Machine)) error {
 	return begin(tx, m.Uuid, merge(actionsOf(tx, m.Pool, Release), over), api.Destroying, api.Free, func(m *api.Machine) {
 		m.WorkOrderMode, m.PoolAllocated = false, false
+		also(m)
 	})
+}
+
+// Move puts a machine that can be taken into another pool.
+func Move(tx *resource.Tx, id, to string, over api.PoolActions) error {
+	m, err := api.Machines.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if reason := unfit(m, Add, false); reason != "" {
+		return resource.Errorf(resource.Conflict, "machines", id, "%s cannot leave pool %s: %s", m.Name, m.Pool, reason)
+	}
+	return leave(tx, id, actionsOf(tx, m.Pool, Remove), api.PoolNext{Pool: to, Actions: over})
 }

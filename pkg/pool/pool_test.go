@@ -275,7 +275,7 @@ func TestChoose(t *testing.T) {
 		"unknown key":            {Allocate, "default", `{"pool/cuont": 1}`, nil, nil, "pool/cuont"},
 		"unknown workflow":       {Allocate, "default", `{"pool/workflow": "x"}`, nil, nil, `there is no workflow "x"`},
 		"unknown profile":        {Allocate, "default", `{"pool/add-profiles": ["x"]}`, nil, nil, `there is no profile "x"`},
-		"bad name":               {Add, "a/b", ``, nil, nil, "a/b"},
+		"bad name":               {Add, "/x", ``, nil, nil, "must start with"},
 		"force does not steal":   {Allocate, "default", `{"pool/count": 3}`, []string{"force", "true"}, nil, "2 can be had"},
 		"what a client may send": {Allocate, "default", `{"pool/all-machines":false,"pool/minimum":1,"pool/wait-timeout":"","pool/count":1,"pool/workflow":""}`, nil, []string{"a"}, ""},
 	} {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"drpd/pkg/alert"
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
@@ -36,7 +37,7 @@ func Rule() engine.Rule {
 }
 
 // Transition is the step of Rule.
-func Transition(tx *resource.Tx, _ time.Time, id string) (engine.Result, error) {
+func Transition(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 	m, err := api.Machines.Get(tx, id)
 	if err != nil {
 		return engine.Result{}, err
@@ -57,6 +58,9 @@ func Transition(tx *resource.Tx, _ time.Time, id string) (engine.Result, error) 
 		return engine.Result{}, move(tx, id, n.done, "")
 	}
 	if why := stopped(tx, m); why != "" {
+		if err := alert.Raise(tx, now, api.AlertError, "machine "+m.Name, fmt.Sprintf("%s: %s", n.hold, why)); err != nil {
+			return engine.Result{}, err
+		}
 		return engine.Result{}, move(tx, id, n.hold, why)
 	}
 	return engine.Result{Waiting: fmt.Sprintf("%s until workflow %s is complete", m.PoolStatus, m.Workflow)}, nil

@@ -28,6 +28,14 @@ func (p plan) name() string {
 	return p.machine.Name
 }
 
+// arch is the machine's architecture; unknown ones are taken for amd64.
+func (p plan) arch() string {
+	if p.machine == nil || p.machine.Arch == "" {
+		return "amd64"
+	}
+	return p.machine.Arch
+}
+
 // planFor decides what the client with that MAC (or, if mac is "", that
 // address) boots.
 func planFor(r resource.Reader, mac string, addr netip.Addr) plan {

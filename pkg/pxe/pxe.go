@@ -18,9 +18,20 @@ import (
 	"drpd/pkg/resource"
 )
 
-// RenderFunc expands text for a machine (nil: unknown) that boots env. name is
-// for error messages; client and server are the two ends of the request.
-type RenderFunc func(r resource.Reader, m *api.Machine, env *api.BootEnv, name, text string, client, server netip.Addr) (string, error)
+// Text is a template for one asker.
+type Text struct {
+	Machine        *api.Machine // nil: unknown
+	Env            *api.BootEnv
+	MAC            string // which address of Machine is meant; "": the first
+	Name           string // for error messages
+	Text           string
+	Path           string     // of the file; "" if Text is such a path itself
+	Client, Server netip.Addr // the two ends of the request
+}
+
+// RenderFunc expands a template. If Path is set, all that Env requires must be
+// there.
+type RenderFunc func(r resource.Reader, t Text) (string, error)
 
 // RecordFunc notes one step of a machine's boot. It must not block.
 type RecordFunc func(mac, step, detail string)
@@ -30,7 +41,8 @@ type Config struct {
 	DB       *resource.DB
 	Log      *slog.Logger // default: discard
 	Render   RenderFunc
-	Open     func(path string) (*os.File, error) // opens "files/..." and "isos/..."
+	Open     func(path string) (*os.File, error) // opens "files/...", "isos/..." and "media/..."
+	Tools    string                              // directory of drpcli's binaries; "": none are served
 	Loaders  string                              // directory of boot loaders, default /usr/lib/ipxe
 	HTTPPort int                                 // where machines reach Handler, default 8091
 	Record   RecordFunc                          // default: none

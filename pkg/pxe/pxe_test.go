@@ -44,15 +44,19 @@ type fixture struct {
 }
 
 // expand replaces the few template fields that the fixture uses.
-func expand(_ resource.Reader, m *api.Machine, env *api.BootEnv, _, text string, client, server netip.Addr) (string, error) {
-	if strings.Contains(text, "{{fail}}") {
+func expand(_ resource.Reader, t Text) (string, error) {
+	if strings.Contains(t.Text, "{{fail}}") {
 		return "", fmt.Errorf("no such function")
 	}
-	id := "none"
-	if m != nil {
-		id = m.Uuid
+	id, mac := "none", t.MAC
+	if t.Machine != nil {
+		id = t.Machine.Uuid
+		if mac == "" && len(t.Machine.HardwareAddrs) > 0 {
+			mac = t.Machine.HardwareAddrs[0]
+		}
 	}
-	return strings.NewReplacer("{{uuid}}", id, "{{env}}", env.Name, "{{client}}", client.String(), "{{server}}", server.String()).Replace(text), nil
+	return strings.NewReplacer("{{uuid}}", id, "{{env}}", t.Env.Name, "{{client}}", t.Client.String(), "{{server}}", t.Server.String(),
+		"{{MacAddr}}", strings.ReplaceAll(mac, ":", "-")).Replace(t.Text), nil
 }
 
 func newFixture(t testing.TB) *fixture {

@@ -70,14 +70,15 @@ func (s *Server) Resolve(r resource.Reader, q Request) (*Answer, error) {
 	q.Path = name
 	a := &Answer{Path: name, MAC: leasedTo(r, q.Client)}
 	switch {
-	case strings.HasPrefix(name, "files/"), strings.HasPrefix(name, "isos/"):
-		return a, s.blob(r, q, a)
 	case s.loader(name) != "":
 		a.File, err = os.Open(s.loader(name))
 		return a, err
 	case name == "default.ipxe":
-		a.Body = dispatch(s.url(q.Server, ""))
+		s.defaultScript(r, q, a)
 		return a, nil
+	}
+	if err := s.blob(r, q, a); !errors.Is(err, ErrNotFound) || strings.HasPrefix(name, "files/") || strings.HasPrefix(name, "isos/") {
+		return a, err
 	}
 	if b, ok := parseBootName(name); ok {
 		return a, s.bootScript(r, q, b, a)
@@ -87,22 +88,31 @@ func (s *Server) Resolve(r resource.Reader, q Request) (*Answer, error) {
 
 // blob opens a stored file.
 func (s *Server) blob(r resource.Reader, q Request, a *Answer) error {
-	f, err := s.cfg.Open(q.Path)
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s: %w", q.Path, ErrNotFound)
-	}
+	f, err := s.stored(r, q.Path)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", q.Path, err)
-	}
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		f.Close()
-		return fmt.Errorf("%s is not a regular file: %w", q.Path, ErrNotFound)
+		return err
 	}
 	a.File = f
-	if p := planFor(r, a.MAC, q.Client); p.env != nil && "files/"+p.env.Kernel == q.Path {
+	if p := planFor(r, a.MAC, q.Client); p.env != nil && p.env.PathFor(p.arch(), p.env.KernelFor(p.arch())) == q.Path {
 		a.Step = "kernel"
 	}
 	return nil
+}
+
+// defaultScript is the first one that every iPXE asks for: the environment for
+// unknown machines may bring its own, which looks for the others first.
+func (s *Server) defaultScript(r resource.Reader, q Request, a *Answer) {
+	a.Body = dispatch(s.url(q.Server, ""))
+	env, err := api.BootEnvs.Get(r, envName(r, nil))
+	if err != nil || !env.Available {
+		return
+	}
+	switch body, err := s.fromTemplates(r, q, nil, env); {
+	case err == nil:
+		a.Body = body
+	case !errors.Is(err, ErrNotFound):
+		s.cfg.Log.Error("boot script cannot be rendered", "path", q.Path, "env", env.Name, "err", err)
+	}
 }
 
 // bootName is a boot script's name taken apart: in which language, for whom.
@@ -176,8 +186,11 @@ func (s *Server) bootScript(r resource.Reader, q Request, b bootName, a *Answer)
 		a.MAC = leasedTo(r, addr)
 	}
 	a.machine = p.machine
+	if p.machine == nil && b != (bootName{lang: b.lang}) && s.ownDefault(r, q, b.lang, p) {
+		return fmt.Errorf("%s: %w: boot environment %s has its own script for unknown machines", q.Path, ErrNotFound, p.env.Name)
+	}
 	if p.local != "" {
-		a.Body = localScript(b.lang, p.name(), p.local)
+		a.Body = s.local(r, q, b.lang, p)
 		return nil
 	}
 	body, err := s.render(r, q, b.lang, p)
@@ -188,6 +201,28 @@ func (s *Server) bootScript(r resource.Reader, q Request, b bootName, a *Answer)
 	}
 	a.Body, a.intent = body, p.intent
 	return nil
+}
+
+// ownDefault says whether the environment for unknown machines has a template
+// for whoever asks: a loader comes to it if nothing more special is found.
+func (s *Server) ownDefault(r resource.Reader, q Request, lang string, p plan) bool {
+	name := map[string]string{"ipxe": "default.ipxe", "pxelinux": "pxelinux.cfg/default", "grub": "grub/grub.cfg"}[lang]
+	if p.env == nil || p.local != "" && p.env.NetBoots() {
+		return false
+	}
+	q.Path = name
+	_, err := s.fromTemplates(r, q, nil, p.env)
+	return err == nil
+}
+
+// local boots the disk: in the environment's own way if it only has templates.
+func (s *Server) local(r resource.Reader, q Request, lang string, p plan) string {
+	if p.env != nil && !p.env.NetBoots() && p.env.Available {
+		if body, err := s.fromTemplates(r, q, p.machine, p.env); err == nil {
+			return body
+		}
+	}
+	return localScript(lang, p.name(), p.local)
 }
 
 func localScript(lang, name, why string) string {
@@ -206,13 +241,15 @@ func (s *Server) render(r resource.Reader, q Request, lang string, p plan) (stri
 	if text, err := s.fromTemplates(r, q, p.machine, p.env); !errors.Is(err, ErrNotFound) {
 		return text, err
 	}
-	params, err := s.cfg.Render(r, p.machine, p.env, "BootParams", p.env.BootParams, q.Client, q.Server)
+	arch := p.arch()
+	params, err := s.cfg.Render(r, Text{Machine: p.machine, Env: p.env, Name: "bootenv " + p.env.Name + ": BootParams", Text: p.env.BootParamsFor(arch),
+		Path: q.Path, Client: q.Client, Server: q.Server})
 	if err != nil {
 		return "", err
 	}
-	l := load{who: p.name(), env: p.env.Name, kernel: "files/" + p.env.Kernel, params: strings.Join(strings.Fields(params), " ")}
-	for _, f := range p.env.Initrds {
-		l.initrds = append(l.initrds, "files/"+f)
+	l := load{who: p.name(), env: p.env.Name, kernel: p.env.PathFor(arch, p.env.KernelFor(arch)), params: strings.Join(strings.Fields(params), " ")}
+	for _, f := range p.env.InitrdsFor(arch) {
+		l.initrds = append(l.initrds, p.env.PathFor(arch, f))
 	}
 	switch lang {
 	case "pxelinux":

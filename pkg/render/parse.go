@@ -15,13 +15,20 @@ import (
 type Cache struct {
 	funcs template.FuncMap
 
-	mu     sync.Mutex // guards parsed
+	mu     sync.Mutex // guards all below
 	parsed map[string]parsed
+	texts  map[text]parsed // that are no Template objects
 }
+
+// text is a template as a task or boot environment holds it.
+type text struct{ name, text string }
+
+// maxTexts bounds Cache.texts; when it is full they are parsed anew.
+const maxTexts = 1024
 
 // NewCache returns an empty cache.
 func NewCache() *Cache {
-	return &Cache{funcs: functions(), parsed: map[string]parsed{}}
+	return &Cache{funcs: functions(), parsed: map[string]parsed{}, texts: map[text]parsed{}}
 }
 
 // parsed is one text after parsing: itself, what it defines inside, and the
@@ -30,6 +37,7 @@ type parsed struct {
 	of    *api.Template // which revision; objects are never changed in place
 	trees []*parse.Tree
 	calls []string
+	funcs template.FuncMap // of the cache's, those that it names
 }
 
 // stored returns a Template object in parsed form.
@@ -51,6 +59,28 @@ func (c *Cache) stored(t *api.Template) (parsed, error) {
 	return p, nil
 }
 
+// local returns a text in parsed form.
+func (c *Cache) local(name, content string) (parsed, error) {
+	key := text{name, content}
+	c.mu.Lock()
+	p, ok := c.texts[key]
+	c.mu.Unlock()
+	if ok {
+		return p, nil
+	}
+	p, err := c.parse(name, content)
+	if err != nil {
+		return p, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.texts) >= maxTexts {
+		clear(c.texts)
+	}
+	c.texts[key] = p
+	return p, nil
+}
+
 // parse reads a text and adds the counting of calls and loops to it. The
 // functions that count are not known while parsing, so a text cannot call them.
 func (c *Cache) parse(name, text string) (parsed, error) {
@@ -58,11 +88,17 @@ func (c *Cache) parse(name, text string) (parsed, error) {
 	if err != nil {
 		return parsed{}, err
 	}
-	var p parsed
+	p := parsed{funcs: template.FuncMap{}}
+	note := func(fn string) {
+		if f, ok := c.funcs[fn]; ok {
+			p.funcs[fn] = f
+		}
+	}
 	for _, t := range t.Templates() {
 		if t.Tree == nil || t.Root == nil {
 			continue
 		}
+		uses(t.Root, note)
 		w := weaver{name: t.Name(), calls: &p.calls}
 		w.list(t.Root)
 		t.Root.Nodes = slices.Concat([]parse.Node{w.snippet(enterFunc)}, t.Root.Nodes, []parse.Node{w.snippet(leaveFunc)})

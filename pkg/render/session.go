@@ -68,7 +68,7 @@ func (s *session) text(name, text string) (string, error) {
 		return "", fmt.Errorf("texts expand each other more than %d deep", MaxDepth)
 	}
 	defer func() { s.depth-- }()
-	p, err := s.cache.parse(name, text)
+	p, err := s.cache.local(name, text)
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func (s *session) call(name string, data any) (string, error) {
 // fresh starts a new set and returns how to go back to the one before.
 func (s *session) fresh() func() {
 	was := s.set
-	s.set = template.New("").Option("missingkey=error").Funcs(s.cache.funcs).Funcs(s.funcs)
+	s.set = template.New("").Option("missingkey=error").Funcs(s.funcs)
 	return func() { s.set = was }
 }
 
@@ -107,7 +107,7 @@ func (s *session) need(name string) error {
 		return nil
 	}
 	if text, ok := s.local[name]; ok {
-		p, err := s.cache.parse(name, text)
+		p, err := s.cache.local(name, text)
 		if err != nil {
 			return err
 		}
@@ -125,6 +125,7 @@ func (s *session) need(name string) error {
 }
 
 func (s *session) add(p parsed) error {
+	s.set.Funcs(p.funcs)
 	for _, tree := range p.trees {
 		if _, err := s.set.AddParseTree(tree.Name, tree); err != nil {
 			return err

@@ -182,7 +182,7 @@ func (tx *Tx) derive(k *kindOps, e *entry, msgs []string) error {
 	if err != nil {
 		return err
 	}
-	n := &entry{key: e.key, val: v, stored: stored, public: public, layer: e.layer, seen: tx.mark, saved: e.saved}
+	n := &entry{key: e.key, val: v, stored: stored, public: public, layer: e.layer, under: e.under, seen: tx.mark, saved: e.saved}
 	return tx.file(k.name, e, n, true)
 }
 

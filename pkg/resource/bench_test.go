@@ -19,13 +19,15 @@ const (
 
 func machineID(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
 
-func openFleet(b *testing.B) *resource.DB {
+func openFleet(b *testing.B) *resource.DB { return openSize(b, fleet) }
+
+func openSize(b *testing.B, size int) *resource.DB {
 	b.Helper()
 	db, err := resource.Open(b.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds()})
 	require.NoError(b, err)
-	for at := 0; at < fleet; at += 1000 {
+	for at := 0; at < size; at += 1000 {
 		require.NoError(b, db.Update(b.Context(), func(tx *resource.Tx) error {
-			for n := at; n < at+1000; n++ {
+			for n := at; n < min(at+1000, size); n++ {
 				m := &api.Machine{Name: fmt.Sprintf("m%05d", n), Uuid: machineID(n), Pool: fmt.Sprintf("pool-%d", n/poolSize),
 					HardwareAddrs: []string{fmt.Sprintf("52:54:00:00:%02x:%02x", n>>8, n&255)}}
 				if err := api.Machines.Create(tx, m); err != nil {
@@ -96,4 +98,41 @@ func BenchmarkUpdate(b *testing.B) {
 			}
 		})
 	})
+}
+
+// BenchmarkUpdateBySize changes one machine of a small and of a large fleet:
+// what a change costs must not grow with those that it does not touch.
+func BenchmarkUpdateBySize(b *testing.B) {
+	for _, size := range []int{100, fleet} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			db, n := openSize(b, size), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				n += 7
+				if err := db.Update(b.Context(), func(tx *resource.Tx) error {
+					return api.Machines.Modify(tx, machineID(n%size), func(m *api.Machine) error {
+						m.Runnable = !m.Runnable
+						return nil
+					})
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkListAll walks a whole fleet; the unit is one machine.
+func BenchmarkListAll(b *testing.B) {
+	for _, size := range []int{100, fleet} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			db, n := openSize(b, size), 0
+			for b.Loop() {
+				for o := range api.Machines.Each(db.View()) {
+					n += len(o.JSON)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(size), "ns/machine")
+		})
+	}
 }

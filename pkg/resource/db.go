@@ -43,9 +43,15 @@ type Config struct {
 	Kinds []Any
 	Hooks []Hook
 	Base  func(tx *Tx) error // puts in the built-in layers, before stored objects are loaded
-	Now   func() time.Time   // default time.Now
-	Log   *slog.Logger       // default: discard
-	Ring  int                // events kept for watchers, default 65536
+	// Follow sees what each update changes before it is durable, and may change
+	// more in the same update; of that it is not told. Nil: nothing follows.
+	Follow func(tx *Tx, changes []Event) error
+	// Overwritable layers give way: what the store or another layer has under
+	// the same key hides their object until it is removed.
+	Overwritable []string
+	Now          func() time.Time // default time.Now
+	Log          *slog.Logger     // default: discard
+	Ring         int              // events kept for watchers, default 65536
 }
 
 // DB holds all objects. Its methods may be called from any goroutine.
@@ -139,7 +145,8 @@ func (tx *Tx) loadRecord(r store.Record) error {
 		return fmt.Errorf("record %s/%s: %w", r.Kind, r.Key, err)
 	}
 	k.defaults(v)
-	if old := tx.find(r.Kind, r.Key); old != nil && old.layer != "" {
+	old := tx.find(r.Kind, r.Key)
+	if old != nil && !tx.givesWay(old) {
 		tx.db.cfg.Log.Warn("stored object hidden by a content pack", "kind", r.Kind, "key", r.Key, "bundle", old.layer)
 		return nil
 	}
@@ -148,9 +155,9 @@ func (tx *Tx) loadRecord(r store.Record) error {
 		return err
 	}
 	at := &stamp{rev: uint64(r.Rev)}
-	e := &entry{key: r.Key, val: v, stored: stored, public: public, seen: at, saved: at}
+	e := &entry{key: r.Key, val: v, stored: stored, public: public, under: old, seen: at, saved: at}
 	tx.reckon = append(tx.reckon, edge{r.Kind, r.Key})
-	return tx.file(r.Kind, nil, e, false)
+	return tx.file(r.Kind, old, e, false)
 }
 
 func (tx *Tx) loadHooks(at edge) error {

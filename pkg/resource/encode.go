@@ -21,12 +21,16 @@ type fieldPlan struct {
 	index  []int
 	name   string
 	prefix string // "Name":
+	hidden bool
 	omit   func(reflect.Value) bool
 	write  appender
 }
 
 // planOf compiles a struct; ok is false if encoding/json has to do it all.
-func planOf(t reflect.Type) (plan structPlan, ok bool) {
+func planOf(t reflect.Type, hidden []string) (plan structPlan, ok bool) {
+	if t.Kind() != reflect.Struct || !appenderIsPlain(t) {
+		return nil, false
+	}
 	names := map[string]bool{}
 	for _, f := range reflect.VisibleFields(t) {
 		if len(f.Index) > 1 && !promoted(t, f.Index) {
@@ -51,7 +55,8 @@ func planOf(t reflect.Type) (plan structPlan, ok bool) {
 		if err != nil {
 			return nil, false
 		}
-		plan = append(plan, fieldPlan{index: f.Index, name: name, prefix: string(quoted) + ":", omit: omitOf(f.Type, opts), write: appenderOf(f.Type)})
+		plan = append(plan, fieldPlan{index: f.Index, name: name, prefix: string(quoted) + ":",
+			hidden: slices.Contains(hidden, name), omit: omitOf(f.Type, opts), write: appenderOf(f.Type)})
 	}
 	return plan, true
 }
@@ -91,9 +96,9 @@ func isEmpty(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// object adds a struct, and tells cut where each member that it names lies,
-// from its comma on.
-func (p structPlan) object(b []byte, v reflect.Value, cut func(name string, from, to int)) (_ []byte, err error) {
+// object adds a struct, and tells cut where each hidden member lies, from its
+// comma on.
+func (p structPlan) object(b []byte, v reflect.Value, cut func(from, to int)) (_ []byte, err error) {
 	b = append(b, '{')
 	first := len(b)
 	for _, f := range p {
@@ -109,8 +114,8 @@ func (p structPlan) object(b []byte, v reflect.Value, cut func(name string, from
 		if b, err = f.write(b, at); err != nil {
 			return nil, err
 		}
-		if cut != nil {
-			cut(f.name, from, len(b))
+		if f.hidden {
+			cut(from, len(b))
 		}
 	}
 	return append(b, '}'), nil

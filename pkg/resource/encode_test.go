@@ -64,7 +64,7 @@ func TestEncodeIsEncodingJSON(t *testing.T) {
 	for _, o := range sampleObjects() {
 		want, err := json.Marshal(o)
 		require.NoError(t, err)
-		stored, public, err := k.encoder()(o)
+		stored, public, err := k.self().encode(o)
 		require.NoError(t, err)
 		assert.Equal(t, string(want), string(stored))
 		assert.Equal(t, string(want), string(public))
@@ -76,7 +76,7 @@ func TestEncodeHides(t *testing.T) {
 	for _, hidden := range [][]string{{"Secret"}, {"Validated"}, {"other"}, {"Validated", "Available", "Secret", "Any"}} {
 		k := &Kind[sampleObject]{Name: "samples", Key: func(o *sampleObject) string { return o.Key }, Hidden: hidden}
 		for _, o := range sampleObjects() {
-			stored, public, err := k.encoder()(o)
+			stored, public, err := k.self().encode(o)
 			require.NoError(t, err)
 			var want, have map[string]any
 			require.NoError(t, json.Unmarshal(stored, &want))

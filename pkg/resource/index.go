@@ -1,6 +1,10 @@
 package resource
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+	"sync"
+)
 
 // IndexInfo describes one index to clients: Type, Unique, Unordered and Regex
 // are DRP's.
@@ -10,7 +14,17 @@ type IndexInfo struct {
 	Unique    bool
 	Unordered bool
 	Regex     bool
+	Scan      bool `json:"-"` // a lookup looks at every object
 }
+
+// indexNames is made once for each kind: lists ask for it for each object.
+type indexNames struct {
+	once sync.Once
+	list []string
+}
+
+// tree says that the index keeps a tree of its own.
+func (x *Index[T]) tree() bool { return !x.Scan && !x.Primary }
 
 // baseIndexes are what every kind has beside the declared ones. They are read
 // from the objects and keep no tree, so that saves do not pay for them.
@@ -28,14 +42,14 @@ var baseIndexes = []struct {
 // keyIndex is the index of keys: the main table itself.
 const keyIndex = "Key"
 
-// IndexNames lists the indexes, the declared ones first.
+// IndexNames lists the indexes, the declared ones first: read only.
 func (k *Kind[T]) IndexNames() []string {
-	infos := k.IndexInfos()
-	out := make([]string, len(infos))
-	for i, x := range infos {
-		out[i] = x.Name
-	}
-	return out
+	k.names.once.Do(func() {
+		for _, x := range k.IndexInfos() {
+			k.names.list = append(k.names.list, x.Name)
+		}
+	})
+	return k.names.list
 }
 
 // IndexInfos describes the indexes: the declared ones, then Key, and for kinds
@@ -43,7 +57,7 @@ func (k *Kind[T]) IndexNames() []string {
 func (k *Kind[T]) IndexInfos() []IndexInfo {
 	out := make([]IndexInfo, 0, len(k.Indexes)+1+len(baseIndexes))
 	for _, x := range k.Indexes {
-		info := IndexInfo{Name: x.Name, Type: x.Type, Unique: x.Unique, Unordered: x.Unordered, Regex: x.Regex}
+		info := IndexInfo{Name: x.Name, Type: x.Type, Unique: x.Unique, Unordered: x.Unordered, Regex: x.Regex, Scan: x.Scan}
 		if info.Type == "" {
 			info.Type, info.Regex = "string", true
 		}
@@ -55,7 +69,9 @@ func (k *Kind[T]) IndexInfos() []IndexInfo {
 	}
 	for _, b := range baseIndexes {
 		if k.declared(b.info.Name) < 0 {
-			out = append(out, b.info)
+			info := b.info
+			info.Scan = true
+			out = append(out, info)
 		}
 	}
 	return out
@@ -76,7 +92,7 @@ func (k *Kind[T]) tree(name string) int {
 	n := 0
 	for i := range k.Indexes {
 		switch {
-		case k.Indexes[i].Scan:
+		case !k.Indexes[i].tree():
 			continue
 		case k.Indexes[i].Name == name:
 			return n
@@ -84,6 +100,14 @@ func (k *Kind[T]) tree(name string) int {
 		n++
 	}
 	return -1
+}
+
+// IndexHas says whether a lookup of value under the index finds the object.
+func (k *Kind[T]) IndexHas(val any, index, value string) bool {
+	if i := k.declared(index); i >= 0 && k.Indexes[i].Has != nil {
+		return k.Indexes[i].Has(val.(*T), value)
+	}
+	return slices.Contains(k.IndexValues(val, index), value)
 }
 
 // IndexValues returns the object's values under one index.

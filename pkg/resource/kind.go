@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"reflect"
-	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -46,6 +45,11 @@ type Index[T any] struct {
 	// Scan indexes keep no tree: a lookup looks at every object. For values that
 	// few ask for by name, so that saves do not pay for them.
 	Scan bool
+	// Primary says that the only value is the key: the index needs no tree.
+	Primary bool
+	// Has, if set, says that the object is found under the value: for values
+	// that cannot be listed, such as the addresses of a range. It needs Scan.
+	Has func(o *T, value string) bool
 }
 
 // Ref says that an object needs another one. While the other is missing or
@@ -63,9 +67,14 @@ type Kind[T any] struct {
 	Key      func(*T) string
 	Common   func(*T) *Common
 	Indexes  []Index[T]
-	Default  func(*T)           // fills in fields; runs on every save and load
-	Validate func(*T) []string  // sentences; any refuses the save
-	Refs     func(*T) []Ref     // what it needs
+	Default  func(*T)          // fills in fields; runs on every save and load, when Meta is there
+	Validate func(*T) []string // sentences; any refuses the save
+	Refs     func(*T) []Ref    // what it needs
+	// Fit looks at other objects, in the order of the saves: it may fill in what
+	// follows from them, and its sentences refuse the save. k is the kind itself.
+	Fit func(k *Kind[T], r Reader, o *T) []string
+	// Stays says why the object may never be deleted, "" if it may.
+	Stays    func(*T) string
 	Engine   []string           // fields that only the server sets
 	Hidden   []string           // fields that no reply shows
 	Params   func(*T) *Params   // nil: no params routes
@@ -73,6 +82,8 @@ type Kind[T any] struct {
 	Virtual  bool               // lives in memory only
 	Private  bool               // the server's own: no routes, no events
 	Sealed   bool               // only the server creates, changes and deletes it
+
+	names indexNames
 }
 
 // Params maps a parameter's name to its JSON value.
@@ -100,6 +111,7 @@ type Any interface {
 	ParamsOf(val any) *Params
 	ProfilesOf(val any) *[]string
 	IndexValues(val any, index string) []string
+	IndexHas(val any, index, value string) bool
 	Lookup(r Reader, ref string) (Object, error)
 	Len(r Reader) int
 	Each(r Reader) iter.Seq[Object]
@@ -115,6 +127,7 @@ type Any interface {
 type kindOps struct {
 	name     string
 	id       int // position of its table in a snapshot
+	fields   map[string]fieldPlan
 	indexes  []erasedIndex
 	key      func(any) string
 	common   func(any) *Common
@@ -124,6 +137,8 @@ type kindOps struct {
 	copy     func(any) (any, error)
 	defaults func(any)
 	validate func(any) []string
+	fit      func(Reader, any) []string
+	stays    func(any) string
 	virtual  bool
 	private  bool
 }
@@ -194,16 +209,21 @@ func (k *Kind[T]) ProfilesOf(val any) *[]string {
 }
 
 func (k *Kind[T]) self() *kindOps {
+	plan, _ := planOf(reflect.TypeFor[T](), k.Hidden)
 	o := &kindOps{
+		fields:  map[string]fieldPlan{},
 		name:    k.Name,
 		key:     func(v any) string { return k.Key(v.(*T)) },
 		common:  k.CommonOf,
 		refs:    func(v any) []Ref { return nil },
-		encode:  k.encoder(),
+		encode:  k.encoder(plan),
 		decode:  k.decodeStored,
 		copy:    copierFor[T](),
 		virtual: k.Virtual,
 		private: k.Private,
+	}
+	for _, f := range plan {
+		o.fields[f.name] = f
 	}
 	o.defaults = func(v any) {
 		if c := k.CommonOf(v); c != nil {
@@ -219,11 +239,23 @@ func (k *Kind[T]) self() *kindOps {
 		}
 		return k.Validate(v.(*T))
 	}
+	o.fit = func(r Reader, v any) []string {
+		if k.Fit == nil {
+			return nil
+		}
+		return k.Fit(k, r, v.(*T))
+	}
+	o.stays = func(v any) string {
+		if k.Stays == nil {
+			return ""
+		}
+		return k.Stays(v.(*T))
+	}
 	if k.Refs != nil {
 		o.refs = func(v any) []Ref { return k.Refs(v.(*T)) }
 	}
 	for _, x := range k.Indexes {
-		if !x.Scan {
+		if x.tree() {
 			o.indexes = append(o.indexes, erasedIndex{x.Name, func(v any) []string { return x.Of(v.(*T)) }, x.Unique})
 		}
 	}
@@ -232,26 +264,14 @@ func (k *Kind[T]) self() *kindOps {
 
 // encoder returns how objects become JSON: stored has all fields, public those
 // that replies show.
-func (k *Kind[T]) encoder() func(v any) (stored, public []byte, err error) {
-	t := reflect.TypeFor[T]()
-	plan, ok := structPlan(nil), false
-	if t.Kind() == reflect.Struct && appenderIsPlain(t) {
-		plan, ok = planOf(t)
-	}
-	if !ok {
+func (k *Kind[T]) encoder(plan structPlan) func(v any) (stored, public []byte, err error) {
+	if plan == nil {
 		return k.encode
 	}
 	size := atomic.Int64{} // of recent ones: buffers begin as large
 	return func(v any) (stored, public []byte, err error) {
 		var cuts [][2]int
-		cut := func(name string, from, to int) {
-			if slices.Contains(k.Hidden, name) {
-				cuts = append(cuts, [2]int{from, to})
-			}
-		}
-		if len(k.Hidden) == 0 {
-			cut = nil
-		}
+		cut := func(from, to int) { cuts = append(cuts, [2]int{from, to}) }
 		stored, err = plan.object(make([]byte, 0, size.Load()), reflect.ValueOf(v).Elem(), cut)
 		if err != nil {
 			return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)

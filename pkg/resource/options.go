@@ -26,7 +26,8 @@ func optionsOf(ctx context.Context) Options {
 type alsoKey struct{}
 
 // WithAlso makes fn a part of every update under ctx that changes something:
-// what fn writes is durable if, and only if, the rest of that update is.
+// what fn writes is durable if, and only if, the rest of that update is. Nil
+// undoes an earlier one.
 func WithAlso(ctx context.Context, fn func(tx *Tx) error) context.Context {
 	return context.WithValue(ctx, alsoKey{}, fn)
 }
@@ -34,7 +35,7 @@ func WithAlso(ctx context.Context, fn func(tx *Tx) error) context.Context {
 // also runs the function of WithAlso after everything else of a transaction.
 func (tx *Tx) also(ctx context.Context) error {
 	fn, ok := ctx.Value(alsoKey{}).(func(tx *Tx) error)
-	if !ok || len(tx.changes) == 0 {
+	if !ok || fn == nil || len(tx.changes) == 0 {
 		return nil
 	}
 	return fn(tx)

@@ -14,6 +14,7 @@ type entry struct {
 	stored []byte
 	public []byte
 	layer  string // "" for the writable layer
+	under  *entry // of an overwritable layer: comes back when this one goes
 	seen   *stamp // revision of the last visible change (ETag)
 	saved  *stamp // revision in the store; nil if it is not stored
 }

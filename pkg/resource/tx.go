@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -155,12 +156,25 @@ func (tx *Tx) RemoveLayer(layer string) error {
 	return nil
 }
 
+// TakeIntoLayer is LayerAny that also takes over an object of the writable
+// layer: its record leaves the store.
+func (tx *Tx) TakeIntoLayer(k Any, layer string, val any) error {
+	if c := k.CommonOf(val); c != nil {
+		c.ReadOnly, c.Bundle = true, layer
+	}
+	return tx.put(k.KindName(), val, mayTake, layer)
+}
+
+// RemoveFromLayer takes one object out of a content layer.
+func (tx *Tx) RemoveFromLayer(layer, kind, key string) error { return tx.remove(kind, key, layer) }
+
 type putMode int
 
 const (
 	mustCreate putMode = iota
 	mustReplace
 	mayCreate
+	mayTake // also what the writable layer has
 )
 
 // put checks, defaults, runs the hooks and files one object.
@@ -169,13 +183,13 @@ func (tx *Tx) put(kind string, v any, mode putMode, layer string) error {
 	k.defaults(v)
 	key := k.key(v)
 	old := tx.find(kind, key)
-	if err := allowed(kind, key, old, mode, layer); err != nil {
+	if err := tx.allowed(kind, key, old, mode, layer); err != nil {
 		return err
 	}
 	if err := tx.runHooks(kind, old, v); err != nil {
 		return err
 	}
-	if msgs := k.validate(v); len(msgs) > 0 {
+	if msgs := append(k.validate(v), k.fit(tx, v)...); len(msgs) > 0 {
 		return &Error{Code: Invalid, Kind: kind, Key: key, Msgs: msgs}
 	}
 	if c := k.common(v); c != nil {
@@ -197,18 +211,35 @@ func (tx *Tx) put(kind string, v any, mode putMode, layer string) error {
 	if old != nil && old.layer == layer && slices.Equal(stored, old.stored) {
 		return nil
 	}
-	e := &entry{key: key, val: v, stored: stored, public: public, layer: layer, seen: tx.mark}
+	e := &entry{key: key, val: v, stored: stored, public: public, layer: layer, under: tx.beneath(old, layer), seen: tx.mark}
 	if layer == "" && !k.virtual {
 		e.saved = tx.mark
 	}
-	if err := tx.file(kind, old, e, layer != "" || k.virtual); err != nil {
+	unsaved := old == nil || old.saved == nil
+	if err := tx.file(kind, old, e, layer != "" && unsaved || k.virtual); err != nil {
 		return err
 	}
 	tx.reckon = append(tx.reckon, edge{kind, key})
 	return nil
 }
 
-func allowed(kind, key string, old *entry, mode putMode, layer string) error {
+// givesWay says whether the entry is of an overwritable layer.
+func (tx *Tx) givesWay(e *entry) bool {
+	return e.layer != "" && slices.Contains(tx.db.cfg.Overwritable, e.layer)
+}
+
+// beneath is what an entry of layer, put in old's place, hides.
+func (tx *Tx) beneath(old *entry, layer string) *entry {
+	switch {
+	case old == nil:
+		return nil
+	case old.layer != layer && tx.givesWay(old):
+		return old
+	}
+	return old.under
+}
+
+func (tx *Tx) allowed(kind, key string, old *entry, mode putMode, layer string) error {
 	switch {
 	case key == "":
 		return Errorf(Invalid, kind, "", "the key field is empty")
@@ -218,9 +249,11 @@ func allowed(kind, key string, old *entry, mode putMode, layer string) error {
 		return Errorf(NotFound, kind, key, "not found")
 	case old != nil && mode == mustCreate:
 		return Errorf(Conflict, kind, key, "already exists")
+	case old != nil && old.layer != layer && layer != "" && tx.givesWay(old):
+		return nil
 	case old != nil && old.layer != layer && old.layer != "":
 		return Errorf(Conflict, kind, key, "belongs to content pack %s, which is read only: copy it under another name", old.layer)
-	case old != nil && old.layer != layer:
+	case old != nil && old.layer != layer && mode != mayTake:
 		return Errorf(Conflict, kind, key, "exists outside content pack %s: delete or rename it first", layer)
 	}
 	return nil
@@ -234,19 +267,36 @@ func (tx *Tx) remove(kind, key, layer string) error {
 	if old.layer != layer {
 		return Errorf(Conflict, kind, key, "belongs to content pack %s, which is read only", old.layer)
 	}
-	if layer == "" {
+	if layer == "" && old.under == nil {
+		if why := tx.db.kinds[kind].stays(old.val); why != "" {
+			return Errorf(Conflict, kind, key, "cannot be deleted: %s", why)
+		}
 		if users := tx.keepers(kind, key); len(users) > 0 {
-			return Errorf(Conflict, kind, key, "still in use by %s", strings.Join(users, ", "))
+			return Errorf(Conflict, kind, key, "still in use by %s", some(users))
 		}
 	}
 	if err := tx.runHooks(kind, old, nil); err != nil {
 		return err
 	}
-	if err := tx.file(kind, old, nil, layer != "" || tx.db.kinds[kind].virtual); err != nil {
+	var back *entry
+	if old.under != nil {
+		again := *old.under
+		again.seen, back = tx.mark, &again
+	}
+	if err := tx.file(kind, old, back, layer != "" || tx.db.kinds[kind].virtual); err != nil {
 		return err
 	}
 	tx.reckon = append(tx.reckon, edge{kind, key})
 	return nil
+}
+
+// some lists the first few, and says how many more there are.
+func some(list []string) string {
+	const most = 10
+	if n := len(list) - most; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), n)
+	}
+	return strings.Join(list, ", ")
 }
 
 // file puts new in old's place in the tables, the indexes and the list of changes.

@@ -52,7 +52,8 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	defer db.mu.Unlock() // also when fn panics
 	tx := db.newTx(db.head)
 	tx.options = optionsOf(ctx)
-	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, func() error { return tx.also(ctx) }, tx.settle} {
+	guarded, also := func() error { return tx.guarded(ctx) }, func() error { return tx.also(ctx) }
+	for _, do := range []func() error{func() error { return fn(tx) }, tx.runAfter, guarded, also, tx.settle, tx.follow} {
 		if err := do(); err != nil {
 			return nil, false, err
 		}
@@ -69,6 +70,21 @@ func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead
 	lead = !db.committing
 	db.committing = true
 	return u, lead, nil
+}
+
+// follow tells Config.Follow of the changes, and finishes what it adds to them.
+func (tx *Tx) follow() error {
+	if tx.db.cfg.Follow == nil || len(tx.changes) == 0 {
+		return nil
+	}
+	u := &update{changes: tx.changes, snap: tx.db.head}
+	if err := tx.db.cfg.Follow(tx, events(u, 0, tx.Now())); err != nil {
+		return err
+	}
+	if err := tx.runAfter(); err != nil {
+		return err
+	}
+	return tx.settle()
 }
 
 // maxBatch bounds one commit: more updates wait for the next.
@@ -179,7 +195,7 @@ func mergeOps(batch []*update) []store.Op {
 				ops = append(ops, store.Op{Kind: c.kind, Key: c.key, If: savedRev(c.old)})
 			}
 			ops[i].Data = nil
-			if c.new != nil {
+			if c.new != nil && c.new.layer == "" { // a layer that took the object over is not stored
 				ops[i].Data = c.new.stored
 			}
 		}

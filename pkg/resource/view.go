@@ -80,17 +80,18 @@ func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool)
 		})
 		return
 	}
-	if index == keyIndex {
+	i := k.declared(index)
+	if index == keyIndex || i >= 0 && k.Indexes[i].Primary {
 		if e := r.find(k.Name, value); e != nil {
 			yield(e)
 		}
 		return
 	}
-	if !slices.Contains(k.IndexNames(), index) {
+	if i < 0 && !slices.Contains(k.IndexNames(), index) {
 		panic("resource: " + k.Name + " has no index " + index)
 	}
 	walk(main, nil, func(e *entry) bool {
-		return !slices.Contains(k.IndexValues(e.val, index), value) || yield(e)
+		return !k.IndexHas(e.val, index, value) || yield(e)
 	})
 }
 

@@ -19,6 +19,17 @@ import (
 // change edits the JSON that replies show of one object and saves the result,
 // in one update: what edit saw is what is replaced.
 func (h *kindServer) change(c echo.Context, edit func(o resource.Object) ([]byte, error)) (resource.Object, error) {
+	return h.changeBy(c, func(tx *resource.Tx, o resource.Object) error {
+		data, err := edit(o)
+		if err != nil {
+			return keyed(err, o)
+		}
+		return h.save(c, tx, o, data)
+	})
+}
+
+// changeBy saves an object by a function that checks what it changes.
+func (h *kindServer) changeBy(c echo.Context, save func(tx *resource.Tx, o resource.Object) error) (resource.Object, error) {
 	var done resource.Object
 	err := h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) error {
 		o, err := h.visible(c, tx)
@@ -28,15 +39,14 @@ func (h *kindServer) change(c echo.Context, edit func(o resource.Object) ([]byte
 		if err := matches(c, o); err != nil {
 			return err
 		}
-		data, err := edit(o)
-		if err != nil {
-			return keyed(err, o)
-		}
-		if err := h.save(c, tx, o, data); err != nil {
+		if err := save(tx, o); err != nil {
 			return err
 		}
-		done, err = h.kind.Lookup(tx, o.Key)
-		return err
+		if done, err = h.kind.Lookup(tx, o.Key); err != nil {
+			return err
+		}
+		outcome(c, http.StatusOK, done)
+		return nil
 	})
 	return done, err
 }
@@ -72,7 +82,7 @@ func (h *kindServer) save(c echo.Context, tx *resource.Tx, o resource.Object, da
 	}
 	hide(is, was, o.Val)
 	changed := changes(was, is)
-	if err := h.permit(c, o, changed); err != nil {
+	if err := h.permit(c, o, func() map[string]json.RawMessage { return is }, changed); err != nil {
 		return err
 	}
 	val, err = withHidden(h.kind, o, is)
@@ -92,7 +102,8 @@ func unreadable(c echo.Context, err error) error {
 
 // permit checks the changed paths: nobody writes what the server sets, locked
 // machines stay as they are, and the caller's claims must cover each path.
-func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string) error {
+// is gives the object as it shall become; few claims need it.
+func (h *kindServer) permit(c echo.Context, o resource.Object, is func() map[string]json.RawMessage, changed []string) error {
 	for _, path := range changed {
 		field, _, _ := strings.Cut(path[1:], "/")
 		if slices.Contains(h.kind.EngineFields(), field) {
@@ -103,17 +114,17 @@ func (h *kindServer) permit(c echo.Context, o resource.Object, changed []string)
 		return err
 	}
 	for _, path := range changed {
-		if err := allow(c, o.Kind, "update:"+path, o.Key); err != nil {
+		if err := h.mayChange(c, o, is, path); err != nil {
 			return err
 		}
 	}
-	return nil
+	return h.maySeal(c, o.Key, paramNames(changed))
 }
 
 // refuseLocked lets users only unlock a locked machine; its agent may go on.
 func (h *kindServer) refuseLocked(c echo.Context, o resource.Object, changed []string) error {
-	f := struct{ Locked bool }{}
-	if err := json.Unmarshal(o.JSON, &f); err != nil || !f.Locked || !identity(c).IsUser() {
+	f, ok := h.cfg.DB.Field(o.Kind, o.Val, "Locked")
+	if !ok || f.Kind() != reflect.Bool || !f.Bool() || !identity(c).IsUser() {
 		return nil
 	}
 	if slices.Equal(changed, []string{"/Locked"}) || changed != nil && len(changed) == 0 {
@@ -221,7 +232,7 @@ func sameJSON(a, b json.RawMessage) bool {
 
 func emptyJSON(v json.RawMessage) bool {
 	switch string(v) {
-	case "", "null", `""`, "0", "false", "[]", "{}", `"0001-01-01T00:00:00Z"`:
+	case "", "null", `""`, "0", "false", "[]", "{}", `"0001-01-01T00:00:00Z"`, `"00000000-0000-0000-0000-000000000000"`:
 		return true
 	}
 	return false

@@ -1,6 +1,9 @@
 package rest
 
-import "drpd/pkg/api"
+import (
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
 
 // PackSummary is what replies show of a content pack.
 type PackSummary struct {
@@ -9,10 +12,14 @@ type PackSummary struct {
 	Warnings []string
 }
 
-func summary(p *api.ContentPack) PackSummary {
-	s := PackSummary{Meta: p.Meta, Counts: map[string]int{}, Warnings: []string{}}
+func (s *server) summary(r resource.Reader, p *api.ContentPack) PackSummary {
+	out := PackSummary{Meta: p.Meta, Counts: map[string]int{}, Warnings: []string{}}
 	for section, objects := range p.Sections {
-		s.Counts[section] = len(objects)
+		out.Counts[section] = len(objects)
 	}
-	return s
+	// What was just removed lacks all of its objects.
+	if s.cfg.PackWarnings != nil && api.ContentPacks.Has(r, p.Meta.Name) {
+		out.Warnings = s.cfg.PackWarnings(r, p)
+	}
+	return out
 }

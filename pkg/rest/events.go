@@ -16,7 +16,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/errgroup"
 
-	"drpd/pkg/api"
 	"drpd/pkg/auth"
 	"drpd/pkg/resource"
 )
@@ -34,10 +33,24 @@ func (s *server) eventRoutes(g *echo.Group) {
 
 // subscriber is one open stream of events.
 type subscriber struct {
-	s        *server
+	s     *server
+	id    auth.Identity
+	who   string // what the caller's rights rest on, and how events are framed
+	frame framing
+
 	mu       sync.Mutex // guards below
-	id       auth.Identity
 	patterns []pattern
+	in       *lane // nil: none yet
+	at       string
+	moved    bool // patterns changed since
+}
+
+// subscriber is one that shares its lane with equal ones: the same credentials
+// give the same rights.
+func (s *server) subscriber(c echo.Context, how string, frame framing) *subscriber {
+	u := &subscriber{s: s, id: identity(c), frame: frame}
+	u.who = how + strconv.Quote(c.Request().Header.Get(echo.HeaderAuthorization)+" "+c.QueryParam("token"))
+	return u
 }
 
 func (u *subscriber) register(text string) error {
@@ -53,63 +66,67 @@ func (u *subscriber) register(text string) error {
 	if len(u.patterns) >= maxRegistrations {
 		return resource.Errorf(resource.Refused, "", "", "at most %d registrations on one connection", maxRegistrations)
 	}
-	u.patterns = append(u.patterns, p)
+	u.patterns, u.moved = append(u.patterns, p), true
 	return nil
 }
 
 func (u *subscriber) deregister(text string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.moved = true
 	u.patterns = slices.DeleteFunc(u.patterns, func(p pattern) bool { return p.text == text })
 }
 
-// wants says whether an event goes out: asked for, and visible to the caller.
-func (u *subscriber) wants(e resource.Event) bool {
+// lane is the one for what the subscriber asks for now.
+func (u *subscriber) lane() *lane {
 	u.mu.Lock()
-	id := u.id
-	asked := slices.ContainsFunc(u.patterns, func(p pattern) bool { return p.matches(e) })
-	u.mu.Unlock()
-	if !asked {
-		return false
+	defer u.mu.Unlock()
+	if u.in != nil && !u.moved {
+		return u.in
 	}
-	if j, ok := e.Old.(*api.Job); ok && e.Action == "delete" {
-		return id.Machine() == "" && id.Allow(e.Type, "get", e.Key) || id.Machine() == j.Machine
-	}
-	return id.Allow(e.Type, "get", e.Key)
+	u.leave()
+	u.at, u.moved = u.who+" "+textOf(u.patterns), false
+	wants := slices.Clone(u.patterns)
+	u.in = u.s.lanes.join(u.at, func() *lane { return &lane{frame: u.frame, wants: wants, id: u.id} })
+	return u.in
 }
 
-// follow sends every wanted event after Seq after, until ctx ends, the caller's
-// rights end, or events were lost.
-func (u *subscriber) follow(ctx context.Context, after uint64, send func(resource.Event) error) error {
-	for evs, err := range u.s.cfg.DB.Watch(ctx, after) {
+// leave needs the lock.
+func (u *subscriber) leave() {
+	if u.in != nil {
+		u.s.lanes.leave(u.at)
+		u.in = nil
+	}
+}
+
+// follow writes every wanted event after Seq after, many in one write, until
+// ctx ends, the caller's rights end, or events were lost.
+func (u *subscriber) follow(ctx context.Context, after uint64, write func([]byte) error) error {
+	defer func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.leave()
+	}()
+	for ctx.Err() == nil {
+		st, err := u.lane().next(&u.s.cfg, after)
 		if err != nil {
 			return err
 		}
-		if err := u.recheck(); err != nil {
-			return err
+		if st.to == 0 {
+			if !st.rest(ctx) {
+				break
+			}
+			continue
 		}
-		for _, e := range evs {
-			if !u.wants(e) {
-				continue
-			}
-			if err := send(e); err != nil {
-				return err
-			}
+		after = st.to
+		if len(st.data) == 0 {
+			continue
+		}
+		if err := write(st.data); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
-}
-
-// recheck looks at the caller's rights again: what they rest on may have changed.
-func (u *subscriber) recheck() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	id, err := u.s.cfg.Auth.Refresh(u.id)
-	if err != nil {
-		return err
-	}
-	u.id = id
-	return nil
 }
 
 // until ends with the caller's token.
@@ -121,23 +138,23 @@ func (s *server) until(ctx context.Context, id auth.Identity) (context.Context, 
 }
 
 func (s *server) websocket(c echo.Context) error {
-	conn, err := websocket.Accept(c.Response(), c.Request(), nil)
+	conn, wire, err := acceptWS(c.Response(), c.Request())
 	if err != nil {
 		s.cfg.Log.Debug("websocket not opened", "err", err)
 		return nil // Accept has answered
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(4 * maxPatternLen)
-	u := &subscriber{s: s, id: identity(c)}
+	u := s.subscriber(c, "websocket", webFrame)
 	after := s.cfg.DB.Seq()
 	g, ctx := errgroup.WithContext(c.Request().Context())
-	g.Go(func() error { return u.listen(ctx, conn) })
+	g.Go(func() error { return u.listen(ctx, conn, wire) })
 	g.Go(func() error {
 		// Only following ends with the token: a read cut off by its context
 		// would close the connection before the client is told why.
 		ctx, cancel := s.until(ctx, identity(c))
 		defer cancel()
-		err := u.follow(ctx, after, func(e resource.Event) error { return sendWS(ctx, conn, e) })
+		err := u.follow(ctx, after, func(data []byte) error { _, err := wire.Write(data); return err })
 		closeWS(conn, err) // also ends listen
 		return err
 	})
@@ -178,19 +195,9 @@ func (s *server) ping(ctx context.Context, conn *websocket.Conn) error {
 	}
 }
 
-func sendWS(ctx context.Context, conn *websocket.Conn, e resource.Event) error {
-	data, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	return conn.Write(ctx, websocket.MessageText, data)
-}
-
 // listen carries out "register <pattern>" and "deregister <pattern>" and
 // answers each with an event of type websocket.
-func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn) error {
+func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn, w *wire) error {
 	for {
 		_, msg, err := conn.Read(ctx)
 		if err != nil {
@@ -210,7 +217,7 @@ func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn) error {
 			reply.Action = "error"
 			reply.Object, _ = json.Marshal(replyOf(err, verb))
 		}
-		if err := sendWS(ctx, conn, reply); err != nil {
+		if err := w.message(&reply); err != nil {
 			return err
 		}
 	}
@@ -219,7 +226,7 @@ func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn) error {
 // stream sends events as text/event-stream; the id of each is its sequence
 // number, from which ?after= or Last-Event-ID continues.
 func (s *server) stream(c echo.Context) error {
-	u := &subscriber{s: s, id: identity(c)}
+	u := s.subscriber(c, "stream", s.streamFrame)
 	for _, text := range c.QueryParams()["register"] {
 		if err := u.register(text); err != nil {
 			return err
@@ -269,29 +276,22 @@ func (s *server) resume(given ...string) (uint64, error) {
 
 func (u *subscriber) stream(ctx context.Context, w *echo.Response, after uint64) error {
 	var mu sync.Mutex // one writer at a time
-	write := func(format string, args ...any) error {
+	send := func(data []byte) error {
 		mu.Lock()
 		defer mu.Unlock()
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, err := fmt.Fprintf(w, format, args...); err != nil {
+		if _, err := w.Write(data); err != nil {
 			return err
 		}
 		w.Flush()
 		return nil
 	}
+	write := func(format string, args ...any) error { return send(fmt.Appendf(nil, format, args...)) }
 	if err := write(": following after %s.%d\n\n", u.s.epoch, after); err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return u.follow(gctx, after, func(e resource.Event) error {
-			data, err := json.Marshal(e)
-			if err != nil {
-				return err
-			}
-			return write("id: %s.%d\ndata: %s\n\n", u.s.epoch, e.Seq, data)
-		})
-	})
+	g.Go(func() error { return u.follow(gctx, after, send) })
 	g.Go(func() error { return beat(gctx, u.s.cfg.Beat, func() error { return write(": alive\n\n") }) })
 	err := g.Wait()
 	switch {

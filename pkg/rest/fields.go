@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"drpd/pkg/api"
@@ -18,8 +19,7 @@ type fields struct {
 	kind    resource.Any
 	r       resource.Reader
 	param   func(r resource.Reader, val any, name string) (any, bool)
-	indexes []string
-	common  bool
+	indexes map[string]resource.IndexInfo
 }
 
 func (s *server) fieldsOf(k resource.Any, r resource.Reader) *fields {
@@ -30,25 +30,31 @@ func newFields(k resource.Any, r resource.Reader, param func(r resource.Reader, 
 	if l == nil {
 		l = layoutOf(k)
 	}
-	f := &fields{layout: l, kind: k, r: r, param: param, indexes: k.IndexNames()}
-	if zero, err := k.Decode([]byte("{}")); err == nil {
-		f.common = k.CommonOf(zero) != nil
+	f := &fields{layout: l, kind: k, r: r, param: param, indexes: map[string]resource.IndexInfo{}}
+	for _, x := range k.IndexInfos() {
+		f.indexes[x.Name] = x
 	}
 	return f
 }
 
-// narrows says that the index of a key finds the same objects as the text of
-// its values. Numbers, addresses and times have several spellings.
-func (f *fields) narrows(key string) bool {
-	return slices.Contains(f.indexes, key) && !f.isNumber(key)
+func (f *fields) isIndex(key string) bool { return f.indexes[key].Name != "" }
+
+// isNumeric says that the values under a key are numbers, which have several
+// spellings.
+func (f *fields) isNumeric(key string) bool {
+	return f.isNumber(key) || f.indexes[key].Type == "number"
 }
+
+// narrows says that the index of a key finds the same objects as comparing
+// with the values would.
+func (f *fields) narrows(key string) bool { return f.isIndex(key) && !f.isNumeric(key) }
 
 // known says whether any object of the kind could have the key. A bare param
 // name is known if the param is declared or an object carries it.
 func (f *fields) known(key string) bool {
 	head, _, _ := strings.Cut(key, ".")
 	switch {
-	case key == "Key" || key == "Valid" && f.common || slices.Contains(f.indexes, key), f.has(head):
+	case f.isIndex(key), f.has(head):
 		return true
 	case api.ParamDefs.Has(f.r, key):
 		return true
@@ -69,10 +75,8 @@ func (f *fields) known(key string) bool {
 }
 
 // unordered says that an object can have many values under a key, so that it
-// has no place in an order; HardwareAddr is the index of HardwareAddrs.
-func (f *fields) unordered(key string) bool {
-	return f.isMany(key) || !f.has(key) && f.isMany(key+"s")
-}
+// has no place in an order.
+func (f *fields) unordered(key string) bool { return f.indexes[key].Unordered || f.isMany(key) }
 
 // check refuses keys that mean nothing here, and spells truth values as
 // objects do.
@@ -88,7 +92,7 @@ func (f *fields) check(q *query) error {
 		}
 	}
 	for key, conds := range q.any {
-		if !f.isBool(field(key)) {
+		if !f.isBool(key) && f.indexes[key].Type != "boolean" {
 			continue
 		}
 		for i := range conds {
@@ -100,24 +104,13 @@ func (f *fields) check(q *query) error {
 	return nil
 }
 
-// field is the JSON field behind a name of DRP's indexes.
-func field(key string) string {
-	if key == "Valid" {
-		return "Validated"
-	}
-	return key
-}
-
 // of returns the values of one object under a key, none if it has no such one.
 // A list has many values, a map those of its keys.
 func (f *fields) of(o resource.Object, key string) []any {
-	switch {
-	case key == "Key":
-		return []any{o.Key}
-	case slices.Contains(f.indexes, key) && !f.isNumber(key):
-		return indexed(f.kind.IndexValues(o.Val, key))
+	if f.isIndex(key) && !f.isNumber(key) {
+		return f.indexed(o, key)
 	}
-	if head, rest, nested := strings.Cut(field(key), "."); f.has(head) {
+	if head, rest, nested := strings.Cut(key, "."); f.has(head) {
 		if !nested {
 			return spread(f.decoded(o, head), true)
 		}
@@ -134,13 +127,17 @@ func (f *fields) of(o resource.Object, key string) []any {
 	return nil
 }
 
-func indexed(values []string) []any {
+func (f *fields) indexed(o resource.Object, key string) []any {
+	values := f.kind.IndexValues(o.Val, key)
 	if len(values) == 0 {
 		return []any{""}
 	}
 	out := make([]any, len(values))
 	for i, v := range values {
 		out[i] = v
+		if n, err := strconv.ParseFloat(v, 64); err == nil && f.indexes[key].Type == "number" {
+			out[i] = n
+		}
 	}
 	return out
 }

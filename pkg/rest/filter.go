@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -28,7 +27,16 @@ type condition struct {
 	key  string
 	op   string
 	args []string
+	vals []value // args, read once
 	re   *regexp.Regexp
+}
+
+// read makes the values of the arguments.
+func (c *condition) read() {
+	c.vals = make([]value, len(c.args))
+	for i, a := range c.args {
+		c.vals[i] = valueOf(a)
+	}
 }
 
 var filterForm = regexp.MustCompile(`(?s)^(Eq|Ne|Lt|Lte|Gt|Gte|Between|Except|In|Nin|Re)\((.*)\)$`)
@@ -62,6 +70,7 @@ func parseCondition(key, value string) (condition, error) {
 			c.args[i] = strings.ToLower(a)
 		}
 	}
+	c.read()
 	return c, nil
 }
 
@@ -94,77 +103,43 @@ func (c *condition) truth() error {
 		}
 		c.args[i] = strconv.FormatBool(b)
 	}
+	c.read()
 	return nil
 }
 
 // negative operators hold when the positive one does not.
-func (c condition) negative() bool { return c.op == "Ne" || c.op == "Nin" || c.op == "Except" }
+func (c *condition) negative() bool { return c.op == "Ne" || c.op == "Nin" || c.op == "Except" }
 
 // holds says whether the values of an object meet the condition. Of several
 // values one that meets it is enough; a negative operator wants none to be
 // among what it excludes. An object without a value meets only negative ones.
-func (c condition) holds(values []any) bool {
+func (c *condition) holds(values []any) bool {
 	return slices.ContainsFunc(values, c.one) != c.negative()
 }
 
-func (c condition) one(v any) bool {
+func (c *condition) one(v any) bool {
 	switch c.op {
 	case "Eq", "Ne":
-		return compare(v, c.args[0]) == 0
+		return compare(v, &c.vals[0]) == 0
 	case "Lt":
-		return compare(v, c.args[0]) < 0
+		return compare(v, &c.vals[0]) < 0
 	case "Lte":
-		return compare(v, c.args[0]) <= 0
+		return compare(v, &c.vals[0]) <= 0
 	case "Gt":
-		return compare(v, c.args[0]) > 0
+		return compare(v, &c.vals[0]) > 0
 	case "Gte":
-		return compare(v, c.args[0]) >= 0
+		return compare(v, &c.vals[0]) >= 0
 	case "Between", "Except":
-		return compare(v, c.args[0]) >= 0 && compare(v, c.args[1]) <= 0
+		return compare(v, &c.vals[0]) >= 0 && compare(v, &c.vals[1]) <= 0
 	case "In", "Nin":
-		return slices.ContainsFunc(c.args, func(a string) bool { return compare(v, a) == 0 })
+		for i := range c.vals {
+			if compare(v, &c.vals[i]) == 0 {
+				return true
+			}
+		}
+		return false
 	}
 	return c.re.MatchString(text(v))
-}
-
-// compare orders a value against the text of a filter: as numbers if the value
-// is one, as addresses or times if both are, else as text.
-func compare(v any, arg string) int {
-	if n, ok := v.(float64); ok {
-		if a, err := strconv.ParseFloat(arg, 64); err == nil {
-			switch {
-			case n < a:
-				return -1
-			case n > a:
-				return 1
-			}
-			return 0
-		}
-	}
-	s := text(v)
-	if a, err := netip.ParseAddr(s); err == nil {
-		if b, err := netip.ParseAddr(arg); err == nil {
-			return a.Compare(b)
-		}
-	}
-	if a, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		if b, err := time.Parse(time.RFC3339Nano, arg); err == nil {
-			return a.Compare(b)
-		}
-	}
-	return strings.Compare(s, arg)
-}
-
-func text(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	}
-	return fmt.Sprint(v)
 }
 
 // query is a parsed list request.
@@ -259,7 +234,11 @@ func plainText(s string) bool {
 func (q query) holds(f *fields, o resource.Object) bool {
 	for key, conds := range q.any {
 		values := f.of(o, key)
-		if !slices.ContainsFunc(conds, func(c condition) bool { return c.holds(values) }) {
+		met := false
+		for i := range conds {
+			met = met || conds[i].holds(values)
+		}
+		if !met {
 			return false
 		}
 	}

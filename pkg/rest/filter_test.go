@@ -172,6 +172,7 @@ func FuzzPatch(f *testing.F) {
 	f.Add([]byte(`[{"op":"move","from":"/Params","path":"/Params/a"}]`))
 	f.Add([]byte(`[{"op":"copy","from":"","path":"/Params/a"}]`))
 	f.Add([]byte(`[{"op":"remove","path":"/Tasks/-1"}]`))
+	f.Add([]byte(`[{"op":"test","path":""},{"op":"test","path":"","value":null}]`))
 	h, v := filterRig(f)
 	o, err := h.kind.Lookup(v, "Name:m03")
 	require.NoError(f, err)

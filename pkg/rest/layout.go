@@ -55,8 +55,6 @@ func (l *layout) isNumber(name string) bool {
 	return l.types[name].Kind() >= reflect.Int && l.types[name].Kind() <= reflect.Float64
 }
 
-func (l *layout) isTime(name string) bool { return l.types[name] == reflect.TypeFor[time.Time]() }
-
 func (l *layout) isMany(name string) bool {
 	return l.has(name) && slices.Contains([]reflect.Kind{reflect.Slice, reflect.Map}, l.types[name].Kind())
 }

@@ -42,6 +42,7 @@ func (h *kindServer) list(c echo.Context) error {
 	page := q.page(found)
 	c.Response().Header().Set("X-DRP-LIST-COUNT", strconv.Itoa(len(page)))
 	c.Response().Header().Set("X-DRP-LIST-TOTAL-COUNT", strconv.Itoa(len(found)))
+	c.Response().Header().Set("X-DRP-LIST-FILTER-COUNT", strconv.Itoa(len(found))) // what drpcli count reads
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}
@@ -100,11 +101,14 @@ func (h *kindServer) find(c echo.Context, v *resource.View, q query) ([]resource
 	return found, nil
 }
 
+// maxUnion bounds how many values of an index are looked up one by one.
+const maxUnion = 64
+
 // candidates narrows a list by an index if all that a key's filters want are
 // exact values.
 func (h *kindServer) candidates(v *resource.View, f *fields, q query) iter.Seq[resource.Object] {
 	for _, key := range q.keys() {
-		if values, exact := q.exact(key); exact && f.narrows(key) {
+		if values, exact := q.exact(key); exact && len(values) <= maxUnion && f.narrows(key) {
 			return h.union(v, key, values)
 		}
 	}
@@ -133,20 +137,21 @@ func (h *kindServer) union(v *resource.View, index string, values []string) iter
 
 func (h *kindServer) order(f *fields, q query, found []resource.Object) {
 	if len(q.sort) > 0 {
-		keys := make(map[string][]any, len(found))
-		for _, o := range found {
-			for _, by := range q.sort {
-				keys[o.Key] = append(keys[o.Key], first(f.of(o, by)))
+		type placed struct {
+			resource.Object
+			at []value
+		}
+		all := make([]placed, len(found))
+		for i, o := range found {
+			all[i] = placed{o, make([]value, len(q.sort))}
+			for j, by := range q.sort {
+				all[i].at[j] = sortValue(first(f.of(o, by)))
 			}
 		}
-		slices.SortStableFunc(found, func(a, b resource.Object) int {
-			for i := range q.sort {
-				if n := rank(keys[a.Key][i], keys[b.Key][i]); n != 0 {
-					return n
-				}
-			}
-			return 0
-		})
+		slices.SortStableFunc(all, func(a, b placed) int { return slices.CompareFunc(a.at, b.at, value.rank) })
+		for i, p := range all {
+			found[i] = p.Object
+		}
 	}
 	if q.reverse {
 		slices.Reverse(found)
@@ -160,33 +165,18 @@ func first(values []any) any {
 	return values[0]
 }
 
-// rank orders two values of objects: no value, then numbers, then the rest.
-func rank(a, b any) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return -1
-	case b == nil:
-		return 1
-	}
-	_, an := a.(float64)
-	_, bn := b.(float64)
-	switch {
-	case an && !bn:
-		return -1
-	case bn && !an:
-		return 1
-	}
-	return compare(a, text(b))
-}
-
 // writeList copies the kept JSON of objects into the reply, thinned out as
 // asked. It is the hot path of lists: nothing is decoded here.
 func (h *kindServer) writeList(c echo.Context, v *resource.View, page []resource.Object, view shape) error {
 	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	c.Response().WriteHeader(http.StatusOK)
-	w := bufio.NewWriterSize(c.Response(), 64<<10)
+	size := 64
+	for _, o := range page {
+		if size += len(o.JSON) + 1; size > 64<<10 {
+			break
+		}
+	}
+	w := bufio.NewWriterSize(c.Response(), min(size, 64<<10))
 	_ = w.WriteByte('[') // Flush returns the first error
 	var buf []byte
 	for i, o := range page {
@@ -212,7 +202,7 @@ func (h *kindServer) writeList(c echo.Context, v *resource.View, page []resource
 // one that is made in the space of to.
 func (h *kindServer) render(to []byte, r resource.Reader, o resource.Object, view shape) ([]byte, error) {
 	if p, ok := o.Val.(*api.ContentPack); ok {
-		return json.Marshal(summary(p))
+		return json.Marshal(h.summary(r, p))
 	}
 	if !view.thins() {
 		return o.JSON, nil

@@ -50,23 +50,33 @@ func (s *server) request(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// audit records every change, also those that were refused. What is no change
+// of an object, and what nobody did whom we know, is only logged.
 func (s *server) audit(c echo.Context, start time.Time) {
-	r := c.Request()
+	r, id := c.Request(), identity(c)
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return
 	}
-	s.cfg.Log.Info("change", "actor", identity(c).Name, "method", r.Method, "path", r.URL.Path,
+	if id.Name != "" && !strings.HasSuffix(c.Path(), "/log") {
+		s.cfg.Auth.Audit(r.Context(), auth.Record{Action: r.Method, Actor: id.Name, Status: c.Response().Status})
+		return
+	}
+	s.cfg.Log.Info("change", "actor", id.Name, "method", r.Method, "path", r.URL.Path,
 		"status", c.Response().Status, "client", c.RealIP(), "request", requestID(c), "took", s.cfg.Now().Sub(start))
 }
 
+// authenticate finds out who calls, and notes it for what is done in their name.
 func (s *server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		id, err := s.cfg.Auth.Authenticate(c.Request().Context(), c.Request())
+		r := c.Request()
+		ctx := resource.WithOrigin(r.Context(), resource.Origin{Address: c.RealIP(), Request: requestID(c), Method: r.Method, Path: r.URL.Path})
+		id, err := s.cfg.Auth.Authenticate(ctx, r)
 		if err != nil {
 			return err
 		}
 		c.Set(identityKey, id)
-		c.SetRequest(c.Request().WithContext(resource.WithActor(c.Request().Context(), id.Name)))
+		ctx = resource.WithGuard(resource.WithActor(ctx, id.Name), id.Guard())
+		c.SetRequest(r.WithContext(ctx))
 		return next(c)
 	}
 }

@@ -2,9 +2,13 @@ package rest
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,7 +34,7 @@ func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object
 	if err != nil {
 		return resource.Object{}, err
 	}
-	o, err := h.kind.Lookup(r, ref)
+	o, err := h.lookup(r, ref)
 	if err != nil {
 		return o, err
 	}
@@ -38,6 +42,19 @@ func (h *kindServer) visible(c echo.Context, r resource.Reader) (resource.Object
 		return o, resource.Errorf(resource.NotFound, h.kind.KindName(), ref, "not found")
 	}
 	return o, nil
+}
+
+// lookup finds an object by key or as Index:value; addresses of reservations
+// and leases also as eight hexadecimal digits, as DRP's clients write them.
+func (h *kindServer) lookup(r resource.Reader, ref string) (resource.Object, error) {
+	o, err := h.kind.Lookup(r, ref)
+	if err == nil || h.kind.KindName() != api.Reservations.Name && h.kind.KindName() != api.Leases.Name {
+		return o, err
+	}
+	if b, bad := hex.DecodeString(ref); bad == nil && len(b) == 4 {
+		return h.kind.Lookup(r, netip.AddrFrom4([4]byte(b)).String())
+	}
+	return o, err
 }
 
 func etag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }
@@ -91,19 +108,20 @@ func (h *kindServer) create(c echo.Context) error {
 	if err := allow(c, h.kind.KindName(), "create", h.kind.KeyOf(val)); err != nil {
 		return err
 	}
+	if p := h.kind.ParamsOf(val); p != nil {
+		if err := h.maySeal(c, h.kind.KeyOf(val), slices.Collect(maps.Keys(*p))); err != nil {
+			return err
+		}
+	}
 	var made resource.Object
-	err = h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) error {
-		// fn may not keep what an earlier run changed: decode afresh
-		fresh, err := h.kind.Decode(data)
-		if err != nil {
+	err = h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) (err error) {
+		if err = h.kind.CreateAny(tx, val); err != nil {
 			return err
 		}
-		if err := h.kind.CreateAny(tx, fresh); err != nil {
+		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(val)); err != nil {
 			return err
 		}
-		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(fresh)); err != nil {
-			return err
-		}
+		outcome(c, http.StatusCreated, made)
 		return agree(made, claimed)
 	})
 	if err != nil {
@@ -163,7 +181,7 @@ func (h *kindServer) patch(c echo.Context) error {
 	if err := p.refuseFields(h.kind); err != nil {
 		return err
 	}
-	o, err := h.change(c, func(o resource.Object) ([]byte, error) { return p.apply(h.layout().filled(o.JSON, p.fields())) })
+	o, err := h.changeBy(c, func(tx *resource.Tx, o resource.Object) error { return h.saveWith(c, tx, o, p) })
 	if err != nil {
 		return err
 	}
@@ -187,6 +205,7 @@ func (h *kindServer) remove(c echo.Context) error {
 			return err
 		}
 		gone = o
+		outcome(c, http.StatusOK, o)
 		return h.kind.Delete(tx, o.Key)
 	})
 	if err != nil {

@@ -101,14 +101,14 @@ func (h *kindServer) sent(data []byte) (m, claimed map[string]json.RawMessage, e
 // plain is the text of a new object, and what it claims of the server's fields.
 func (h *kindServer) plain(data []byte) ([]byte, map[string]json.RawMessage, error) {
 	if h.kind.KindName() == api.ContentPacks.Name {
-		return data, nil, nil
+		return h.withoutEmpty(data), nil, nil
 	}
 	m, claimed, err := h.sent(data)
 	if err != nil {
 		return nil, nil, err
 	}
 	data, err = json.Marshal(m)
-	return data, claimed, err
+	return h.withoutEmpty(data), claimed, err
 }
 
 // agree refuses a new object that claimed other values for fields of the
@@ -126,7 +126,7 @@ func agree(made resource.Object, claimed map[string]json.RawMessage) error {
 // server's fields as they are.
 func (h *kindServer) whole(data []byte, o resource.Object) ([]byte, error) {
 	if h.kind.KindName() == api.ContentPacks.Name {
-		return data, nil
+		return h.withoutEmpty(data), nil
 	}
 	m, claimed, err := h.sent(data)
 	if err != nil {
@@ -140,5 +140,6 @@ func (h *kindServer) whole(data []byte, o resource.Object) ([]byte, error) {
 			m[field] = v
 		}
 	}
-	return json.Marshal(m)
+	data, err = json.Marshal(m)
+	return h.withoutEmpty(data), err
 }

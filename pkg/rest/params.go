@@ -2,8 +2,10 @@ package rest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -38,6 +40,10 @@ func (h *kindServer) getParams(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if only := shapeOf(c.QueryParams()).only; len(only) > 0 {
+		m = maps.Clone(m)
+		maps.DeleteFunc(m, func(name string, _ any) bool { return !slices.Contains(only, name) })
+	}
 	if m == nil {
 		m = map[string]any{}
 	}
@@ -57,11 +63,25 @@ func (h *kindServer) getParam(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if isTrue(c.QueryParam("aggregate")) && !isTrue(c.QueryParam("decode")) && h.cfg.Param != nil {
+		return h.nearest(c, name)
+	}
 	_, m, err := h.paramsOf(c)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, m[name]) // null if not set, as DRP
+}
+
+// nearest is one param of all that apply, without looking at the others.
+func (h *kindServer) nearest(c echo.Context, name string) error {
+	v := h.cfg.DB.View()
+	o, err := h.visible(c, v)
+	if err != nil {
+		return err
+	}
+	value, _ := h.cfg.Param(v, o.Val, name)
+	return c.JSON(http.StatusOK, value)
 }
 
 // editParams changes the params of an object through change, which checks what
@@ -165,6 +185,26 @@ func (h *kindServer) deleteParam(c echo.Context) error {
 		return err
 	}
 	return c.JSONBlob(http.StatusOK, gone)
+}
+
+// publicKey answers with the NaCl key for secure params, as a base64 string.
+func (h *kindServer) publicKey(c echo.Context) error {
+	if h.cfg.PublicKey == nil {
+		return notWired("secure params")
+	}
+	var key []byte
+	err := h.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+		o, err := h.visible(c, tx)
+		if err != nil {
+			return err
+		}
+		key, err = h.cfg.PublicKey(tx, o.Kind, o.Key)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, key)
 }
 
 func (h *kindServer) getMeta(c echo.Context) error {

@@ -42,6 +42,13 @@ func parsePattern(s string) (pattern, error) {
 	return p, nil
 }
 
+// EventPattern reads a registration such as machines.create.*, for those who
+// look for the same events as a websocket would.
+func EventPattern(s string) (func(resource.Event) bool, error) {
+	p, err := parsePattern(s)
+	return p.matches, err
+}
+
 func (p pattern) matches(e resource.Event) bool {
 	for i, v := range []string{e.Type, e.Action, e.Key} {
 		if !oneOf(p.parts[i], v) {

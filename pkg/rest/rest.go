@@ -49,16 +49,22 @@ type Config struct {
 	// Params are all parameters of an object: its own or, with aggregate, all
 	// that apply; with decode, secure ones opened. Nil: only the own, sealed.
 	Params func(r resource.Reader, val any, aggregate, decode bool) (map[string]any, error)
+	// PublicKey is the key to which secure params of an object are sealed.
+	PublicKey func(tx *resource.Tx, kind, key string) ([]byte, error)
+	// Logs returns the newest lines of the server's log, oldest first. Nil: none.
+	Logs func() []LogLine
 	// NextJob is POST /jobs. status is 201 or 202 with a job, 204 with the
 	// reason why there is none; errors carry the other cases.
 	NextJob func(ctx context.Context, machine, jobContext string) (job *api.Job, status int, reason string, err error)
 	// JobActions renders the templates of a job; base is https://host:port as
-	// the agent called it.
-	JobActions func(ctx context.Context, job, base string) ([]api.JobAction, error)
+	// the agent called it, os the system that it runs on ("": any).
+	JobActions func(ctx context.Context, job, base, os string) ([]api.JobAction, error)
+	// PackWarnings tells what of a content pack this server ignores. Nil: nothing.
+	PackWarnings func(r resource.Reader, p *api.ContentPack) []string
 	// WhoAmI finds the machine with a fingerprint.
 	WhoAmI func(ctx context.Context, req WhoAmIRequest) (WhoAmIReply, error)
-	// Action is POST /<kind>/<id>/actions/<cmd>: power and the like.
-	Action func(ctx context.Context, obj resource.Object, cmd string, params map[string]any) (any, error)
+	// Actions are behind <kind>/<id>/actions and /system/actions. Nil: none.
+	Actions Actions
 	// Verbs are POST /<kind>/<id>/<verb>, by "<kind>/<verb>".
 	Verbs map[string]Verb
 	// Reads are GET /<kind>/<id>/<name>, by "<kind>/<name>".
@@ -67,8 +73,8 @@ type Config struct {
 	Routes []Route
 	// Why explains what an object does and waits for.
 	Why func(ctx context.Context, obj resource.Object) (WhyReply, error)
-	// Info is GET /info.
-	Info func(ctx context.Context) (any, error)
+	// Info is GET /info; base is https://host:port as the caller reached us.
+	Info func(ctx context.Context, base string) (Info, error)
 }
 
 // Verb carries out a named operation on one object. body is at most BodyLimit
@@ -107,7 +113,7 @@ func (c *Config) fill() error {
 	if c.PrefNames == nil {
 		c.PrefNames = []string{"defaultBootEnv", "unknownBootEnv", "defaultStage", "defaultWorkflow", "knownTokenTimeout",
 			"unknownTokenTimeout", "baseTokenSecret", "systemGrantorSecret", "logLevel", "debugBootEnv", "debugDhcp",
-			"debugRenderer", "debugFrontend", "debugPlugins"}
+			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter"}
 	}
 	return nil
 }
@@ -119,6 +125,8 @@ type server struct {
 	layouts map[string]*layout
 	logs    *bell    // rung when a job log grows
 	uploads *nameSet // names being uploaded or removed
+	inHand  *nameSet // requests with an Idempotency-Key
+	lanes   lanes    // of those who follow events
 	epoch   string   // of event numbers: another one after each start
 }
 
@@ -127,7 +135,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, layouts: map[string]*layout{}, logs: newBell(), uploads: newNameSet(), epoch: uuid.NewString()[:8]}
+	s := &server{cfg: cfg, kinds: map[string]resource.Any{}, layouts: map[string]*layout{}, logs: newBell(), uploads: newNameSet(), inHand: newNameSet(), lanes: lanes{all: map[string]*lane{}}, epoch: uuid.NewString()[:8]}
 	for _, k := range cfg.DB.Kinds() {
 		s.kinds[k.KindName()], s.layouts[k.KindName()] = k, layoutOf(k)
 	}
@@ -150,7 +158,7 @@ func New(cfg Config) (http.Handler, error) {
 
 func (s *server) routes(g *echo.Group) {
 	s.eventRoutes(g)
-	q := g.Group("", s.limitTime)
+	q := g.Group("", s.limitTime, s.idempotent)
 	s.specialRoutes(q)
 	s.blobRoutes(g, q)
 	for _, r := range s.cfg.Routes {
@@ -166,36 +174,4 @@ func (s *server) routes(g *echo.Group) {
 		s.kindRoutes(q, k)
 	}
 	g.RouteNotFound("/*", func(c echo.Context) error { return noRoute(c) })
-}
-
-func (s *server) kindRoutes(g *echo.Group, k resource.Any) {
-	p := "/" + k.KindName()
-	h := &kindServer{s, k}
-	if k.KindName() != api.Preferences.Name {
-		g.GET(p, h.list)
-		g.HEAD(p, h.list)
-	}
-	if k.KindName() != api.Jobs.Name && k.KindName() != api.Files.Name {
-		g.POST(p, h.create)
-	}
-	if k.KindName() != api.Files.Name { // paths of files have slashes: see blobRoutes
-		g.GET(p+"/:id", h.read)
-		g.HEAD(p+"/:id", h.read)
-		g.PUT(p+"/:id", h.replace)
-		g.PATCH(p+"/:id", h.patch)
-		g.DELETE(p+"/:id", h.remove)
-		g.GET("/meta"+p+"/:id", h.getMeta)
-		g.PATCH("/meta"+p+"/:id", h.patchMeta)
-		g.POST(p+"/:id/actions/:cmd", h.action)
-		g.POST(p+"/:id/:verb", h.verb)
-		g.GET(p+"/:id/:verb", h.readVerb)
-	}
-	if zero, err := k.Decode([]byte("{}")); err == nil && k.ParamsOf(zero) != nil {
-		g.GET(p+"/:id/params", h.getParams)
-		g.POST(p+"/:id/params", h.setParams)
-		g.PATCH(p+"/:id/params", h.patchParams)
-		g.GET(p+"/:id/params/*", h.getParam)
-		g.POST(p+"/:id/params/*", h.setParam)
-		g.DELETE(p+"/:id/params/*", h.deleteParam)
-	}
 }

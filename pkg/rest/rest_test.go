@@ -37,7 +37,7 @@ type rig struct {
 func newRig(t *testing.T, tune func(*rest.Config), ring ...int) *rig {
 	t.Helper()
 	size := append(ring, 1024)[0]
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), engine.Waits), Ring: size})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), engine.Waits, rest.KeptReplies), Hooks: auth.Hooks(api.Kinds()), Ring: size})
 	require.NoError(t, err)
 	a, err := auth.New(auth.Config{DB: db, Keys: [][]byte{bytes.Repeat([]byte("k"), 32)}, Scrypt: password.Params{LogN: 4, R: 8, P: 1}})
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func newRig(t *testing.T, tune func(*rest.Config), ring ...int) *rig {
 	r.put(t, func(tx *resource.Tx) error {
 		return api.Users.Create(tx, &api.User{Name: "root", Roles: []string{auth.Superuser}})
 	})
-	r.root, err = a.UserToken(auth.Identity{}, "root", time.Hour, nil)
+	r.root, err = a.UserToken(auth.Identity{}, "root", time.Hour, auth.Narrow{})
 	require.NoError(t, err)
 	blobs, err := blob.OpenDir(t.TempDir())
 	require.NoError(t, err)
@@ -249,7 +249,7 @@ func TestParamsAndMeta(t *testing.T) {
 		assert.JSONEq(t, c.want, got.body, c.method+c.path)
 	}
 	assert.Equal(t, 404, r.do(t, "DELETE", at+"/params/a/b", "").status)
-	assert.JSONEq(t, `{"machine-role":"machine","color":"red"}`, r.do(t, "PATCH", "/meta"+at, `[{"op":"add","path":"/color","value":"red"}]`).body)
+	assert.JSONEq(t, `{"color":"red"}`, r.do(t, "PATCH", "/meta"+at, `[{"op":"add","path":"/color","value":"red"}]`).body)
 	thin := r.do(t, "GET", at+"?slim=Meta&params=z", "").body
 	assert.Contains(t, thin, `"Partial":true`)
 	assert.NotContains(t, thin, "machine-role")
@@ -262,7 +262,11 @@ func TestPrefsAndContents(t *testing.T) {
 	set := r.do(t, "POST", "/prefs", `{"defaultStage":"s"}`)
 	assert.Equal(t, 201, set.status)
 	assert.JSONEq(t, `{"defaultStage":"s"}`, r.do(t, "GET", "/prefs", "").body)
-	made := r.do(t, "POST", "/contents", samples["contents"][1])
-	assert.JSONEq(t, `{"meta":{"Name":"pack"},"Counts":{"tasks":2},"Warnings":[]}`, made.body)
-	assert.JSONEq(t, samples["contents"][1], r.do(t, "GET", "/contents/pack", "").body)
+	var made rest.PackSummary
+	r.do(t, "POST", "/contents", samples["contents"][1]).json(t, &made)
+	assert.Equal(t, rest.PackSummary{Meta: api.PackMeta{Name: "pack"}, Counts: map[string]int{"tasks": 2}, Warnings: []string{}}, made)
+	var pack api.ContentPack
+	r.do(t, "GET", "/contents/pack", "").json(t, &pack)
+	assert.Equal(t, api.PackMeta{Name: "pack"}, pack.Meta)
+	assert.Equal(t, map[string]map[string]any{"tasks": {"a": map[string]any{}, "b": map[string]any{}}}, pack.Sections)
 }

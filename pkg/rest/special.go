@@ -3,14 +3,12 @@ package rest
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 )
@@ -45,8 +43,12 @@ type WhyReply struct {
 	Says      []string         // the same in sentences, most telling first
 }
 
-// TokenReply is a granted token.
-type TokenReply struct{ Token string }
+// TokenReply is a granted token, and what GET /info tells of the server that
+// takes it.
+type TokenReply struct {
+	Token string
+	Info  any `json:",omitempty"`
+}
 
 func (s *server) specialRoutes(g *echo.Group) {
 	g.POST("/whoami", s.whoami)
@@ -55,18 +57,26 @@ func (s *server) specialRoutes(g *echo.Group) {
 	g.GET("/info", s.info)
 	g.GET("/objects", s.objects)
 	g.GET("/indexes", s.indexes)
-	g.GET("/indexes/:prefix", s.indexes)
+	g.GET("/indexes/:prefix", s.kindIndexes)
+	g.GET("/indexes/:prefix/*", s.oneIndex)
+	g.GET("/logs", s.logLines)
+	s.actionRoutes(g, "/system/actions", s.systemActions())
+	s.consensusRoutes(g)
 	g.GET("/engine/waits", s.waits)
 	g.GET("/why/:kind/:id", s.why)
 	g.POST("/events", s.publish)
+	g.GET("/audit", s.auditTrail)
 	if k := s.kinds[api.Users.Name]; k != nil {
 		h := &kindServer{s, k}
 		g.GET("/users/:id/token", h.userToken)
 		g.PUT("/users/:id/password", h.password)
+		g.POST("/users/:id/revoke", h.revoke)
 	}
 	for _, mk := range api.MachineLike() {
 		if k := s.kinds[mk.Name]; k != nil {
-			g.GET("/"+mk.Name+"/:id/token", (&kindServer{s, k}).machineToken)
+			h := &kindServer{s, k}
+			g.GET("/"+mk.Name+"/:id/token", h.machineToken)
+			g.POST("/"+mk.Name+"/:id/revoke", h.revoke)
 		}
 	}
 	if k := s.kinds[api.Jobs.Name]; k != nil {
@@ -92,92 +102,6 @@ func (s *server) whoami(c echo.Context) error {
 		return err
 	}
 	return c.JSON(http.StatusOK, r)
-}
-
-func (s *server) prefs(c echo.Context) map[string]string {
-	out, id := map[string]string{}, identity(c)
-	for p := range api.Preferences.All(s.cfg.DB.View()) {
-		if id.Allow("preferences", "get", p.Name) || id.Allow("prefs", "get", p.Name) {
-			out[p.Name] = p.Value
-		}
-	}
-	return out
-}
-
-func (s *server) getPrefs(c echo.Context) error { return c.JSON(http.StatusOK, s.prefs(c)) }
-
-func (s *server) setPrefs(c echo.Context) error {
-	var in map[string]string
-	if err := s.bodyInto(c, &in); err != nil {
-		return err
-	}
-	for name := range in {
-		if !slices.Contains(s.cfg.PrefNames, name) {
-			return resource.Errorf(resource.Malformed, "preferences", name, "unknown preference: use one of %s", strings.Join(s.cfg.PrefNames, ", "))
-		}
-		if err := allow(c, "preferences", "update:/Value", name); err != nil {
-			return err
-		}
-	}
-	err := s.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
-		for name, value := range in {
-			if err := api.Preferences.Put(tx, &api.Preference{Name: name, Value: value}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusCreated, s.prefs(c))
-}
-
-func (s *server) info(c echo.Context) error {
-	if s.cfg.Info == nil {
-		return notWired("info")
-	}
-	if err := allow(c, "info", "get", ""); err != nil {
-		return err
-	}
-	v, err := s.cfg.Info(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, v)
-}
-
-func (s *server) objects(c echo.Context) error {
-	names := []string{}
-	for _, k := range s.cfg.DB.Kinds() {
-		names = append(names, k.KindName())
-	}
-	return c.JSON(http.StatusOK, names)
-}
-
-// indexInfo describes one index as DRP does.
-type indexInfo struct {
-	Type   string
-	Unique bool
-}
-
-func (s *server) indexes(c echo.Context) error {
-	all := map[string]map[string]indexInfo{}
-	for _, k := range s.cfg.DB.Kinds() {
-		m := map[string]indexInfo{"Key": {"string", true}}
-		for _, name := range k.IndexNames() {
-			m[name] = indexInfo{Type: "string"}
-		}
-		all[k.KindName()] = m
-	}
-	prefix := c.Param("prefix")
-	if prefix == "" {
-		return c.JSON(http.StatusOK, all)
-	}
-	if all[prefix] == nil {
-		return resource.Errorf(resource.NotFound, prefix, "", "no such kind")
-	}
-	return c.JSON(http.StatusOK, all[prefix])
 }
 
 func (s *server) waits(c echo.Context) error {
@@ -218,8 +142,8 @@ func (s *server) publish(c echo.Context) error {
 	if err := s.bodyInto(c, &e); err != nil {
 		return err
 	}
-	if e.Type == "" || e.Action == "" || s.kinds[e.Type] != nil {
-		return resource.Errorf(resource.Invalid, "events", e.Key, "an event has a Type that is no kind of object, and an Action")
+	if e.Type == "" || e.Action == "" || s.kinds[e.Type] != nil || e.Type == auth.EventType {
+		return resource.Errorf(resource.Invalid, "events", e.Key, "an event has a Type that is no kind of object nor %s, and an Action", auth.EventType)
 	}
 	if err := allow(c, "events", "create", e.Type); err != nil {
 		return err
@@ -227,107 +151,6 @@ func (s *server) publish(c echo.Context) error {
 	e.Principal = identity(c).Name
 	s.cfg.DB.Publish(e)
 	return c.NoContent(http.StatusNoContent)
-}
-
-func (h *kindServer) userToken(c echo.Context) error {
-	o, ttl, err := h.tokenRequest(c)
-	if err != nil {
-		return err
-	}
-	var roles []string
-	if r := c.QueryParam("roles"); r != "" {
-		roles = strings.Split(r, ",")
-	}
-	t, err := h.cfg.Auth.UserToken(identity(c), o.Key, ttl, roles)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, TokenReply{t})
-}
-
-func (h *kindServer) machineToken(c echo.Context) error {
-	o, ttl, err := h.tokenRequest(c)
-	if err != nil {
-		return err
-	}
-	t, err := h.cfg.Auth.MachineToken(identity(c), o.Key, ttl)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, TokenReply{t})
-}
-
-func (h *kindServer) tokenRequest(c echo.Context) (resource.Object, time.Duration, error) {
-	o, err := h.visible(c, h.cfg.DB.View())
-	if err != nil {
-		return o, 0, err
-	}
-	if err := allow(c, o.Kind, "token", o.Key); err != nil {
-		return o, 0, err
-	}
-	ttl, err := parseTTL(c.QueryParam("ttl"))
-	return o, ttl, err
-}
-
-// parseTTL reads seconds, a Go duration, or whole days, weeks or years (3y).
-func parseTTL(s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 {
-		return time.Duration(n) * time.Second, nil
-	}
-	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour, "y": 365 * 24 * time.Hour} {
-		if num, ok := strings.CutSuffix(s, unit); ok {
-			if n, err := strconv.Atoi(num); err == nil && n > 0 && n < 10000 {
-				return time.Duration(n) * d, nil
-			}
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, resource.Errorf(resource.Malformed, "", "", "ttl %q is neither seconds nor a duration such as 8h or 3y", s)
-}
-
-func (h *kindServer) password(c echo.Context) error {
-	var in struct{ Password string }
-	if err := h.bodyInto(c, &in); err != nil {
-		return err
-	}
-	o, err := h.visible(c, h.cfg.DB.View())
-	if err != nil {
-		return err
-	}
-	if err := allow(c, o.Kind, "password", o.Key); err != nil {
-		return err
-	}
-	if err := h.cfg.Auth.SetPassword(c.Request().Context(), o.Key, in.Password); err != nil {
-		return err
-	}
-	return h.reply(c, http.StatusOK, o)
-}
-
-func (h *kindServer) action(c echo.Context) error {
-	cmd := c.Param("cmd")
-	o, data, err := h.operation(c, cmd)
-	if err != nil {
-		return err
-	}
-	if h.cfg.Action == nil {
-		return notWired("actions")
-	}
-	params := map[string]any{}
-	if len(data) > 0 {
-		if err := fromJSON(data, &params); err != nil {
-			return err
-		}
-	}
-	reply, err := h.cfg.Action(c.Request().Context(), o, cmd, params)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, reply)
 }
 
 // operation reads what actions and verbs have in common.

@@ -60,7 +60,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	require.NoError(t, err)
 	tok["boot"], err = r.auth.BootToken(time.Hour)
 	require.NoError(t, err)
-	tok["ann"], err = r.auth.UserToken(auth.Identity{}, "ann", time.Hour, nil)
+	tok["ann"], err = r.auth.UserToken(auth.Identity{}, "ann", time.Hour, auth.Narrow{})
 	require.NoError(t, err)
 	set := func(field string) string { return `[{"op":"add","path":"` + field + `","value":true}]` }
 	for _, c := range []struct {
@@ -148,14 +148,14 @@ func TestBootstrap(t *testing.T) {
 	t.Parallel()
 	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Ring: 64})
 	require.NoError(t, err)
-	secret, created, err := auth.Bootstrap(t.Context(), db)
+	secret, created, err := auth.Bootstrap(t.Context(), db, auth.Defaults{})
 	require.NoError(t, err)
 	require.True(t, created)
 	u, err := api.Users.Get(db.View(), auth.FirstUser)
 	require.NoError(t, err)
 	assert.True(t, u.Available)
 	require.NoError(t, password.Verify(u.PasswordHash, secret))
-	again, created, err := auth.Bootstrap(t.Context(), db)
+	again, created, err := auth.Bootstrap(t.Context(), db, auth.Defaults{})
 	require.NoError(t, err)
 	assert.False(t, created)
 	assert.Empty(t, again)
@@ -218,13 +218,22 @@ func TestJobLog(t *testing.T) {
 	assert.Equal(t, []string{"", "true"}, []string{p.body, p.head.Get("X-DRP-LOG-END")})
 }
 
+// panicky is what a broken plugin would be.
+type panicky struct{}
+
+func (panicky) Available(context.Context, *resource.Object) ([]api.AvailableAction, error) {
+	return []api.AvailableAction{{Provider: "p", Model: "clusters", Command: "poweron"}, {Provider: "q", Model: "clusters", Command: "status"}}, nil
+}
+
+func (panicky) Run(context.Context, rest.ActionCall) (any, error) { panic("oops") }
+
 func TestHooksAndWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *rest.Config) {
 		c.Verbs = map[string]rest.Verb{"clusters/provision": func(_ context.Context, o resource.Object, body []byte, q url.Values) (int, any, error) {
 			return 202, map[string]string{"name": o.Val.(*api.Machine).Name, "body": string(body), "q": q.Get("q")}, nil
 		}}
-		c.Action = func(context.Context, resource.Object, string, map[string]any) (any, error) { panic("oops") }
+		c.Actions = panicky{}
 		c.Static = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, "static ", q.URL.Path) })
 	})
 	r.put(t, func(tx *resource.Tx) error {
@@ -240,6 +249,11 @@ func TestHooksAndWaits(t *testing.T) {
 	got = r.do(t, "POST", "/clusters/Name:c1/actions/poweron", "")
 	assert.Equal(t, 500, got.status)
 	assert.NotContains(t, got.body, "oops", "internal errors keep their details")
+	assert.JSONEq(t, `[{"Provider":"p","Model":"clusters","Command":"poweron","RequiredParams":[],"OptionalParams":[]}]`,
+		r.do(t, "GET", "/clusters/Name:c1/actions?plugin=p", "").body)
+	assert.Contains(t, r.do(t, "GET", "/clusters/Name:c1/actions/status", "").body, `"Provider":"q"`)
+	assert.Equal(t, 404, r.do(t, "GET", "/clusters/Name:c1/actions/status?plugin=p", "").status)
+	assert.Equal(t, 200, r.do(t, "GET", "/system/actions", "").status)
 	assert.Equal(t, "static /files/x", r.as(t, "", "GET", "/files/x", "").body)
 }
 

@@ -16,7 +16,7 @@ type Flow struct {
 	Natives map[string]engine.Native
 	// Begin picks the next work order of a machine in WorkOrder mode and makes
 	// it running; nil if there is none. Package workorder provides it.
-	Begin func(tx *resource.Tx, now time.Time, machine string) (*api.WorkOrder, error)
+	Begin func(tx *resource.Tx, now time.Time, machine, context string) (*api.WorkOrder, error)
 }
 
 // DefaultTimeout is how long a task may run before it is overdue, unless its
@@ -46,11 +46,8 @@ func (f *Flow) Advance(tx *resource.Tx, now time.Time, c *Cursor) (step, error) 
 }
 
 func (f *Flow) advanceOnce(tx *resource.Tx, now time.Time, c *Cursor) (s step, again bool, err error) {
-	index := c.index()
-	if index < 0 {
-		return step{}, true, c.move(tx, 0, c.jobID(), nil)
-	}
-	if j, err := api.Jobs.Get(tx, c.jobID()); err == nil && j.CurrentIndex == index {
+	index := max(c.index(), 0) // -1 is where DRP's clients see a list that has not begun
+	if j := c.job(tx); j != nil && j.CurrentIndex == index {
 		return f.atJob(tx, now, c, j)
 	}
 	if index >= len(c.tasks()) {
@@ -63,7 +60,7 @@ func (f *Flow) advanceOnce(tx *resource.Tx, now time.Time, c *Cursor) (s step, a
 func (f *Flow) atJob(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job) (step, bool, error) {
 	switch j.State {
 	case api.JobFinished:
-		return step{}, true, c.move(tx, j.CurrentIndex+1, j.Uuid, nil)
+		return step{}, true, c.move(tx, j.CurrentIndex+1, j.Uuid, func(m *api.Machine) { m.RetryTaskAttempt = 0 })
 	case api.JobFailed, api.JobCancelled:
 		if c.Order != nil {
 			return step{}, false, endOrder(tx, now, c.Order.Uuid, api.OrderFailed, j)
@@ -93,12 +90,8 @@ func failure(j *api.Job) string {
 func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (step, bool, error) {
 	entry := c.tasks()[index]
 	switch verb, arg := api.Entry(entry); verb {
-	case "stage":
-		return step{}, true, c.move(tx, index+1, c.jobID(), func(m *api.Machine) { m.Stage = arg })
-	case "bootenv":
-		return step{}, true, c.move(tx, index+1, c.jobID(), func(m *api.Machine) { m.BootEnv = arg })
-	case "context":
-		return step{}, true, c.move(tx, index+1, c.jobID(), func(m *api.Machine) { m.Context = arg })
+	case "stage", "bootenv", "context":
+		return f.pass(tx, now, c, index)
 	case "action":
 		if f.Natives[arg] == nil {
 			return step{}, false, f.noSuchAction(tx, now, c, index, arg)
@@ -106,7 +99,7 @@ func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (st
 		_, err := newJob(tx, now, c, index, api.JobRunning)
 		return step{}, true, err
 	}
-	return step{ready: true, waiting: agentWait(c, entry)}, false, nil
+	return step{ready: true, waiting: agentWait(tx, c, entry)}, false, nil
 }
 
 func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int, name string) error {
@@ -118,33 +111,59 @@ func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int
 }
 
 // agentWait says why no agent has taken the entry yet.
-func agentWait(c *Cursor, task string) string {
+func agentWait(r resource.Reader, c *Cursor, task string) string {
 	switch b := c.On.Boot; {
 	case !c.On.Available:
 		return fmt.Sprintf("task %s waits until the machine is available: %s", task, strings.Join(c.On.Errors, "; "))
-	case b != nil && !b.Home:
+	case b != nil && !b.Home && c.On.Context == "":
 		return fmt.Sprintf("task %s waits for the machine to boot into %s", task, b.Env)
 	case !c.On.Runnable:
 		return fmt.Sprintf("task %s waits for the machine to be runnable", task)
+	case c.On.Context != "":
+		return fmt.Sprintf("task %s waits for the runner of context %s: %s", task, c.On.Context,
+			first(served(r, c.On.Context), "it is being started, or busy"))
 	}
 	return fmt.Sprintf("task %s waits for the machine's agent to ask for it", task)
 }
 
+// extraClaims are what a task may do beyond its machine's own rights.
+func extraClaims(r resource.Reader, task string) []api.Claim {
+	t, err := api.Tasks.Get(r, task)
+	if err != nil {
+		return nil
+	}
+	var out []api.Claim
+	for _, name := range t.ExtraRoles {
+		if role, err := api.Roles.Get(r, name); err == nil {
+			out = append(out, role.Claims...)
+		}
+	}
+	return append(out, t.ExtraClaims...)
+}
+
 // newJob records a try at the entry at index and moves the cursor there.
 func newJob(tx *resource.Tx, now time.Time, c *Cursor, index int, state api.JobState) (*api.Job, error) {
-	j := &api.Job{Machine: c.On.Uuid, Previous: first(c.On.CurrentJob, "00000000-0000-0000-0000-000000000000"), Task: c.tasks()[index],
+	j := &api.Job{Machine: c.On.Uuid, Previous: previous(c.On), Task: c.tasks()[index],
 		Stage: c.On.Stage, BootEnv: c.On.BootEnv, Workflow: c.On.Workflow, Context: c.On.Context,
-		State: state, StartTime: now, Current: true, CurrentIndex: index, NextIndex: index + 1}
-	if c.Order != nil {
-		j.WorkOrder, j.Workflow, j.Stage = c.Order.Uuid, "", ""
+		State: state, StartTime: now, Current: true, CurrentIndex: index, NextIndex: index + 1, ExtraClaims: extraClaims(tx, c.tasks()[index])}
+	if j.Ended() {
+		j.EndTime, j.ExitState = now, "complete"
 	}
+	if c.Order != nil {
+		j.WorkOrder, j.Workflow, j.Stage, j.Context = c.Order.Uuid, "", "", c.Order.Context
+	}
+	was := c.job(tx)
 	if err := uncurrent(tx, c.jobID()); err != nil {
 		return nil, err
 	}
 	if err := api.Jobs.Create(tx, j); err != nil {
 		return nil, err
 	}
-	return j, c.move(tx, index, j.Uuid, nil)
+	return j, c.move(tx, index, j.Uuid, func(m *api.Machine) {
+		if m.RetryTaskAttempt++; was == nil || was.CurrentIndex != index || was.State != api.JobFailed {
+			m.RetryTaskAttempt = 0
+		}
+	})
 }
 
 func uncurrent(tx *resource.Tx, id string) error {

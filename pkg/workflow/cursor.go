@@ -68,6 +68,18 @@ func (c *Cursor) jobID() string {
 	return c.On.CurrentJob
 }
 
+// job is the current job, nil if it says nothing about the present list.
+func (c *Cursor) job(r resource.Reader) *api.Job {
+	if c.Order == nil && c.On.PastJob {
+		return nil
+	}
+	j, err := api.Jobs.Get(r, c.jobID())
+	if err != nil {
+		return nil
+	}
+	return j
+}
+
 // move sets index, job and, for an own workflow, what a stage entry says.
 func (c *Cursor) move(tx *resource.Tx, index int, job string, also func(*api.Machine)) error {
 	if c.Order != nil {
@@ -81,7 +93,8 @@ func (c *Cursor) move(tx *resource.Tx, index int, job string, also func(*api.Mac
 		return err
 	}
 	err := c.Kind.Modify(tx, c.On.Uuid, func(m *api.Machine) error {
-		m.CurrentTask, m.CurrentJob = index, job
+		m.PastJob = m.PastJob && m.CurrentJob == job
+		m.Moving, m.CurrentTask, m.CurrentJob = true, index, job
 		if also != nil {
 			also(m)
 		}

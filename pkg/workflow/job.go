@@ -7,7 +7,12 @@ import (
 
 // saveJob checks every move of a job and draws its consequences.
 func (f *Flow) saveJob(tx *resource.Tx, old, new *api.Job) error {
-	if old == nil || new == nil || old.State == new.State {
+	switch {
+	case old == nil:
+		return nil
+	case new == nil:
+		return mayDelete(tx, old)
+	case old.State == new.State:
 		return nil
 	}
 	moved := *old
@@ -19,6 +24,14 @@ func (f *Flow) saveJob(tx *resource.Tx, old, new *api.Job) error {
 		return nil
 	}
 	return stopMachine(tx, new)
+}
+
+// mayDelete keeps a job that somebody may still be working on.
+func mayDelete(r resource.Reader, j *api.Job) error {
+	if _, m := api.Runner(r, j.Machine); m == nil || j.Ended() {
+		return nil
+	}
+	return resource.Errorf(resource.Conflict, "jobs", j.Uuid, "is %s: a job of a machine can be deleted when it has ended", j.State)
 }
 
 // saveOrder checks every move of a work order. One that ends takes its

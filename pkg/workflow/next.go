@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -17,31 +18,56 @@ type Next struct {
 }
 
 // NextJob decides and records what the agent of a machine does next. It is a
-// Conflict while the machine may not run tasks or has one running.
+// Conflict while the machine may not run tasks or has one running. context is
+// that of the asking agent, "" for the one on the machine itself.
 func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next, error) {
 	k, m := api.Runner(tx, id)
 	if m == nil {
 		return Next{}, resource.Errorf(resource.Invalid, "jobs", "", "no machine %q", id)
 	}
-	if b := m.Boot; b != nil && !b.Home {
-		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s has yet to boot into %s", m.Name, b.Env)
+	if why := notReady(m); why != "" {
+		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s", why)
 	}
-	if !m.Available {
-		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not available: %s", m.Name, strings.Join(m.Errors, "; "))
+	if !m.WorkOrderMode && m.Context != context {
+		return Next{Waiting: otherTurn(m)}, nil
 	}
-	if !m.Runnable {
-		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s is not runnable", m.Name)
+	if b := m.Boot; b != nil && !b.Home && context == "" {
+		// Runnable, and asked for work: an agent that does not say where it runs
+		// has made the machine runnable, which is how DRP's clients come home.
+		if err := Home(tx, id, m.BootEnv); err != nil {
+			return Next{}, err
+		}
 	}
-	if m.Context != context {
-		return Next{Waiting: "another context has its turn: " + m.Context}, nil
-	}
-	return f.nextAt(tx, now, k, m)
+	return f.nextAt(tx, now, k, m, context)
 }
 
-func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine) (Next, error) {
-	c, err := f.cursor(tx, now, m.Uuid)
+// notReady says why the machine may not run tasks, "" if it may.
+func notReady(m *api.Machine) string {
+	switch b := m.Boot; {
+	case !m.Available:
+		return fmt.Sprintf("%s is not available: %s", m.Name, strings.Join(m.Errors, "; "))
+	case !m.Runnable && m.Context == "" && b != nil && !b.Home:
+		return fmt.Sprintf("%s has yet to boot into %s", m.Name, b.Env)
+	case !m.Runnable:
+		return m.Name + " is not runnable"
+	}
+	return ""
+}
+
+func otherTurn(m *api.Machine) string {
+	if m.Context == "" {
+		return "it is the turn of the agent on the machine itself"
+	}
+	return "it is the turn of context " + m.Context
+}
+
+func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine, context string) (Next, error) {
+	c, err := f.cursor(tx, now, m.Uuid, context)
 	if err != nil || c == nil {
 		return Next{Waiting: "no work order is queued"}, err
+	}
+	if c.Order != nil && c.Order.Context != context {
+		return Next{Waiting: "a work order of another context runs: " + c.Order.Context}, nil
 	}
 	s, err := f.Advance(tx, now, c)
 	if err != nil {
@@ -55,23 +81,38 @@ func (f *Flow) nextAt(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machi
 	case !s.ready:
 		return Next{Waiting: first(s.waiting, "nothing to do")}, nil
 	}
-	// The list may have led to another boot environment.
-	if _, m = api.Runner(tx, m.Uuid); !m.Runnable {
+	return f.takeEntry(tx, now, c, m.Context, s)
+}
+
+// takeEntry gives the entry at the cursor to the agent that asked, unless the
+// list has led elsewhere meanwhile: to another boot environment or context.
+func (f *Flow) takeEntry(tx *resource.Tx, now time.Time, c *Cursor, context string, s step) (Next, error) {
+	_, m := api.Runner(tx, c.On.Uuid)
+	if !m.Runnable {
 		return Next{Waiting: s.waiting}, nil
 	}
-	j, err := newJob(tx, now, c, c.index(), api.JobCreated)
+	if m.Context != context {
+		return Next{Waiting: otherTurn(m)}, nil
+	}
+	index := max(c.index(), 0)
+	if verb, _ := api.Entry(c.tasks()[index]); verb == "chroot" {
+		// The agent takes it as an order to itself and reports nothing.
+		j, err := newJob(tx, now, c, index, api.JobFinished)
+		return Next{Job: j, Resumed: true}, err
+	}
+	j, err := newJob(tx, now, c, index, api.JobCreated)
 	return Next{Job: j}, err
 }
 
 // cursor is the place to work at; in WorkOrder mode it takes the next order.
-func (f *Flow) cursor(tx *resource.Tx, now time.Time, id string) (*Cursor, error) {
+func (f *Flow) cursor(tx *resource.Tx, now time.Time, id, context string) (*Cursor, error) {
 	if c := At(tx, id); c != nil {
 		return c, nil
 	}
 	if f.Begin == nil {
 		return nil, nil
 	}
-	o, err := f.Begin(tx, now, id)
+	o, err := f.Begin(tx, now, id, context)
 	if err != nil || o == nil {
 		return nil, err
 	}
@@ -100,7 +141,7 @@ func (f *Flow) Rules() []engine.Rule {
 		}
 		out = append(out, engine.Rule{Name: "workflow " + k.Name, Kind: k, Wake: wake, Step: f.drive})
 	}
-	return out
+	return append(out, retentionRule())
 }
 
 // drive advances a machine's own workflow; work orders have their own rule.

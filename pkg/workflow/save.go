@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"strings"
+
 	"github.com/google/uuid"
 
 	"drpd/pkg/api"
@@ -20,52 +22,43 @@ func (f *Flow) Hooks() []resource.Hook {
 }
 
 func saveMachine(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machine) error {
-	if new == nil {
-		return nil
-	}
-	if old == nil {
+	switch {
+	case new == nil:
+		return dropJob(tx, old.CurrentJob, "its machine was deleted")
+	case old == nil:
 		return createMachine(tx, k, new)
 	}
-	if err := checkEdit(k, old, new); err != nil {
+	if moving := new.Moving; moving {
+		new.Moving = false
+	} else if err := saveEdit(tx, k, old, new); err != nil {
 		return err
 	}
-	if new.Workflow != old.Workflow {
-		if err := restart(tx, new); err != nil {
-			return err
-		}
-	}
-	if new.Workflow == old.Workflow && new.CurrentTask < 0 && old.CurrentTask >= 0 {
-		if err := reset(tx, new, old.CurrentTask); err != nil {
-			return err
-		}
-	}
-	if new.WorkOrderMode && !old.WorkOrderMode {
-		if err := enterOrderMode(k, new); err != nil {
-			return err
-		}
-	}
 	if new.BootEnv != old.BootEnv && k == api.Machines {
+		installs(tx, new)
 		intend(tx, new)
 	}
 	return nil
 }
 
-// checkEdit refuses what the machine's state does not allow.
-func checkEdit(k *resource.Kind[api.Machine], old, new *api.Machine) error {
-	if old.Locked && new.Locked {
-		return resource.Errorf(resource.Forbidden, k.Name, old.Uuid, "%s is locked; unlock it first", old.Name)
+// saveEdit is for saves by whoever is not the workflow itself.
+func saveEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machine) error {
+	if err := checkEdit(tx, k, old, new); err != nil {
+		return err
 	}
-	if new.Workflow != old.Workflow && new.Workflow != "" && new.WorkOrderMode {
-		return resource.Errorf(resource.Refused, k.Name, old.Uuid,
-			"%s is in WorkOrder mode, where workflows are not run; run a blueprint (drpcli work_orders run), or leave the mode first (drpcli %s work_order %s off)", old.Name, k.Name, old.Name)
+	if err := applyEdit(tx, k, old, new); err != nil {
+		return err
 	}
-	edited := new.Stage != old.Stage || new.BootEnv != old.BootEnv
-	moved := new.CurrentTask != old.CurrentTask || new.Workflow != old.Workflow
-	if edited && !moved && new.Workflow != "" {
-		return resource.Errorf(resource.Refused, k.Name, old.Uuid,
-			"Stage and BootEnv of %s are set by its workflow %s; remove the workflow first", old.Name, old.Workflow)
+	if new.WorkOrderMode && !old.WorkOrderMode {
+		return enterOrderMode(k, new)
 	}
 	return nil
+}
+
+// installs notes the system that an installation leaves behind.
+func installs(r resource.Reader, m *api.Machine) {
+	if env, err := api.BootEnvs.Get(r, m.BootEnv); err == nil && strings.HasSuffix(env.Name, "-install") {
+		m.OS = env.OS.Name
+	}
 }
 
 func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) error {
@@ -74,18 +67,30 @@ func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machin
 		m.Stage = first(m.Stage, preference(tx, "defaultStage"))
 		m.BootEnv = first(m.BootEnv, preference(tx, "defaultBootEnv"))
 	}
+	if k != api.Machines {
+		m.Context = first(m.Context, DefaultContext)
+	}
 	m.Runnable = true
 	if m.Workflow == "" {
-		m.WorkflowComplete = len(m.Tasks) == 0
-		return nil
+		return createIdle(tx, m)
 	}
-	if err := restart(tx, m); err != nil {
+	if err := restart(tx, nil, m); err != nil {
 		return err
 	}
 	// A machine that its own discovery agent creates is already there.
 	if k == api.Machines && (m.Boot == nil || !m.Boot.Home || m.Boot.Env != m.BootEnv) {
 		intend(tx, m)
 	}
+	return nil
+}
+
+// createIdle is for a machine without a workflow: it has the tasks given, or
+// those of its stage.
+func createIdle(tx *resource.Tx, m *api.Machine) error {
+	if len(m.Tasks) == 0 {
+		return enterStage(tx, m)
+	}
+	begin(m, m.Tasks)
 	return nil
 }
 
@@ -107,20 +112,23 @@ func preference(r resource.Reader, name string) string {
 }
 
 // restart begins the machine's workflow anew, or clears its tasks without one.
-func restart(tx *resource.Tx, m *api.Machine) error {
+func restart(tx *resource.Tx, old, m *api.Machine) error {
 	if err := dropJob(tx, m.CurrentJob, "the workflow was changed"); err != nil {
 		return err
 	}
-	m.CurrentJob, m.RetryTaskAttempt = "", 0
+	m.CurrentJob = ""
 	if m.Workflow == "" {
-		m.Tasks, m.CurrentTask, m.WorkflowComplete, m.Stage = []string{}, 0, true, "none"
-		return nil
+		if old == nil || m.Stage == old.Stage {
+			m.Stage = "none"
+		}
+		return enterStage(tx, m)
 	}
 	list, err := Expand(tx, m.Workflow)
 	if err != nil {
 		return err
 	}
-	m.Tasks, m.CurrentTask, m.WorkflowComplete, m.Runnable = list, -1, false, true
+	begin(m, list)
+	m.CurrentTask, m.WorkflowComplete, m.Runnable = -1, false, true
 	// The first stage and its boot environment hold at once.
 	if len(list) > 0 {
 		_, m.Stage = api.Entry(list[0])
@@ -137,16 +145,28 @@ func restart(tx *resource.Tx, m *api.Machine) error {
 // led to its present boot environment, never past it, so that an agent which
 // starts again repeats its own part and no installation before that.
 func reset(tx *resource.Tx, m *api.Machine, from int) error {
-	m.CurrentTask, m.WorkflowComplete = 0, len(m.Tasks) == 0
+	m.CurrentTask = lastBoot(m.Tasks, from)
+	if len(m.Tasks) == 0 {
+		m.CurrentTask = 0
+	}
+	m.WorkflowComplete, m.RetryTaskAttempt, m.PastJob = len(m.Tasks) == 0, 0, m.CurrentJob != ""
+	return dropJob(tx, m.CurrentJob, "the task list was reset")
+}
+
+// lastBoot is the stage entry that led to the boot environment at from; where
+// the list names none, its begin: 0 if that is a stage, else -1.
+func lastBoot(list []string, from int) int {
 	changed := false
-	for i := min(from, len(m.Tasks)-1); i >= 0; i-- {
-		verb, _ := api.Entry(m.Tasks[i])
+	for i := min(from, len(list)-1); i >= 0; i-- {
+		verb, _ := api.Entry(list[i])
 		if changed = changed || verb == "bootenv"; changed && verb == "stage" {
-			m.CurrentTask = i
-			break
+			return i
 		}
 	}
-	return dropJob(tx, m.CurrentJob, "the task list was reset")
+	if len(list) > 0 && strings.HasPrefix(list[0], "stage:") {
+		return 0
+	}
+	return -1
 }
 
 // dropJob ends an unfinished job of a task list that is given up.
@@ -166,7 +186,7 @@ func enterOrderMode(k *resource.Kind[api.Machine], m *api.Machine) error {
 	if !m.WorkflowComplete {
 		return resource.Errorf(resource.Refused, k.Name, m.Uuid, "workflow %s of %s is not complete; WorkOrder mode begins after it", m.Workflow, m.Name)
 	}
-	m.Tasks, m.CurrentTask, m.CurrentJob, m.Runnable = []string{}, 0, "", true
+	m.Tasks, m.CurrentTask, m.CurrentJob, m.Runnable = []string{}, -1, "", true
 	return nil
 }
 

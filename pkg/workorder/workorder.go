@@ -1,14 +1,17 @@
 // Package workorder runs blueprints on machines, clusters and brokers that are
-// in WorkOrder mode: which order is next, when it is bound to a machine, and
-// how it ends. The cursor through its tasks is package workflow's.
+// in WorkOrder mode: which order is next, when it is bound to a machine, how it
+// ends, and when it is forgotten. The cursor through its tasks is package
+// workflow's.
 package workorder
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"drpd/pkg/api"
-	"drpd/pkg/engine"
+	"drpd/pkg/param"
 	"drpd/pkg/resource"
 	"drpd/pkg/workflow"
 )
@@ -22,62 +25,73 @@ type Orders struct {
 	Match Match
 }
 
-// Begin takes the next order of a machine in WorkOrder mode: the oldest that
-// names it, else the oldest unbound one whose filter fits. The blueprint is
-// copied now, so that its newest edition runs.
-func (w *Orders) Begin(tx *resource.Tx, now time.Time, machine string) (*api.WorkOrder, error) {
+// Begin takes the next order for a runner of a machine in WorkOrder mode: the
+// oldest that names the machine, else the oldest unbound one whose filter
+// fits. An order with a context is only for a runner of that context. The
+// blueprint is copied now, so that its newest edition runs.
+func (w *Orders) Begin(tx *resource.Tx, now time.Time, machine, context string) (*api.WorkOrder, error) {
 	_, m := api.Runner(tx, machine)
 	if m == nil || !m.WorkOrderMode || !m.Runnable || !m.Available {
 		return nil, nil
 	}
-	o, err := w.oldest(tx, m)
-	if err != nil || o == nil {
-		return nil, err
+	for {
+		o := w.oldest(tx, m, context)
+		if o == nil {
+			return nil, nil
+		}
+		started, err := w.start(tx, now, m, o)
+		if err != nil || started != nil {
+			return started, err
+		}
+		// It could not run and has failed: the next one has its turn.
 	}
-	return w.start(tx, now, m, o)
 }
 
-func (w *Orders) oldest(tx *resource.Tx, m *api.Machine) (*api.WorkOrder, error) {
+func (w *Orders) oldest(tx *resource.Tx, m *api.Machine, context string) *api.WorkOrder {
 	var best *api.WorkOrder
-	for o := range api.WorkOrders.By(tx, "Active", m.Uuid) {
-		if o.State == api.OrderCreated && (best == nil || o.CreateTime.Before(best.CreateTime)) {
+	consider := func(o *api.WorkOrder) {
+		if best == nil || o.CreateTime.Before(best.CreateTime) {
 			best = o
+		}
+	}
+	for o := range api.WorkOrders.By(tx, "Active", m.Uuid) {
+		if o.State == api.OrderCreated && contextOf(o, m) == context {
+			consider(o)
 		}
 	}
 	if best != nil {
-		return best, nil
+		return best
 	}
 	for o := range api.WorkOrders.By(tx, "Unbound", "true") {
-		fits, err := w.Match(tx, m, o.Filter)
-		if err != nil {
-			return nil, err
+		if contextOf(o, m) != context {
+			continue
 		}
-		if fits && (best == nil || o.CreateTime.Before(best.CreateTime)) {
-			best = o
+		// A filter that cannot be read fits nothing; its order says so itself.
+		if fits, err := w.Match(tx, m, o.Filter); err == nil && fits {
+			consider(o)
 		}
 	}
-	return best, nil
+	return best
 }
 
-// start binds an order to its machine. A blueprint that cannot run fails it.
+// contextOf is the context that an order would run in on a machine.
+func contextOf(o *api.WorkOrder, m *api.Machine) string {
+	if o.Context != "" {
+		return o.Context
+	}
+	return m.Context
+}
+
+// start binds an order to its machine. One that cannot run fails; nil then.
 func (w *Orders) start(tx *resource.Tx, now time.Time, m *api.Machine, o *api.WorkOrder) (*api.WorkOrder, error) {
 	b, tasks, problem := usable(tx, o)
 	err := api.WorkOrders.Modify(tx, o.Uuid, func(o *api.WorkOrder) error {
 		o.Machine = m.Uuid
 		if problem != "" {
-			if err := o.Move(api.OrderFailed, now); err != nil {
-				return err
-			}
-			o.Status = problem
-			return nil
+			return end(o, api.OrderFailed, now, problem)
 		}
-		o.Tasks, o.CurrentTask, o.Context = tasks, 0, m.Context
-		for name, v := range b.Params {
-			if _, given := o.Params[name]; !given {
-				o.Params[name] = v
-			}
-		}
-		o.Profiles = append(o.Profiles, b.Profiles...)
+		o.Tasks, o.CurrentTask, o.Context = tasks, 0, contextOf(o, m)
+		copyBlueprint(o, b)
 		return o.Move(api.OrderRunning, now)
 	})
 	if err != nil || problem != "" {
@@ -101,110 +115,67 @@ func usable(tx *resource.Tx, o *api.WorkOrder) (b *api.Blueprint, tasks []string
 	return b, tasks, ""
 }
 
-// Rule drives every order: created ones of clusters and brokers are begun by
-// the server, and running ones are moved on.
-func (w *Orders) Rule() engine.Rule {
-	return engine.Rule{Name: "work order", Kind: api.WorkOrders, Step: w.drive, Wake: map[string]engine.Wake{
-		"jobs": func(_ resource.Reader, e resource.Event) []string {
-			if j, ok := e.New.(*api.Job); ok && j.WorkOrder != "" {
-				return []string{j.WorkOrder}
-			}
-			return nil
-		},
-		"machines":         touched,
-		"clusters":         touched,
-		"resource_brokers": touched,
-		"bmc_actions": func(r resource.Reader, e resource.Event) []string {
-			if a, ok := e.New.(*api.BMCAction); ok {
-				return active(r, a.Machine)
-			}
-			return nil
-		},
-		"work_orders": func(r resource.Reader, e resource.Event) []string {
-			if o, ok := e.New.(*api.WorkOrder); ok && o.For != "" {
-				return active(r, o.For)
-			}
-			return nil
-		},
-	}}
-}
-
-// touched finds the orders that a changed machine matters to: its own, those
-// of the cluster that owns it, and the brokers' orders that wait for machines.
-func touched(r resource.Reader, e resource.Event) []string {
-	var out []string
-	for _, v := range []any{e.New, e.Old} {
-		if m, ok := v.(*api.Machine); ok {
-			out = append(out, active(r, m.Uuid)...)
-			if m.Owner != "" {
-				out = append(out, active(r, m.Owner)...)
-			}
+// copyBlueprint gives an order what its blueprint says and the order itself
+// does not. A sealed value is sealed for the blueprint: it is found there.
+func copyBlueprint(o *api.WorkOrder, b *api.Blueprint) {
+	o.Copied = &api.CopiedParts{}
+	for _, name := range slices.Sorted(maps.Keys(b.Params)) {
+		if _, given := o.Params[name]; !given && !param.IsSealed(b.Params[name]) {
+			o.Params[name] = b.Params[name]
+			o.Copied.Params = append(o.Copied.Params, name)
 		}
 	}
-	for b := range api.Brokers.All(r) {
-		out = append(out, active(r, b.Uuid)...)
+	for _, p := range b.Profiles {
+		if !slices.Contains(o.Profiles, p) {
+			o.Profiles = append(o.Profiles, p)
+			o.Copied.Profiles = append(o.Copied.Profiles, p)
+		}
 	}
-	return out
+	for k, v := range b.Meta {
+		if _, given := o.Meta[k]; !given {
+			o.Meta[k] = v
+			o.Copied.Meta = append(o.Copied.Meta, k)
+		}
+	}
 }
 
-// active lists the orders of a machine that have not ended.
-func active(r resource.Reader, machine string) []string {
-	var out []string
-	for o := range api.WorkOrders.By(r, "Active", machine) {
-		out = append(out, o.Uuid)
-	}
-	return out
-}
-
-func (w *Orders) drive(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
+// Rerun makes a new order like one that has ended, on the same machine: its
+// blueprint is copied anew.
+func Rerun(tx *resource.Tx, now time.Time, id string) (*api.WorkOrder, error) {
 	o, err := api.WorkOrders.Get(tx, id)
-	if err != nil || o.Ended() {
-		return engine.Result{}, err
+	if err != nil {
+		return nil, err
 	}
+	if !o.Ended() {
+		return nil, resource.Errorf(resource.Refused, "work_orders", id, "the work order is %s: wait for its end, or cancel it", o.State)
+	}
+	again := &api.WorkOrder{Blueprint: o.Blueprint, Machine: o.Machine, Mode: o.Mode, Params: maps.Clone(o.Params),
+		Profiles: slices.Clone(o.Profiles), CreateTime: now}
+	again.Meta, again.Description = maps.Clone(o.Meta), o.Description
 	if o.Machine == "" {
-		return engine.Result{Waiting: "waits for a machine in WorkOrder mode that matches " + o.Filter}, nil
+		again.Filter = o.Filter
 	}
-	k, m := api.Runner(tx, o.Machine)
-	switch {
-	case m == nil:
-		return engine.Result{}, fail(tx, now, id, "machine "+o.Machine+" does not exist")
-	case !m.WorkOrderMode && o.State == api.OrderRunning:
-		return engine.Result{}, fail(tx, now, id, m.Name+" has left WorkOrder mode")
-	case !m.WorkOrderMode:
-		return engine.Result{Waiting: m.Name + " is not in WorkOrder mode"}, nil
+	if _, m := api.Runner(tx, o.Machine); m == nil || o.Context != m.Context {
+		again.Context = o.Context
 	}
-	if o.State == api.OrderCreated {
-		if k == api.Machines {
-			return engine.Result{Waiting: "queued for the agent of " + m.Name}, nil
-		}
-		return w.beginOnServer(tx, now, k, m, o)
+	if c := o.Copied; c != nil {
+		maps.DeleteFunc(again.Params, func(name string, _ any) bool { return slices.Contains(c.Params, name) })
+		maps.DeleteFunc(again.Meta, func(name, _ string) bool { return slices.Contains(c.Meta, name) })
+		again.Profiles = slices.DeleteFunc(again.Profiles, func(p string) bool { return slices.Contains(c.Profiles, p) })
 	}
-	s, err := w.Flow.Drive(tx, now, &workflow.Cursor{Kind: k, On: m, Order: o})
-	return s, err
+	return again, api.WorkOrders.Create(tx, again)
 }
 
-// beginOnServer starts orders of clusters one at a time. A broker's orders run
-// side by side: each is one atomic step at a time, and a request that waits
-// for machines must not hold up the release that would free some.
-func (w *Orders) beginOnServer(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine, o *api.WorkOrder) (engine.Result, error) {
-	if k == api.Clusters {
-		if busy := workflow.At(tx, m.Uuid); busy != nil {
-			return engine.Result{Waiting: "queued behind work order " + busy.Order.Uuid, Until: now.Add(5 * time.Second)}, nil
-		}
+// end moves an order to its end, with the reason.
+func end(o *api.WorkOrder, to api.OrderState, now time.Time, why string) error {
+	if err := o.Move(to, now); err != nil {
+		return err
 	}
-	started, err := w.start(tx, now, m, o)
-	if err != nil || started == nil {
-		return engine.Result{}, err
-	}
-	return w.Flow.Drive(tx, now, &workflow.Cursor{Kind: k, On: m, Order: started})
+	o.Status = why
+	return nil
 }
 
-func fail(tx *resource.Tx, now time.Time, id, why string) error {
-	return api.WorkOrders.Modify(tx, id, func(o *api.WorkOrder) error {
-		if err := o.Move(api.OrderFailed, now); err != nil {
-			return err
-		}
-		o.Status = why
-		return nil
-	})
+// Cancel ends an order that has not ended, with the reason.
+func Cancel(tx *resource.Tx, now time.Time, id, why string) error {
+	return api.WorkOrders.Modify(tx, id, func(o *api.WorkOrder) error { return end(o, api.OrderCancelled, now, why) })
 }

@@ -83,3 +83,24 @@ func TestRandom(t *testing.T) {
 	}
 	assert.NotEqual(t, Random(12), Random(12))
 }
+
+// A hash that DRP's own client made: "drpcli users passwordhash hello".
+func TestVerifyHashOfDRP(t *testing.T) {
+	t.Parallel()
+	const made = "16384$8$1$383b163e104f34bd3c6ddd14349361fb$6da721f407d6f70f35c2ed7ba5c0bdd1121907cb0b42c3e3086d83b5a2209abf"
+	for _, hash := range []string{made, base64.StdEncoding.EncodeToString([]byte(made))} {
+		require.NoError(t, Verify(hash, "hello"))
+		assert.ErrorIs(t, Verify(hash, "hallo"), ErrMismatch)
+	}
+	swap := func(old, with string) string { return strings.Replace(made, old, with, 1) }
+	for hash, want := range map[string]string{
+		swap("16384", "16385"):      "no power of two",
+		swap("16384", "0"):          "no power of two",
+		swap("16384", "2147483648"): "out of bounds",
+		swap("$8$", "$x$"):          "without parameters",
+		swap("$383b", "$383?"):      "bad salt",
+		made[:len(made)-2]:          "not 32 bytes",
+	} {
+		assert.ErrorContains(t, Verify(hash, "hello"), want, hash)
+	}
+}

@@ -1,5 +1,5 @@
 // Package token mints and verifies the bearer tokens of users, machines, boot
-// scripts and jobs.
+// scripts, jobs and profiles.
 //
 // A token is its payload and an HMAC-SHA-256 over it, both in base64url, so a
 // replica needs only the key to check one. It is bound to the secrets of those
@@ -41,8 +41,10 @@ type Kind string
 const (
 	User    Kind = "user"
 	Machine Kind = "machine"
-	Boot    Kind = "boot" // a machine we do not know yet
+	Boot    Kind = "boot"    // a machine we do not know yet, in our own boot script
+	Unknown Kind = "unknown" // a machine we do not know yet, in a template of content
 	Job     Kind = "job"
+	Profile Kind = "profile" // one profile, for the machine that is the Key
 )
 
 // Claim allows an action of a scope on a specific object; "*" means any.
@@ -55,12 +57,14 @@ type Payload struct {
 	Key     string // the object the token is of, as a machine's Uuid
 	Grantor string // the user whose grant it is; may be empty
 	Claims  []Claim
+	Roles   []string  // the token of a user allows no more than these
 	Issued  time.Time // whole seconds
 	Expires time.Time // whole seconds; no longer valid at that time
 }
 
-// Secrets are the values a token is bound to; "" where there is none.
-type Secrets struct{ Grantor, User, Machine string }
+// Secrets are the values a token is bound to; "" where there is none. System
+// is that of the server: changing it revokes every token.
+type Secrets struct{ Grantor, User, Machine, System string }
 
 // b64 is strict, so that a token has exactly one spelling.
 var b64 = base64.RawURLEncoding.Strict()
@@ -157,7 +161,11 @@ func sign(key, body []byte) []byte {
 func binding(key []byte, s Secrets) []byte {
 	h := hmac.New(sha256.New, key)
 	io.WriteString(h, "drpd token secrets 1\x00")
-	for _, secret := range []string{s.Grantor, s.User, s.Machine} {
+	all := []string{s.Grantor, s.User, s.Machine}
+	if s.System != "" { // most servers have none: their tokens stay valid when they are updated
+		all = append(all, s.System)
+	}
+	for _, secret := range all {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(secret)))
 		h.Write(size[:])

@@ -22,7 +22,7 @@ var (
 func payload() Payload {
 	return Payload{
 		Subject: "rocketskates", Kind: Machine, Key: "5b1e", Grantor: "admin",
-		Claims: []Claim{{"machines", "get,update", "5b1e"}, {"params", "*", "*"}},
+		Claims: []Claim{{"machines", "get,update", "5b1e"}, {"params", "*", "*"}}, Roles: []string{"reader"},
 		Issued: issued, Expires: issued.Add(time.Hour),
 	}
 }
@@ -95,8 +95,8 @@ func TestChangedSecretsRevoke(t *testing.T) {
 	t.Parallel()
 	text := mint(t, keyA, payload())
 	for _, s := range []Secrets{
-		{"G", "u", "m"}, {"g", "U", "m"}, {"g", "u", "M"}, {"g", "u", ""}, {},
-		{"gu", "", "m"}, {"", "gu", "m"}, {"u", "g", "m"}, // the same letters, elsewhere
+		{"G", "u", "m", ""}, {"g", "U", "m", ""}, {"g", "u", "M", ""}, {"g", "u", "", ""}, {}, {"g", "u", "m", "s"},
+		{"gu", "", "m", ""}, {"", "gu", "m", ""}, {"u", "g", "m", ""}, {"g", "u", "", "m"}, // the same letters, elsewhere
 	} {
 		_, err := Verify(issued, text, [][]byte{keyA}, func(Payload) (Secrets, error) { return s, nil })
 		assert.ErrorIs(t, err, ErrRevoked, "%+v", s)
@@ -112,7 +112,7 @@ func TestMintRefuses(t *testing.T) {
 	}{
 		{keyA[:31], func(*Payload) {}, "key of 31 bytes, want 32"},
 		{keyA, func(p *Payload) { p.Expires = p.Issued }, "expires 2026-03-04T05:06:07Z, not after it is issued"},
-		{keyA, func(p *Payload) { p.Kind = "root" }, `kind "root", want one of [user machine boot job]`},
+		{keyA, func(p *Payload) { p.Kind = "root" }, `kind "root", want one of [user machine boot unknown job profile]`},
 		{keyA, func(p *Payload) { p.Subject = strings.Repeat("x", MaxLen) }, "limit 4096: give it fewer claims"},
 	} {
 		p := payload()

@@ -15,19 +15,20 @@ type wire struct {
 	Key     string      `json:"k,omitempty"`
 	Grantor string      `json:"g,omitempty"`
 	Claims  [][3]string `json:"c,omitempty"`
+	Roles   []string    `json:"r,omitempty"`
 	Issued  int64       `json:"i"` // Unix seconds
 	Expires int64       `json:"e"`
 	Bound   []byte      `json:"b"` // see binding
 }
 
-var kinds = []Kind{User, Machine, Boot, Job}
+var kinds = []Kind{User, Machine, Boot, Unknown, Job, Profile}
 
 func encode(p Payload, bound []byte) ([]byte, error) {
 	if !slices.Contains(kinds, p.Kind) {
 		return nil, fmt.Errorf("kind %q, want one of %v", p.Kind, kinds)
 	}
 	w := wire{
-		Subject: p.Subject, Kind: p.Kind, Key: p.Key, Grantor: p.Grantor,
+		Subject: p.Subject, Kind: p.Kind, Key: p.Key, Grantor: p.Grantor, Roles: p.Roles,
 		Issued: p.Issued.Unix(), Expires: p.Expires.Unix(), Bound: bound,
 	}
 	for _, c := range p.Claims {
@@ -45,7 +46,7 @@ func decode(body []byte) (Payload, []byte, error) {
 		return Payload{}, nil, fmt.Errorf("%w: kind %q", ErrMalformed, w.Kind)
 	}
 	p := Payload{
-		Subject: w.Subject, Kind: w.Kind, Key: w.Key, Grantor: w.Grantor,
+		Subject: w.Subject, Kind: w.Kind, Key: w.Key, Grantor: w.Grantor, Roles: w.Roles,
 		Issued: time.Unix(w.Issued, 0).UTC(), Expires: time.Unix(w.Expires, 0).UTC(),
 	}
 	for _, c := range w.Claims {

@@ -21,6 +21,7 @@ type bed struct {
 	clients []*conn
 	ids     []string // uuids of the machines
 	made    atomic.Int64
+	visits  atomic.Int64 // so that each patch changes something
 }
 
 func startBed(ctx context.Context, p plan, machines int) (*bed, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -175,7 +176,7 @@ func (b *bed) watched(kind, name string, m *sample, do func(c *conn, i int) erro
 	}
 	wg.Wait()
 	if err == nil && n < m.ops*watchers {
-		err = fmt.Errorf("%d of %d events arrived", n, m.ops*watchers)
+		err = fmt.Errorf("%d of %d events arrived: %w", n, m.ops*watchers, errors.Join(errs...))
 	}
 	return n, err
 }

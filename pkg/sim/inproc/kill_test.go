@@ -34,6 +34,7 @@ type killer struct {
 	died  func()
 
 	mu    sync.Mutex // guards all below
+	kept  *[]store.Record
 	count int
 	dead  bool
 	kinds string // what the fatal commit wrote
@@ -46,16 +47,27 @@ func (k *killer) Commit(ctx context.Context, ops []store.Op) (store.Rev, error) 
 		return 0, errDead
 	}
 	if k.count++; k.count != k.at {
-		return k.Store.Commit(ctx, ops)
+		return k.keep(ctx, ops)
 	}
 	k.dead, k.kinds = true, kindsOf(ops)
 	defer k.died()
 	if k.after {
-		if _, err := k.Store.Commit(ctx, ops); err != nil {
+		if _, err := k.keep(ctx, ops); err != nil {
 			return 0, err
 		}
 	}
 	return 0, errDead
+}
+
+// keep commits, and notes what is durable now.
+func (k *killer) keep(ctx context.Context, ops []store.Op) (store.Rev, error) {
+	rev, err := k.Store.Commit(ctx, ops)
+	for _, op := range ops {
+		if err == nil {
+			*k.kept = append(*k.kept, store.Record{Kind: op.Kind, Key: op.Key, Rev: rev, Data: op.Data})
+		}
+	}
+	return rev, err
 }
 
 func kindsOf(ops []store.Op) string {
@@ -74,6 +86,7 @@ func kindsOf(ops []store.Op) string {
 type life struct {
 	rack *Rack
 	path string
+	kept []store.Record // all that was ever written, in order
 }
 
 func newLife(t *testing.T) *life {
@@ -102,7 +115,7 @@ func (l *life) run(ctx context.Context, at int, after bool) (*killer, error) {
 func (l *life) serveOn(ctx context.Context, db store.Store, at int, after bool) (*killer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	k := &killer{Store: db, at: at, after: after, died: cancel}
+	k := &killer{Store: db, at: at, after: after, died: cancel, kept: &l.kept}
 	// The rack lives on when the server dies: only the walk is cut short.
 	site, err := Start(context.WithoutCancel(ctx), l.rack, k)
 	if err != nil {

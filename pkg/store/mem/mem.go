@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 
@@ -23,14 +24,11 @@ type recordID struct{ kind, key string }
 
 // Store implements store.Store; make it with New.
 type Store struct {
-	logRows int
+	history *store.History
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards all below
 	records map[recordID]store.Record
 	rev     store.Rev
-	log     []store.Commit // revisions rev-len(log)+1 to rev, without gaps
-	rows    int            // records in log
-	changed chan struct{}  // closed and replaced by each commit and by Close
 	closed  bool
 }
 
@@ -42,9 +40,8 @@ func New(cfg Config) *Store {
 		cfg.LogRows = DefaultLogRows
 	}
 	return &Store{
-		logRows: cfg.LogRows,
+		history: store.NewHistory(cfg.LogRows, math.MaxInt, 0),
 		records: map[recordID]store.Record{},
-		changed: make(chan struct{}),
 	}
 }
 
@@ -120,82 +117,19 @@ func (s *Store) apply(ops []store.Op) {
 		return
 	}
 	s.rev = c.Rev
-	s.log = append(s.log, c)
-	s.rows += len(c.Records)
-	s.trim()
-	s.wake()
-}
-
-// trim drops the oldest commits while the log is too long, never the newest.
-func (s *Store) trim() {
-	n := 0
-	for s.rows > s.logRows && n < len(s.log)-1 {
-		s.rows -= len(s.log[n].Records)
-		s.log[n] = store.Commit{} // let the data go before the array does
-		n++
-	}
-	s.log = s.log[n:]
-}
-
-func (s *Store) wake() {
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.history.Add(c)
 }
 
 // Watch implements store.Store.
 func (s *Store) Watch(ctx context.Context, after store.Rev) iter.Seq2[store.Commit, error] {
-	return func(yield func(store.Commit, error) bool) {
-		for {
-			commits, changed, err := s.since(ctx, after)
-			if err != nil {
-				yield(store.Commit{}, fmt.Errorf("watch after %d: %w", uint64(after), err))
-				return
-			}
-			for _, c := range commits {
-				if !yield(c, nil) {
-					return
-				}
-				after = c.Rev
-			}
-			if len(commits) > 0 {
-				continue
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
-// watchBatch bounds what a slow watcher keeps alive.
-const watchBatch = 64
-
-// since returns the next commits after a revision, or what to wait for.
-func (s *Store) since(ctx context.Context, after store.Rev) ([]store.Commit, <-chan struct{}, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	oldest := s.rev - store.Rev(len(s.log)) // everything after it is in the log
-	switch {
-	case s.closed:
-		return nil, nil, store.ErrClosed
-	case after < oldest, after > s.rev:
-		return nil, nil, store.ErrCompacted
-	}
-	rest := s.log[after-oldest:]
-	return slices.Clone(rest[:min(len(rest), watchBatch)]), s.changed, nil
+	return s.history.Watch(ctx, after)
 }
 
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
-		s.closed = true
-		s.wake()
-	}
+	s.closed = true
+	s.history.Close()
 	return nil
 }

@@ -14,6 +14,8 @@ func (s *Store) Commit(ctx context.Context, ops []store.Op) (store.Rev, error) {
 	if err := store.CheckOps(ops); err != nil {
 		return 0, fmt.Errorf("commit: %w", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var rev int64
 	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
 		rev, err = s.applyAll(ctx, tx, ops)
@@ -22,8 +24,21 @@ func (s *Store) Commit(ctx context.Context, ops []store.Op) (store.Rev, error) {
 	if err != nil {
 		return 0, s.fail("commit", err)
 	}
-	s.seen.advance(store.Rev(rev))
+	s.tell(store.Rev(rev), ops)
 	return store.Rev(rev), nil
+}
+
+// tell adds a commit to the history, unless its ops only compared.
+func (s *Store) tell(rev store.Rev, ops []store.Op) {
+	c := store.Commit{Rev: rev}
+	for _, op := range ops {
+		if !op.Need {
+			c.Records = append(c.Records, store.Record{Kind: op.Kind, Key: op.Key, Rev: rev, Data: op.Data})
+		}
+	}
+	if len(c.Records) > 0 {
+		s.history.Add(c)
+	}
 }
 
 func (s *Store) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
@@ -51,45 +66,29 @@ func (s *Store) applyAll(ctx context.Context, tx *sql.Tx, ops []store.Op) (int64
 	if err := tx.StmtContext(ctx, number).QueryRowContext(ctx).Scan(&rev); err != nil {
 		return 0, fmt.Errorf("number commit: %w", err)
 	}
-	w := newOpWriter(ctx, tx, s.w, rev, s.cfg.Now().Unix())
+	w := newOpWriter(ctx, tx, s.w, rev)
 	for _, op := range ops {
 		if err := w.apply(ctx, op); err != nil {
 			return 0, err
 		}
 	}
-	if number == s.w.rev || rev%trimEvery(s.cfg.LogRows) != 0 {
-		return rev, nil
-	}
-	return rev, s.trim(ctx, tx, rev)
-}
-
-// trimEvery spreads the cost of trimming over commits; a short log is kept
-// short more eagerly.
-func trimEvery(logRows int) int64 { return int64(min(max(logRows/8, 1), 256)) }
-
-func (s *Store) trim(ctx context.Context, tx *sql.Tx, rev int64) error {
-	oldest := s.cfg.Now().Add(-s.cfg.LogAge).Unix()
-	if _, err := tx.StmtContext(ctx, s.w.trim).ExecContext(ctx, oldest, s.cfg.LogRows, rev); err != nil {
-		return fmt.Errorf("trim log: %w", err)
-	}
-	return nil
+	return rev, nil
 }
 
 // opWriter holds the statements bound to one transaction, so that a large
 // commit binds each of them once.
 type opWriter struct {
-	rev, at                           int64
-	find, insert, update, remove, log *sql.Stmt
+	rev                          int64
+	find, insert, update, remove *sql.Stmt
 }
 
-func newOpWriter(ctx context.Context, tx *sql.Tx, w writeStmts, rev, at int64) *opWriter {
+func newOpWriter(ctx context.Context, tx *sql.Tx, w writeStmts, rev int64) *opWriter {
 	return &opWriter{
-		rev: rev, at: at,
+		rev:    rev,
 		find:   tx.StmtContext(ctx, w.find),
 		insert: tx.StmtContext(ctx, w.insert),
 		update: tx.StmtContext(ctx, w.update),
 		remove: tx.StmtContext(ctx, w.remove),
-		log:    tx.StmtContext(ctx, w.log),
 	}
 }
 
@@ -101,7 +100,6 @@ func (w *opWriter) apply(ctx context.Context, op store.Op) error {
 	}
 	var res sql.Result
 	var err error
-	var logged any // untyped nil is NULL: deleted
 	switch {
 	case op.Data == nil:
 		res, err = w.remove.ExecContext(ctx, op.Kind, op.Key, int64(op.If))
@@ -115,12 +113,6 @@ func (w *opWriter) apply(ctx context.Context, op store.Op) error {
 	}
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(err, w.compare(ctx, op))
-	}
-	if op.Data != nil {
-		logged = op.Data
-	}
-	if _, err := w.log.ExecContext(ctx, w.rev, w.at, op.Kind, op.Key, logged); err != nil {
-		return fmt.Errorf("log %s/%s: %w", op.Kind, op.Key, err)
 	}
 	return nil
 }

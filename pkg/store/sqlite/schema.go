@@ -9,7 +9,7 @@ import (
 
 // formatVersion is the layout this code reads and writes. Each layout has one
 // entry in migrations; the entry at index v leads from v to v+1.
-const formatVersion = 1
+const formatVersion = 2
 
 // ErrNewerFormat: the file was written by a newer program.
 var ErrNewerFormat = errors.New("newer format")
@@ -35,6 +35,8 @@ CREATE TABLE log (
 	data BLOB
 );
 CREATE INDEX log_rev ON log (rev);
+`, `
+DROP TABLE log; -- the history is in memory
 `}
 
 // migrate brings the file to formatVersion in one transaction.
@@ -93,16 +95,9 @@ func readFormat(ctx context.Context, tx *sql.Tx) (int, error) {
 type writeStmts struct {
 	rev, next, find        *sql.Stmt
 	insert, update, remove *sql.Stmt
-	log, trim              *sql.Stmt
 }
 
-type readStmts struct{ rev, load, since *sql.Stmt }
-
-// trimSQL drops all commits up to the later of two: the last one wholly older
-// than ?1, and the one holding row max-?2; never the newest, ?3.
-const trimSQL = `DELETE FROM log WHERE rev < ?3 AND rev <= max(
-	coalesce((SELECT rev - 1 FROM log WHERE at > ?1 ORDER BY seq LIMIT 1), ?3),
-	coalesce((SELECT rev FROM log WHERE seq = (SELECT max(seq) FROM log) - ?2), 0))`
+type readStmts struct{ rev, load *sql.Stmt }
 
 // prepare compiles every statement once.
 func (s *Store) prepare(ctx context.Context) error {
@@ -117,11 +112,8 @@ func (s *Store) prepare(ctx context.Context) error {
 		{s.write, &s.w.insert, "INSERT INTO record (rev, data, kind, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
 		{s.write, &s.w.update, "UPDATE record SET rev = ?, data = ? WHERE kind = ? AND key = ? AND rev = ?"},
 		{s.write, &s.w.remove, "DELETE FROM record WHERE kind = ? AND key = ? AND rev = ?"},
-		{s.write, &s.w.log, "INSERT INTO log (rev, at, kind, key, data) VALUES (?, ?, ?, ?, ?)"},
-		{s.write, &s.w.trim, trimSQL},
 		{s.read, &s.r.rev, "SELECT rev FROM state"},
 		{s.read, &s.r.load, "SELECT kind, key, rev, data FROM record ORDER BY kind, key"},
-		{s.read, &s.r.since, "SELECT rev, kind, key, data IS NULL, data FROM log WHERE rev > ? ORDER BY rev, seq"},
 	} {
 		stmt, err := p.db.PrepareContext(ctx, p.text)
 		if err != nil {

@@ -1,9 +1,8 @@
 // Package sqlite is a store.Store in one SQLite file.
 //
-// Two tables hold everything: record has what is, log what happened. Commits
-// go through one connection and are on disk when they return (WAL with
-// synchronous=FULL); reads have connections of their own and never wait for a
-// commit. Revisions have no gaps, so a hole in the log shows by itself.
+// One table holds everything. Commits go through one connection and are on disk
+// when they return (WAL with synchronous=FULL); reads have connections of their
+// own. The newest commits are kept in memory for watchers, not written twice.
 //
 // One process at a time may have the file open: a lock file beside it sees to
 // that, because watchers are woken by commits of their own process only.
@@ -19,7 +18,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"drpd/pkg/store"
 
@@ -28,10 +26,17 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultLogAge  = 24 * time.Hour
-	DefaultLogRows = 100_000
+	DefaultLogRows = 10_000
 	DefaultReaders = 4
 )
+
+// historyBytes bounds the data of commits kept for watchers.
+const historyBytes = 8 << 20
+
+// checkpointPages is how many pages of 4 KiB the write-ahead log has before
+// they are copied into the file: hot pages are then copied once for many
+// commits.
+const checkpointPages = 4000
 
 // busyTimeout is how long a connection waits for a lock, in milliseconds.
 // Nobody should hold one long; backup programs do.
@@ -39,40 +44,33 @@ const busyTimeout = 10_000
 
 // Config says where the store is and how much history it keeps.
 type Config struct {
-	Path    string           // the database file; created with mode 0600, its folder must exist
-	LogAge  time.Duration    // commits older than this are trimmed; 0: DefaultLogAge
-	LogRows int              // changed records kept at most; 0: DefaultLogRows
-	Readers int              // connections for reading; 0: DefaultReaders
-	Now     func() time.Time // nil: time.Now
+	Path    string // the database file; created with mode 0600, its folder must exist
+	LogRows int    // changed records kept for Watch, since the start; 0: DefaultLogRows
+	Readers int    // connections for reading; 0: DefaultReaders
 }
 
 func (c Config) withDefaults() Config {
-	if c.LogAge <= 0 {
-		c.LogAge = DefaultLogAge
-	}
 	if c.LogRows <= 0 {
 		c.LogRows = DefaultLogRows
 	}
 	if c.Readers <= 0 {
 		c.Readers = DefaultReaders
 	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
 	return c
 }
 
 // Store implements store.Store; make it with Open.
 type Store struct {
-	cfg    Config
-	lock   *os.File
-	write  *sql.DB // exactly one connection
-	read   *sql.DB
-	w      writeStmts
-	r      readStmts
-	seen   *progress
-	closer sync.Once
-	closed chan struct{}
+	cfg     Config
+	lock    *os.File
+	write   *sql.DB // exactly one connection
+	read    *sql.DB
+	w       writeStmts
+	r       readStmts
+	mu      sync.Mutex // held from a commit until the history has it
+	history *store.History
+	closer  sync.Once
+	closed  chan struct{}
 }
 
 var _ store.Store = (*Store)(nil)
@@ -80,7 +78,7 @@ var _ store.Store = (*Store)(nil)
 // Open opens the store of cfg, creating it if there is none. It refuses a file
 // of a newer format, one that is not ours, and one that is in use.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{cfg: cfg.withDefaults(), closed: make(chan struct{}), seen: newProgress()}
+	s := &Store{cfg: cfg.withDefaults(), closed: make(chan struct{})}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", cfg.Path, errors.Join(err, s.release()))
 	}
@@ -116,14 +114,14 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return s.start(ctx)
 }
 
-// start learns the current revision and trims what grew old while we were down.
+// start learns the current revision.
 func (s *Store) start(ctx context.Context) error {
 	var rev int64
 	if err := s.w.rev.QueryRowContext(ctx).Scan(&rev); err != nil {
 		return fmt.Errorf("read revision: %w", err)
 	}
-	s.seen.advance(store.Rev(rev))
-	return s.inTx(ctx, func(tx *sql.Tx) error { return s.trim(ctx, tx, rev) })
+	s.history = store.NewHistory(s.cfg.LogRows, historyBytes, store.Rev(rev))
+	return nil
 }
 
 // dsn names the file as a URI, so that no character of the path means anything.
@@ -137,7 +135,7 @@ func dsn(path string, readOnly bool) string {
 	if readOnly {
 		pragmas = append(pragmas, "_pragma=query_only(1)")
 	} else {
-		pragmas = append(pragmas, "_txlock=immediate")
+		pragmas = append(pragmas, fmt.Sprintf("_pragma=wal_autocheckpoint(%d)", checkpointPages), "_txlock=immediate")
 	}
 	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(pragmas, "&")}
 	return u.String()
@@ -147,6 +145,7 @@ func dsn(path string, readOnly bool) string {
 func (s *Store) Close() (err error) {
 	s.closer.Do(func() {
 		close(s.closed)
+		s.history.Close()
 		err = s.release()
 	})
 	return err

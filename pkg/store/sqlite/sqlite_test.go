@@ -5,13 +5,14 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -60,8 +61,8 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"newer format", func(t *testing.T, path string) {
 			require.NoError(t, openPath(t, Config{Path: path}).Close())
-			exec(t, path, "UPDATE format SET version = 2")
-		}, "newer format: file has format 2, this program knows up to 1"},
+			exec(t, path, "UPDATE format SET version = 3")
+		}, "newer format: file has format 3, this program knows up to 2"},
 		{"another program's database", func(t *testing.T, path string) {
 			exec(t, path, "CREATE TABLE bookmark (url TEXT)")
 		}, "a database of some other program"},
@@ -111,55 +112,54 @@ func TestFileModesAndPragmas(t *testing.T) {
 	assert.Error(t, err, "the read pool cannot write")
 }
 
-func TestTrimByAge(t *testing.T) {
+// TestLoadWaitsForTheHistory: a commit is in the file, its committer has not
+// yet told. Who reads it must be able to go on from there.
+func TestLoadWaitsForTheHistory(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	cfg := Config{Path: filepath.Join(t.TempDir(), "drpd.db"), LogAge: time.Hour, Now: func() time.Time { return now }}
-	s := openPath(t, cfg)
-	for i := range 3 {
-		_, err := s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: fmt.Sprint(i), Data: []byte("x")}})
-		require.NoError(t, err)
-		now = now.Add(40 * time.Minute)
-	}
-	kept := func(s *Store) (revs string) {
-		require.NoError(t, s.read.QueryRow("SELECT group_concat(rev) FROM log").Scan(&revs))
-		return revs
-	}
-	assert.Equal(t, "1,2,3", kept(s))
-	require.NoError(t, s.Close())
-	s = openPath(t, cfg) // commits were 120, 80 and 40 minutes ago
-	assert.Equal(t, "3", kept(s))
-	require.NoError(t, s.Close())
-	now = now.Add(24 * time.Hour)
-	assert.Equal(t, "3", kept(openPath(t, cfg)), "the newest is never trimmed")
+	s := openNew(t, 0).(*Store)
+	s.mu.Lock() // as a committer has it
+	ops := []store.Op{{Kind: "machines", Key: "not told", Data: []byte("x")}}
+	require.NoError(t, s.inTx(t.Context(), func(tx *sql.Tx) error {
+		_, err := s.applyAll(t.Context(), tx, ops)
+		return err
+	}))
+	var told atomic.Bool
+	loaded := make(chan store.Rev)
+	go func() {
+		_, rev := loadCounts(t, s)
+		assert.True(t, told.Load())
+		loaded <- rev
+	}()
+	s.tell(1, ops)
+	told.Store(true)
+	s.mu.Unlock()
+	require.Equal(t, store.Rev(1), <-loaded)
+	next, stop := iter.Pull2(s.Watch(t.Context(), 1))
+	defer stop()
+	_, err := s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: "b", Data: []byte("x")}})
+	require.NoError(t, err)
+	c, err, _ := next()
+	require.NoError(t, err)
+	assert.Equal(t, store.Rev(2), c.Rev)
 }
 
-// TestReadersAheadOfProgress: a commit is in the file, its committer has not
-// yet told. Who read it must be able to go on from there.
-func TestReadersAheadOfProgress(t *testing.T) {
+// TestMigrate opens a file of the first format, which kept a log of its own.
+func TestMigrate(t *testing.T) {
 	t.Parallel()
-	for _, byLoad := range []bool{true, false} {
-		s := openNew(t, 0).(*Store)
-		op := func(key string) []store.Op { return []store.Op{{Kind: "machines", Key: key, Data: []byte("x")}} }
-		_, err := s.Commit(t.Context(), op("told"))
-		require.NoError(t, err)
-		require.NoError(t, s.inTx(t.Context(), func(tx *sql.Tx) error {
-			_, err := s.applyAll(t.Context(), tx, op("not told"))
-			return err
-		}))
-		seen, _ := s.seen.get()
-		require.Equal(t, store.Rev(1), seen)
-		if byLoad {
-			_, rev := loadCounts(t, s)
-			require.Equal(t, store.Rev(2), rev)
-		} else {
-			commits, err := s.next(t.Context(), 0)
-			require.NoError(t, err)
-			require.Len(t, commits, 2)
-		}
-		seen, _ = s.seen.get() // a watch from beyond it would be told ErrCompacted
-		assert.Equal(t, store.Rev(2), seen)
-	}
+	path := filepath.Join(t.TempDir(), "drpd.db")
+	db, err := sql.Open("sqlite", dsn(path, false))
+	require.NoError(t, err)
+	_, err = db.Exec(migrations[0] + `UPDATE format SET version = 1; UPDATE state SET rev = 7;
+		INSERT INTO record VALUES ('machines', 'a', 7, 'x'); INSERT INTO log (rev, at, kind, key, data) VALUES (7, 0, 'machines', 'a', 'x');`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	s := openPath(t, Config{Path: path})
+	counts, rev := loadCounts(t, s)
+	assert.Equal(t, map[string]int{"machines": 1}, counts)
+	assert.Equal(t, store.Rev(7), rev)
+	next, err := s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: "a", If: 7, Data: []byte("y")}})
+	require.NoError(t, err)
+	assert.Equal(t, store.Rev(8), next)
 }
 
 // crashPath names the file TestCrashWriter writes; set only in the helper.

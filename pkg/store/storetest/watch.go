@@ -211,8 +211,10 @@ func testReopen(t *testing.T, s store.Store, reopen func(testing.TB, store.Store
 	after, rev := load(t, s)
 	assert.Equal(t, before, after)
 	assert.Equal(t, store.Rev(2), rev)
-	assert.Len(t, take(t, watch(t, s, 0), 2), 2, "the log survives")
+	assert.ErrorIs(t, firstError(t, t.Context(), s, 3), store.ErrCompacted, "a revision of the future")
+	follow := watch(t, s, 2)
 	commit(t, s, store.Op{Kind: "machines", Key: "a", If: 1})
+	assert.Equal(t, store.Rev(3), take(t, follow, 1)[0].Rev, "whoever has seen all goes on")
 	s = reopen(t, s)
 	assert.Equal(t, store.Rev(4), commit(t, s, create("a", "new")), "revisions go on after all records are gone")
 }

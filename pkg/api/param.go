@@ -1,0 +1,116 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"drpd/pkg/resource"
+)
+
+// Param gives a parameter its type, its default and its secrecy.
+type Param struct {
+	resource.Common
+	Documented
+	Name   string
+	Schema any // JSON schema; its "default" is the value of last resort
+	Secure bool
+
+	compiled *schema // of Schema; set with the defaults, before anybody shares the object
+}
+
+// schema is a compiled Schema, or why it does not compile.
+type schema struct {
+	rules *jsonschema.Schema
+	err   error
+}
+
+// ParamDefs are the declarations of params.
+var ParamDefs = &resource.Kind[Param]{
+	Name: "params", Key: func(o *Param) string { return o.Name },
+	Common: func(o *Param) *resource.Common { return &o.Common }, Engine: engineCommon,
+	Indexes: []resource.Index[Param]{keyed(ByName, func(o *Param) string { return o.Name }),
+		scan(boolean("Secure", func(o *Param) bool { return o.Secure }))},
+	Default: func(o *Param) {
+		o.compiled = nil
+		if o.Schema != nil {
+			o.compiled = compile(o.Schema)
+		}
+	},
+	Validate: (*Param).problems,
+}
+
+// Default is the value that the schema gives to those who set none.
+func (o *Param) Default() (value any, ok bool) {
+	m, _ := o.Schema.(map[string]any)
+	value, ok = m["default"]
+	return value, ok
+}
+
+func (o *Param) problems() []string {
+	p := problems{}
+	p.name("Name", o.Name, paramName)
+	if o.compiled == nil {
+		return p
+	}
+	if o.compiled.err != nil {
+		p.add("Schema: %v", o.compiled.err)
+		return p
+	}
+	if v, ok := o.Default(); ok && !o.Secure {
+		if err := o.compiled.rules.Validate(v); err != nil {
+			p.add("Error in default value: %v", err)
+		}
+	}
+	return p
+}
+
+// Check says why a value does not fit the parameter, "" if it does. It costs
+// no compilation on a param that is or was stored.
+func (o *Param) Check(value any) string {
+	if o.Schema == nil {
+		return ""
+	}
+	s := o.compiled
+	if s == nil {
+		s = compile(o.Schema)
+	}
+	if s.err != nil {
+		return fmt.Sprintf("schema of %s: %v", o.Name, s.err)
+	}
+	if err := s.rules.Validate(value); err != nil {
+		return fmt.Sprintf("param %s: %v", o.Name, err)
+	}
+	return ""
+}
+
+// compile reads a schema that does not name its draft as DRP does: as draft 7,
+// or as draft 4, where exclusiveMinimum is true or false.
+func compile(doc any) *schema {
+	rules, err := compileDraft(doc, jsonschema.Draft7)
+	if err == nil {
+		return &schema{rules: rules}
+	}
+	if rules, old := compileDraft(doc, jsonschema.Draft4); old == nil {
+		return &schema{rules: rules}
+	}
+	return &schema{err: err}
+}
+
+func compileDraft(doc any, draft *jsonschema.Draft) (*jsonschema.Schema, error) {
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(draft)
+	c.UseLoader(noLoader{})
+	if err := c.AddResource("mem:///param", doc); err != nil {
+		return nil, err
+	}
+	return c.Compile("mem:///param")
+}
+
+// noLoader keeps a schema from making the server read files.
+type noLoader struct{}
+
+func (noLoader) Load(url string) (any, error) {
+	return nil, errors.New(url + " is outside the schema: put it under definitions")
+}

@@ -1,0 +1,58 @@
+package auth
+
+import (
+	"fmt"
+
+	"drpd/pkg/api"
+	"drpd/pkg/auth/claim"
+	"drpd/pkg/resource"
+)
+
+// Hooks check what the server's access rests on: the claims of roles and tasks
+// have a meaning, and the server's secret its length. kinds are those of the
+// DB. Roles of content packs may name kinds that only others know.
+func Hooks(kinds []resource.Any) []resource.Hook {
+	var names, carriers []string
+	for _, k := range kinds {
+		names = append(names, k.KindName())
+		if zero, err := k.Decode([]byte("{}")); err == nil && k.ParamsOf(zero) != nil {
+			carriers = append(carriers, k.KindName())
+		}
+	}
+	known := claim.NewKnown(names, carriers)
+	check := func(tx *resource.Tx, kind, key, bundle string, claims []api.Claim) error {
+		if tx.Loading() || bundle != "" {
+			return nil
+		}
+		if msgs := known.Problems(claims); len(msgs) > 0 {
+			return &resource.Error{Code: resource.Invalid, Kind: kind, Key: key, Msgs: msgs}
+		}
+		return nil
+	}
+	return []resource.Hook{
+		resource.OnSave(api.Roles, func(tx *resource.Tx, _, r *api.Role) error {
+			if r == nil {
+				return nil
+			}
+			return check(tx, api.Roles.Name, r.Name, r.Bundle, r.Claims)
+		}),
+		resource.OnSave(api.Tasks, func(tx *resource.Tx, _, t *api.Task) error {
+			if t == nil {
+				return nil
+			}
+			return check(tx, api.Tasks.Name, t.Name, t.Bundle, t.ExtraClaims)
+		}),
+		resource.OnSave(api.Preferences, func(tx *resource.Tx, _, p *api.Preference) error { return checkPref(tx, p) }),
+	}
+}
+
+// baseSecretLen is the length of the server's secret in bytes, as DRP has it.
+const baseSecretLen = 32
+
+func checkPref(tx *resource.Tx, p *api.Preference) error {
+	if p == nil || tx.Loading() || p.Name != PrefBaseSecret || p.Value == "" || len(p.Value) == baseSecretLen {
+		return nil
+	}
+	return resource.Errorf(resource.Invalid, api.Preferences.Name, p.Name, "%s",
+		fmt.Sprintf("%s has %d bytes, it must have exactly %d", p.Name, len(p.Value), baseSecretLen))
+}

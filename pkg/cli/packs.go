@@ -1,0 +1,264 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"drpd/pkg/api"
+	"drpd/pkg/bundle"
+)
+
+// packVerbs are the extras of contents.
+func (g *group) packVerbs() []*cobra.Command {
+	replaceWritable := false
+	upload := g.cmd("upload <file>", "Upload a content pack (file, folder or -), in place of the one with its name.", func(ctx context.Context, args []string) error {
+		return g.uploadPack(ctx, args[0], replaceWritable)
+	})
+	upload.Example = "  drpcli contents upload pack.yaml\n  drpcli contents upload ./my-pack\n  drpcli contents upload - < pack.yaml"
+	create := g.cmd("create <file>", "Upload a content pack; refused if there is one with its name.", func(ctx context.Context, args []string) error {
+		return g.sendPack(ctx, http.MethodPost, args[0], "", replaceWritable)
+	})
+	update := g.cmd("update <id> <file>", "Replace a content pack; refused if there is none with its name.", func(ctx context.Context, args []string) error {
+		return g.sendPack(ctx, http.MethodPut, args[1], args[0], replaceWritable)
+	})
+	show := g.cmd("show <id>", "Show a whole content pack.", func(ctx context.Context, args []string) error {
+		return g.show(ctx, args[0], &view{})
+	})
+	show.Flags().String("key", "", "known for the sake of scripts")
+	_ = show.Flags().MarkHidden("key")
+	key := ""
+	for _, c := range []*cobra.Command{upload, create, update} {
+		c.Flags().BoolVar(&replaceWritable, "replace-writable", false, "take over objects of the same names")
+		c.Flags().BoolVar(&replaceWritable, "replaceWritable", false, "the same")
+		c.Flags().StringVar(&key, "key", "", "known for the sake of scripts")
+		_ = c.Flags().MarkHidden("replaceWritable")
+		_ = c.Flags().MarkHidden("key")
+	}
+	return []*cobra.Command{upload, create, update, show,
+		g.cmd("bundle <file> [<Field=value>]...", "Make one file of the pack in this folder.", g.bundle),
+		g.cmd("unbundle <file>", "Expand a pack into this folder, one file for each object.", g.unbundle),
+		g.cmd("document <file>", "Print a pack's documentation as reStructuredText.", g.document),
+		g.cmd("convert <file>", "Create a pack's objects as writable ones.", g.convert), g.bundlizeCmd()}
+}
+
+// pack reads a pack from a file, a folder or standard input, checked.
+func (g *group) pack(from string) (*api.ContentPack, error) {
+	if st, err := os.Stat(from); err == nil && st.IsDir() {
+		p, err := bundle.FromDir(os.DirFS(from))
+		return p, wrong(err)
+	}
+	data, err := g.bodyText(from)
+	if err != nil {
+		return nil, err
+	}
+	p, err := bundle.FromBundle(data)
+	return p, wrong(err)
+}
+
+// wrong makes bad input of what pkg/bundle objects to.
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failf(exitUsage, "%v", err)
+}
+
+func (g *group) uploadPack(ctx context.Context, from string, replaceWritable bool) error {
+	pack, err := g.pack(from)
+	if err != nil {
+		return about(err, "upload content pack")
+	}
+	name := pack.Meta.Name
+	if name == "" {
+		return failf(exitUsage, "%s is no content pack: meta.Name is missing", from)
+	}
+	if g.flags.dryRun {
+		g.note("would upload content pack %s %s", name, pack.Meta.Version)
+		return nil
+	}
+	q := packQuery(replaceWritable)
+	var out doc
+	err = g.conn().call(ctx, http.MethodPut, at("contents", name), q, pack, &out)
+	if isNotFound(err) {
+		err = g.conn().call(ctx, http.MethodPost, "/contents", q, pack, &out)
+	}
+	if err != nil {
+		return about(err, "upload content pack %s", name)
+	}
+	return g.print("contents", out)
+}
+
+func packQuery(replaceWritable bool) url.Values {
+	if replaceWritable {
+		return url.Values{"replaceWritable": {"true"}}
+	}
+	return nil
+}
+
+func (g *group) sendPack(ctx context.Context, method, from, want string, replaceWritable bool) error {
+	pack, err := g.pack(from)
+	if err != nil {
+		return err
+	}
+	path := at("contents")
+	if method == http.MethodPut {
+		if path = at("contents", want); want != pack.Meta.Name {
+			return failf(exitUsage, "the pack in %s is %s, not %s", from, pack.Meta.Name, want)
+		}
+	}
+	var out doc
+	if err := g.conn().call(ctx, method, path, packQuery(replaceWritable), pack, &out); err != nil {
+		return about(err, "upload content pack %s", pack.Meta.Name)
+	}
+	return g.print("contents", out)
+}
+
+func (g *group) bundle(_ context.Context, args []string) error {
+	pack, err := bundle.FromDir(os.DirFS("."))
+	if err != nil {
+		return wrong(err)
+	}
+	meta := object{}
+	for _, w := range args[1:] {
+		k, v, ok := strings.Cut(w, "=")
+		if !ok {
+			return failf(exitUsage, "%q is not Field=value", w)
+		}
+		meta[k] = v
+	}
+	if err := remarshal(meta, &pack.Meta); err != nil {
+		return failf(exitUsage, "%v", err)
+	}
+	return savePack(args[0], pack)
+}
+
+func remarshal(from, into any) error {
+	data, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+// savePack writes YAML or JSON, by the name of the file.
+func savePack(file string, pack *api.ContentPack) error {
+	var data []byte
+	var err error
+	switch filepath.Ext(file) {
+	case ".yaml", ".yml":
+		data, err = yaml.Marshal(pack)
+	case ".json":
+		data, err = encode(pack, "  ")
+	default:
+		return failf(exitUsage, "%s: the name must end in .yaml, .yml or .json", file)
+	}
+	if err != nil {
+		return fmt.Errorf("encode content pack %s: %w", pack.Meta.Name, err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil { //nolint:gosec // a pack is no secret
+		return fmt.Errorf("save content pack: %w", err)
+	}
+	return nil
+}
+
+func (g *group) unbundle(_ context.Context, args []string) error {
+	pack, err := g.pack(args[0])
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(".")
+	if err != nil {
+		return fmt.Errorf("unbundle %s: %w", args[0], err)
+	}
+	defer root.Close()
+	meta := object{}
+	if err := remarshal(pack.Meta, &meta); err != nil {
+		return err
+	}
+	for _, section := range sortedKeys(pack.Sections) {
+		for _, key := range sortedKeys(pack.Sections[section]) {
+			if err := saveObject(root, section, key, pack.Sections[section][key]); err != nil {
+				return fmt.Errorf("unbundle %s/%s: %w", section, key, err)
+			}
+		}
+	}
+	data, err := yaml.Marshal(meta)
+	if err != nil {
+		return err
+	}
+	return root.WriteFile("meta.yaml", data, 0o644)
+}
+
+// saveObject writes one object below its section; a template is its text. The
+// root keeps a key with dots in it from leaving the folder.
+func saveObject(root *os.Root, section, key string, obj any) error {
+	data, err := yaml.Marshal(obj)
+	name := section + "/" + strings.ReplaceAll(key, "/", ".") + ".yaml"
+	if t, ok := obj.(map[string]any); ok && section == api.Templates.Name && len(t) <= 2 {
+		data, name = []byte(text(t["Contents"])), section+"/"+key
+	}
+	if err != nil {
+		return err
+	}
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return root.WriteFile(name, data, 0o644)
+}
+
+// convert creates what a pack holds, what others refer to first.
+func (g *group) convert(ctx context.Context, args []string) error {
+	pack, err := g.pack(args[0])
+	if err != nil {
+		return err
+	}
+	order := []string{"params", "templates", "profiles", "tasks", "bootenvs", "stages", "workflows"}
+	names := sortedKeys(pack.Sections)
+	slices.SortStableFunc(names, func(a, b string) int { return rankIn(order, a) - rankIn(order, b) })
+	for _, section := range names {
+		for _, key := range sortedKeys(pack.Sections[section]) {
+			if g.flags.dryRun {
+				g.note("would create %s/%s", section, key)
+				continue
+			}
+			body := pack.Sections[section][key]
+			if k, err := kindNamed(section); err == nil {
+				body = withKey(k.IndexNames(), key, body)
+			}
+			if err := g.conn().call(ctx, http.MethodPost, at(section), g.forced(), body, nil); err != nil {
+				return about(err, "create %s/%s", section, key)
+			}
+			g.note("created %s/%s", section, key)
+		}
+	}
+	return nil
+}
+
+// withKey adds the key, which a pack may leave out.
+func withKey(indexes []string, key string, body any) any {
+	m, ok := body.(map[string]any)
+	if !ok || len(indexes) == 0 {
+		return body
+	}
+	if _, have := m[indexes[0]]; !have {
+		m[indexes[0]] = key
+	}
+	return m
+}
+
+func rankIn(order []string, name string) int {
+	if i := slices.Index(order, name); i >= 0 {
+		return i
+	}
+	return len(order)
+}

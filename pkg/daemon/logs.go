@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+	"drpd/pkg/rest"
+)
+
+// ringLines is how many lines of its own log the server keeps for GET /logs.
+const ringLines = 1000
+
+// logRing keeps the newest lines of the log. Preferences say how much detail:
+// logLevel for all, debugDhcp and the like for one service.
+type logRing struct {
+	prefs atomic.Pointer[resource.DB] // nil until the objects are loaded
+
+	mu    sync.Mutex // guards below
+	lines []rest.LogLine
+	seq   int64
+}
+
+func newLogRing(size int) *logRing { return &logRing{lines: make([]rest.LogLine, 0, size)} }
+
+// follow takes the levels from the preferences in db from now on.
+func (l *logRing) follow(db *resource.DB) { l.prefs.Store(db) }
+
+// handler keeps what next is given, and more if preferences say so.
+func (l *logRing) handler(next slog.Handler) slog.Handler { return &ringHandler{ring: l, next: next} }
+
+// Lines returns the kept lines, oldest first.
+func (l *logRing) Lines() []rest.LogLine {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := int(l.seq % int64(cap(l.lines)))
+	if len(l.lines) < cap(l.lines) {
+		return slices.Clone(l.lines)
+	}
+	return slices.Concat(l.lines[n:], l.lines[:n])
+}
+
+func (l *logRing) add(line rest.LogLine) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := int(l.seq % int64(cap(l.lines)))
+	l.seq++
+	line.Seq = l.seq
+	if len(l.lines) < cap(l.lines) {
+		l.lines = append(l.lines, line)
+		return
+	}
+	l.lines[at] = line
+}
+
+// servicePrefs are the preferences for the log of one service, by the value of
+// the attribute "service".
+var servicePrefs = map[string]string{"dhcp": "debugDhcp", "bootenv": "debugBootEnv", "render": "debugRenderer",
+	"frontend": "debugFrontend", "plugin": "debugPlugins"}
+
+// level is the least that is kept of a service.
+func (l *logRing) level(service string) slog.Level {
+	db := l.prefs.Load()
+	if db == nil {
+		return slog.LevelInfo
+	}
+	v := db.View()
+	for _, name := range []string{servicePrefs[service], "logLevel"} {
+		p, err := api.Preferences.Get(v, name)
+		if err != nil {
+			continue
+		}
+		if lv, ok := levelOf(p.Value); ok {
+			return lv
+		}
+	}
+	return slog.LevelInfo
+}
+
+// levelOf reads DRP's levels, by name or by the numbers of its older releases.
+func levelOf(text string) (slog.Level, bool) {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "trace", "debug", "2", "3":
+		return slog.LevelDebug, true
+	case "info", "1":
+		return slog.LevelInfo, true
+	case "warn", "0":
+		return slog.LevelWarn, true
+	case "error", "fatal", "panic", "audit":
+		return slog.LevelError, true
+	}
+	return 0, false
+}
+
+// ringHandler is the slog.Handler of a logRing.
+type ringHandler struct {
+	ring    *logRing
+	next    slog.Handler
+	service string
+	prefix  string // of open groups
+	attrs   []any  // name, value, ... as far as they are known
+}
+
+func (h *ringHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.ring.level(h.service) || h.next.Enabled(ctx, level)
+}
+
+func (h *ringHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= h.ring.level(h.service) {
+		h.ring.add(h.line(r))
+	}
+	if !h.next.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return h.next.Handle(ctx, r)
+}
+
+func (h *ringHandler) line(r slog.Record) rest.LogLine {
+	line := rest.LogLine{Time: r.Time.UTC(), Service: h.service, Level: strings.ToLower(r.Level.String()), Message: r.Message,
+		Principal: "drpd", Data: slices.Clone(h.attrs)}
+	if line.Service == "" {
+		line.Service = "drpd"
+	}
+	f, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
+	line.File, line.Line = filepath.Join(filepath.Base(filepath.Dir(f.File)), filepath.Base(f.File)), f.Line
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "actor" {
+			line.Principal = a.Value.String()
+		}
+		line.Data = append(line.Data, h.prefix+a.Key, a.Value.String())
+		return true
+	})
+	return line
+}
+
+// WithAttrs is of slog.Handler.
+func (h *ringHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	c := *h
+	c.next, c.attrs = h.next.WithAttrs(attrs), slices.Clip(h.attrs)
+	for _, a := range attrs {
+		if a.Key == "service" && h.prefix == "" {
+			c.service = a.Value.String()
+			continue
+		}
+		c.attrs = append(c.attrs, h.prefix+a.Key, a.Value.String())
+	}
+	return &c
+}
+
+// WithGroup is of slog.Handler.
+func (h *ringHandler) WithGroup(name string) slog.Handler {
+	c := *h
+	c.next, c.prefix = h.next.WithGroup(name), h.prefix+name+"."
+	return &c
+}

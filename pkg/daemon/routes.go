@@ -1,0 +1,12 @@
+package daemon
+
+import (
+	"net/http"
+
+	"drpd/pkg/rest"
+)
+
+// routes are what the API has besides kinds and rest's own special routes.
+func (d *Daemon) routes() []rest.Route {
+	return append(d.poolRoutes(), d.webhookRoute(), rest.Route{Method: http.MethodDelete, Path: "/jobs", Serve: d.purgeJobs})
+}

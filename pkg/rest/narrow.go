@@ -1,0 +1,79 @@
+package rest
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"drpd/pkg/resource"
+)
+
+// mayChange checks one changed path. Who may not change all of it may change
+// parts: then each part that differs must be covered by a claim.
+func (h *kindServer) mayChange(c echo.Context, o resource.Object, is func() map[string]json.RawMessage, path string) error {
+	whole := allow(c, o.Kind, "update:"+path, o.Key)
+	if whole == nil {
+		return nil
+	}
+	field, _, _ := strings.Cut(path[1:], "/")
+	var a, b any
+	old, new := member(o.JSON, field), is()[field]
+	if old != nil && json.Unmarshal(old, &a) != nil || new != nil && json.Unmarshal(new, &b) != nil {
+		return whole
+	}
+	covered := false
+	for _, part := range differing("/"+field, a, b) {
+		if part != path && !strings.HasPrefix(part, path+"/") {
+			continue
+		}
+		if err := allow(c, o.Kind, "update:"+part, o.Key); err != nil {
+			return err
+		}
+		covered = true
+	}
+	if !covered {
+		return whole
+	}
+	return nil
+}
+
+// differing are JSON pointers to the smallest parts in which two values differ.
+func differing(at string, a, b any) []string {
+	if reflect.DeepEqual(a, b) {
+		return nil
+	}
+	x, y := partsOf(a), partsOf(b)
+	if x == nil || y == nil {
+		return []string{at}
+	}
+	var out []string
+	both := maps.Clone(x)
+	maps.Copy(both, y)
+	for _, key := range slices.Sorted(maps.Keys(both)) {
+		out = append(out, differing(at+"/"+pointer(key), x[key], y[key])...)
+	}
+	return out
+}
+
+// partsOf are the parts of an object or list, by their names in a pointer; no
+// value has none, and what has no parts is nil.
+func partsOf(v any) map[string]any {
+	switch v := v.(type) {
+	case nil:
+		return map[string]any{}
+	case map[string]any:
+		return v
+	case []any:
+		out := make(map[string]any, len(v))
+		for i, e := range v {
+			out[strconv.Itoa(i)] = e
+		}
+		return out
+	}
+	return nil
+}

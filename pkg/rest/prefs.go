@@ -1,0 +1,51 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+func (s *server) prefs(c echo.Context) map[string]string {
+	out, id := map[string]string{}, identity(c)
+	for p := range api.Preferences.All(s.cfg.DB.View()) {
+		if id.Allow("preferences", "get", p.Name) || id.Allow("prefs", "get", p.Name) {
+			out[p.Name] = p.Value
+		}
+	}
+	return out
+}
+
+func (s *server) getPrefs(c echo.Context) error { return c.JSON(http.StatusOK, s.prefs(c)) }
+
+func (s *server) setPrefs(c echo.Context) error {
+	var in map[string]string
+	if err := s.bodyInto(c, &in); err != nil {
+		return err
+	}
+	for name := range in {
+		if !slices.Contains(s.cfg.PrefNames, name) {
+			return resource.Errorf(resource.Malformed, "preferences", name, "unknown preference: use one of %s", strings.Join(s.cfg.PrefNames, ", "))
+		}
+		if err := allow(c, "preferences", "update:/Value", name); err != nil {
+			return err
+		}
+	}
+	err := s.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
+		for name, value := range in {
+			if err := api.Preferences.Put(tx, &api.Preference{Name: name, Value: value}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, s.prefs(c))
+}

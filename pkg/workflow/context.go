@@ -1,0 +1,86 @@
+package workflow
+
+import (
+	"fmt"
+	"time"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// DefaultContext is that of clusters and brokers, which have no machine of
+// their own: plain tasks of theirs run on the server. What the server does
+// itself ("action:" entries) needs no context.
+const DefaultContext = "drpcli-runner"
+
+// processEngine is the Engine of contexts that package runner serves, as is "".
+const processEngine = "process"
+
+// maxRetries is how often in a row a task is tried again whose runner died.
+const maxRetries = 3
+
+// served says why the server runs no agent for a context, "" if it does.
+func served(r resource.Reader, name string) string {
+	c, err := api.Contexts.Get(r, name)
+	switch {
+	case err != nil:
+		return "there is no such context; create it"
+	case c.Engine != "" && c.Engine != processEngine:
+		return fmt.Sprintf("its engine is %q, and this server runs only %q; start an agent for the context yourself", c.Engine, processEngine)
+	}
+	return ""
+}
+
+// ContextWork says whether an agent of the server's in the machine's context
+// has something to do: a task to take, to go on with, or to give up.
+func ContextWork(r resource.Reader, m *api.Machine) bool {
+	if m.Context == "" || !m.Runnable || !m.Available || served(r, m.Context) != "" {
+		return false
+	}
+	c := At(r, m.Uuid)
+	if c == nil {
+		return queued(r, m)
+	}
+	index := max(c.index(), 0)
+	if index >= len(c.tasks()) {
+		return false
+	}
+	verb, _ := api.Entry(c.tasks()[index])
+	return verb == "" || verb == "chroot"
+}
+
+// queued says whether a machine in WorkOrder mode has an order to begin, which
+// its agent does by asking for work.
+func queued(r resource.Reader, m *api.Machine) bool {
+	if k, _ := api.Runner(r, m.Uuid); k != api.Machines {
+		return false // the server begins those of clusters and brokers
+	}
+	for o := range api.WorkOrders.By(r, "Active", m.Uuid) {
+		if o.State == api.OrderCreated {
+			return true
+		}
+	}
+	return false
+}
+
+// Abandon fails the running job of an agent in a context that has died. The
+// task is tried again at once, up to maxRetries times in a row; a work order
+// fails with it.
+func Abandon(tx *resource.Tx, now time.Time, machine, context, cause string) error {
+	c := At(tx, machine)
+	if c == nil {
+		return nil
+	}
+	j := c.job(tx)
+	if j == nil || j.State != api.JobRunning || j.Context != context {
+		return nil
+	}
+	if verb, _ := api.Entry(j.Task); verb != "" {
+		return nil
+	}
+	again := c.On.Runnable && c.On.RetryTaskAttempt < maxRetries
+	if err := Fail(tx, now, j.Uuid, cause); err != nil || !again || c.Order != nil {
+		return err
+	}
+	return c.Kind.Modify(tx, machine, func(m *api.Machine) error { m.Runnable = true; return nil })
+}
