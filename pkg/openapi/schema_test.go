@@ -20,7 +20,7 @@ func TestSchemaOfAMachine(t *testing.T) {
 		"CurrentTask": `{"type":"integer","description":"-1: not started; len(Tasks): done"}`,
 		"Address":     `{"type":"string","anyOf":[{"format":"ipv4"},{"const":""}]}`,
 		"Errors":      `{"type":"array","items":{"type":"string"},"readOnly":true}`,
-		"PoolStatus":  `{"$ref":"#/components/schemas/PoolStatus","readOnly":true}`,
+		"PoolStatus":  `{"anyOf":[{"$ref":"#/components/schemas/PoolStatus"},{"const":""}],"readOnly":true}`,
 		"Boot":        `{"$ref":"#/components/schemas/BootState","readOnly":true}`,
 		"Owner":       `{"type":"string","description":"Owner is the uuid of the cluster that holds the machine, \"\" if none does.","readOnly":true,"anyOf":[{"format":"uuid"},{"const":""}]}`,
 	} {

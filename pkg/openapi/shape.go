@@ -103,6 +103,10 @@ func (sh shape) apply(out *Schema, f reflect.StructField) {
 	if format := sh.formats[name]; format != "" && f.Type.Kind() == reflect.String {
 		m = withFormat(m, format, name == sh.key)
 	}
+	if m.Ref != "" && f.Type.Kind() == reflect.String && !omitted {
+		empty := "" // as JobState of a machine that had no job
+		m = &Schema{Description: m.Description, AnyOf: []*Schema{{Ref: m.Ref}, {Const: &empty}}}
+	}
 	out.Properties[name] = m
 	switch engine := slices.Contains(sh.engine, name); {
 	case slices.Contains(sh.hidden, name) && engine:

@@ -12,7 +12,7 @@ function el(tag, attrs = {}, ...inside) {
     if (name.startsWith("on")) e.addEventListener(name.slice(2), v);
     else if (v !== undefined && v !== false) e.setAttribute(name, v === true ? "" : v);
   }
-  e.append(...inside.flat().filter((x) => x !== undefined && x !== ""));
+  e.append(...inside.flat(Infinity).filter((x) => x !== undefined && x !== ""));
   return e;
 }
 
