@@ -86,6 +86,8 @@ var rows = map[string]row{
 	"rest": {may: "api auth blob engine resource", clock: true,
 		libs: "github.com/labstack/echo/v4 github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
+	"openapi": {may: "/web api auth engine pool resource rest"},
+
 	"client":      {may: "api pki resource"},
 	"cli":         {may: "api atomicfile auth/password bundle client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
 	"agent":       {may: "agent/boot agent/disk agent/facts agent/ops api client", libs: cobra, clock: true},
@@ -97,9 +99,10 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
+		"engine openapi param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":    {},
+	"/web":        {},
 	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
 	"/cmd/drpcli": {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
 }

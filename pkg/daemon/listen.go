@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"drpd/pkg/openapi"
 	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
@@ -57,7 +58,11 @@ func (d *Daemon) listen() (s *sockets, err error) {
 		}
 	}
 	d.pxe = d.newPXE()
-	s.handler, err = rest.New(d.restConfig())
+	pages, err := openapi.Pages(d.DB.Kinds())
+	if err != nil {
+		return s, err
+	}
+	s.handler, err = rest.New(d.restConfig(pages))
 	return s, err
 }
 
@@ -138,11 +143,11 @@ func (d *Daemon) apiServer(s *sockets) *http.Server {
 	return &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 }
 
-func (d *Daemon) restConfig() rest.Config {
+func (d *Daemon) restConfig(pages map[string]http.Handler) rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log.With("service", "frontend"),
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, PackWarnings: d.Packs.Warnings, WhoAmI: d.whoAmI,
 		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.routes(),
-		Verbs: d.verbs(), Why: d.why, Info: d.info}
+		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.

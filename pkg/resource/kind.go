@@ -105,6 +105,7 @@ type Any interface {
 	IndexInfos() []IndexInfo
 	ServerOnly() bool
 	EngineFields() []string
+	HiddenFields() []string
 	Decode(data []byte) (any, error)
 	KeyOf(val any) string
 	CommonOf(val any) *Common
@@ -154,6 +155,9 @@ func (k *Kind[T]) KindName() string { return k.Name }
 
 // EngineFields lists JSON fields that users may not set.
 func (k *Kind[T]) EngineFields() []string { return k.Engine }
+
+// HiddenFields lists JSON fields that no reply shows.
+func (k *Kind[T]) HiddenFields() []string { return k.Hidden }
 
 // ServerOnly says that users may only read objects of the kind.
 func (k *Kind[T]) ServerOnly() bool { return k.Sealed }

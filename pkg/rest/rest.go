@@ -71,6 +71,9 @@ type Config struct {
 	Reads map[string]Verb
 	// Routes are further routes, for what is no operation on one object.
 	Routes []Route
+	// Pages are GET and HEAD of whole paths, as /api/v3/docs. They ask for no
+	// credentials, so they tell nothing but what is the same on every server.
+	Pages map[string]http.Handler
 	// Why explains what an object does and waits for.
 	Why func(ctx context.Context, obj resource.Object) (WhyReply, error)
 	// Info is GET /info; base is https://host:port as the caller reached us.
@@ -149,6 +152,9 @@ func New(cfg Config) (http.Handler, error) {
 		if r.Open {
 			e.Add(r.Method, "/api/v3"+r.Path, s.route(r), s.request, s.limitTime)
 		}
+	}
+	for path, h := range cfg.Pages {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(h), s.request, s.limitTime)
 	}
 	if cfg.Static != nil {
 		e.Any("/*", echo.WrapHandler(cfg.Static))
