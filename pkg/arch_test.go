@@ -58,6 +58,9 @@ var rows = map[string]row{
 	"seal":     {may: "atomicfile"},
 	"pki":      {may: "atomicfile", clock: true},
 	"blob":     {},
+	"iso9660":  {},
+	"unpack":   {may: "blob iso9660", libs: "github.com/klauspost/compress"},
+	"media":    {may: "api blob engine resource unpack"},
 	"param":    {may: "api resource seal"},
 	"render":   {may: "api param resource", libs: "github.com/Masterminds/sprig/v3 " + yamlLib},
 	"bundle":   {may: "api resource", libs: yamlLib},
@@ -83,7 +86,7 @@ var rows = map[string]row{
 	"auth/claim":    {may: "api"},
 	"auth/password": {},
 	"auth/token":    {},
-	"rest": {may: "api auth blob engine resource", clock: true,
+	"rest": {may: "api auth blob engine resource unpack", clock: true,
 		libs: "github.com/labstack/echo/v4 github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
 	"client":      {may: "api pki resource"},
@@ -97,7 +100,7 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
+		"engine media param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":    {},
 	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
