@@ -100,7 +100,7 @@ func (o *BootEnv) problems() []string {
 }
 
 func (o *BootEnv) refs() []resource.Ref {
-	out := templateRefs(o.Templates)
+	out := append(templateRefs(o.Templates), o.mediaRefs()...)
 	for _, f := range append([]string{o.KernelFor("amd64")}, o.InitrdsFor("amd64")...) {
 		if at := o.PathFor("amd64", f); f != "" && strings.HasPrefix(at, "files/") { // else it is on the medium
 			out = append(out, resource.Ref{Kind: "files", Key: at})

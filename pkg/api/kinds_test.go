@@ -101,7 +101,7 @@ func least(t *testing.T, k resource.Any, n int) any {
 	id := uuid.NewSHA1(uuid.Nil, []byte(fmt.Sprint(k.KindName(), n))).String()
 	text, ok := map[string]string{
 		"pools": `{"Id":"n%d"}`, "templates": `{"ID":"n%d"}`, "endpoints": `{"Id":"n%d"}`, "version_sets": `{"Id":"n%d"}`,
-		"catalog_items": `{"Id":"n%d"}`, "contents": `{"meta":{"Name":"n%d"}}`, "files": `{"Path":"files/n%d"}`, "boot_records": `{"Mac":"n%d"}`,
+		"catalog_items": `{"Id":"n%d"}`, "contents": `{"meta":{"Name":"n%d"}}`, "files": `{"Path":"files/n%d"}`, "boot_records": `{"Mac":"n%d"}`, "media": `{"Dir":"n%d"}`,
 		"jobs":        `{"State":"created"}`,
 		"work_orders": `{"Blueprint":"b","Machine":"m"}`, "batches": `{"WorkOrderTemplate":{"Blueprint":"b","Machine":"m"}}`,
 		"bmc_actions": `{}`, "triggers": `{"Name":"n%d","TriggerProvider":"p","Blueprint":"b"}`, "filters": `{"Name":"n%d","Object":"machines"}`,

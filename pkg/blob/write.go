@@ -18,6 +18,9 @@ import (
 type PutOptions struct {
 	MaxSize int64  // bytes; must be above 0
 	SHA256  string // expected, hex; "": any
+	// Bulk leaves syncing to Dir.Sync, which serves many files at once, and
+	// keeps no checksum.
+	Bulk bool
 }
 
 // Put stores all of r under name, replacing what was there. Readers see the old
@@ -49,7 +52,7 @@ func (d *Dir) put(ctx context.Context, name string, r io.Reader, opts PutOptions
 	if err != nil {
 		return Info{}, err
 	}
-	if err := d.publish(tmp, name); err != nil {
+	if err := d.publish(tmp, name, opts.Bulk); err != nil {
 		return Info{}, err
 	}
 	fi, err := f.Stat()
@@ -57,6 +60,9 @@ func (d *Dir) put(ctx context.Context, name string, r io.Reader, opts PutOptions
 		return Info{}, err
 	}
 	info := Info{Path: name, Size: fi.Size(), SHA256: sum, ModTime: fi.ModTime()}
+	if opts.Bulk {
+		return info, nil
+	}
 	return info, d.saveSum(info)
 }
 
@@ -77,6 +83,9 @@ func receive(ctx context.Context, f *os.File, r io.Reader, opts PutOptions) (str
 	if opts.SHA256 != "" && !strings.EqualFold(opts.SHA256, sum) {
 		return "", fmt.Errorf("%w: SHA-256 of the %d bytes received is %s, want %s", ErrChecksum, n, sum, opts.SHA256)
 	}
+	if opts.Bulk {
+		return sum, nil
+	}
 	return sum, f.Sync()
 }
 
@@ -93,8 +102,8 @@ func wantEOF(ctx context.Context, r io.Reader, limit int64) error {
 	}
 }
 
-// publish gives a finished file its name, durably.
-func (d *Dir) publish(tmp, name string) error {
+// publish gives a finished file its name, durably unless it is one of many.
+func (d *Dir) publish(tmp, name string, bulk bool) error {
 	d.names.Lock()
 	defer d.names.Unlock()
 	dir := path.Dir(name)
@@ -103,6 +112,9 @@ func (d *Dir) publish(tmp, name string) error {
 	}
 	if err := d.root.Rename(tmp, name); err != nil {
 		return err
+	}
+	if bulk {
+		return nil
 	}
 	return d.syncUp(dir)
 }

@@ -22,6 +22,7 @@ import (
 	"drpd/pkg/cluster"
 	"drpd/pkg/diskplan"
 	"drpd/pkg/engine"
+	"drpd/pkg/media"
 	"drpd/pkg/param"
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
@@ -102,6 +103,7 @@ func (c *Core) rules() []engine.Rule {
 		pool.Rule(),                               // machines: PoolStatus
 		pool.FillRule(pool.Match(c.Orders.Match)), // pools: how many machines are Free
 		bmc.Rule(),                                // machines: boots by their BMC, as BMCActions
+		media.Rule(),                              // media: what shall be unpacked
 		cluster.Rule(),                            // clusters: WorkOrderMode after provisioning
 	)
 }

@@ -24,6 +24,7 @@ import (
 	"drpd/pkg/bmc/driver"
 	"drpd/pkg/dhcp"
 	"drpd/pkg/engine"
+	"drpd/pkg/media"
 	"drpd/pkg/param"
 	"drpd/pkg/pki"
 	"drpd/pkg/pxe"
@@ -138,7 +139,8 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
 		Actions: func(db *resource.DB) []engine.Runner {
 			worker.DB = db
-			return []engine.Runner{worker.Action()}
+			unpacker := &media.Worker{DB: db, Blobs: d.blobs, Log: d.cfg.Log}
+			return []engine.Runner{worker.Action(), unpacker.Action()}
 		}})
 	if err != nil {
 		return err

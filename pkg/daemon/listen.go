@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -112,8 +113,14 @@ func (d *Daemon) FileURL(addr string) string { return d.fileURL(addr) }
 
 func (d *Daemon) newPXE() *pxe.Server {
 	p, _ := strconv.Atoi(d.filePort)
-	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log.With("service", "bootenv"), Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record, Tools: besideUs(),
+	return pxe.New(pxe.Config{DB: d.DB, Log: d.cfg.Log.With("service", "bootenv"), Render: d.bootFile, Loaders: d.cfg.Loaders, HTTPPort: p, Record: d.recorder.Record, Served: d.served, Tools: besideUs(),
 		Open: func(path string) (*os.File, error) { return d.blobs.Open(path) }})
+}
+
+// served tells of a file that went out, as static.serve or tftp.serve.
+func (d *Daemon) served(a *pxe.Answer, proto string) {
+	kind := map[string]string{"http": "static", "tftp": "tftp"}[proto]
+	d.DB.Publish(resource.Event{Type: kind, Action: "serve", Key: a.Path, Principal: kind, Object: json.RawMessage("null")})
 }
 
 // besideUs is the directory of this program, where drpcli is too; "" if the

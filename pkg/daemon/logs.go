@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"path/filepath"
 	"runtime"
@@ -47,12 +48,18 @@ func (l *logRing) Lines() []rest.LogLine {
 	return slices.Concat(l.lines[n:], l.lines[:n])
 }
 
+// add keeps a line and tells those who follow events of it, as log.<level>.
 func (l *logRing) add(line rest.LogLine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := int(l.seq % int64(cap(l.lines)))
 	l.seq++
 	line.Seq = l.seq
+	if db := l.prefs.Load(); db != nil {
+		if data, err := json.Marshal(line); err == nil {
+			db.Publish(resource.Event{Type: "log", Action: line.Level, Key: line.Service, Principal: line.Principal, Object: data})
+		}
+	}
 	if len(l.lines) < cap(l.lines) {
 		l.lines = append(l.lines, line)
 		return
@@ -109,11 +116,20 @@ type ringHandler struct {
 }
 
 func (h *ringHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.ring.level(h.service) || h.next.Enabled(ctx, level)
+	return h.kept(ctx, level) || h.next.Enabled(ctx, level)
+}
+
+// kept says whether a line is kept: for its level, or since the request that
+// it belongs to is traced.
+func (h *ringHandler) kept(ctx context.Context, level slog.Level) bool {
+	if t, ok := rest.TraceOf(ctx); ok && level >= t.Level {
+		return true
+	}
+	return level >= h.ring.level(h.service)
 }
 
 func (h *ringHandler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level >= h.ring.level(h.service) {
+	if h.kept(ctx, r.Level) {
 		h.ring.add(h.line(r))
 	}
 	if !h.next.Enabled(ctx, r.Level) {

@@ -46,6 +46,7 @@ type Config struct {
 	Loaders  string                              // directory of boot loaders, default /usr/lib/ipxe
 	HTTPPort int                                 // where machines reach Handler, default 8091
 	Record   RecordFunc                          // default: none
+	Served   func(a *Answer, proto string)       // told of every file that went out, http or tftp; default: none
 
 	Transfers   int           // TFTP reads at once, default 256
 	TFTPTimeout time.Duration // until a block is sent again, default 2 s
@@ -64,6 +65,9 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Record == nil {
 		cfg.Record = func(string, string, string) {}
+	}
+	if cfg.Served == nil {
+		cfg.Served = func(*Answer, string) {}
 	}
 	cfg.Loaders = orDefault(cfg.Loaders, "/usr/lib/ipxe")
 	cfg.HTTPPort = orDefault(cfg.HTTPPort, 8091)

@@ -51,6 +51,7 @@ func (s *Server) claim(ctx context.Context, machine, intent string) error {
 
 // record tells the flight recorder of a file that went out.
 func (s *Server) record(a *Answer, proto string) {
+	s.cfg.Served(a, proto)
 	if a.MAC == "" {
 		return
 	}

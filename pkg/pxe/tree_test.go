@@ -57,6 +57,10 @@ func tree(t testing.TB) *fixture {
 		if err := api.BootEnvs.Create(tx, env); err != nil {
 			return err
 		}
+		m := &api.Medium{Dir: "rocky-9/install", Iso: "rocky.iso", State: api.MediumUnpacked}
+		if err := api.Media.Create(tx, m); err != nil {
+			return err
+		}
 		return api.Machines.Create(tx, &api.Machine{Name: "tree", Uuid: uuidTree, HardwareAddrs: []string{treeMAC1, treeMAC2}, BootEnv: env.Name,
 			Address: "10.0.0.77", Boot: &api.BootState{Intent: "i", Env: env.Name}})
 	}))

@@ -134,5 +134,6 @@ func (s *server) runAction(c echo.Context, find target) error {
 	if err != nil {
 		return err
 	}
+	s.acted(c, call)
 	return c.JSON(http.StatusOK, reply)
 }

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"path"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/labstack/echo/v4"
 
@@ -69,66 +67,6 @@ func blobName(area, rest string) (string, error) {
 	return name, nil
 }
 
-// upload stores the body and then, once it is durable, its object.
-func (h *kindServer) upload(c echo.Context, name string) error {
-	r := c.Request()
-	if !strings.Contains(r.Header.Get(echo.HeaderContentType), octets) {
-		return failf(http.StatusUnsupportedMediaType, "BadRequest", "send the file as %s", octets)
-	}
-	if err := allow(c, h.kind.KindName(), "create", name); err != nil {
-		return err
-	}
-	if r.ContentLength > h.cfg.UploadLimit {
-		return failf(http.StatusRequestEntityTooLarge, "TooLarge", "%s has %d bytes, %d at most", name, r.ContentLength, h.cfg.UploadLimit)
-	}
-	want, err := wantedSum(r)
-	if err != nil {
-		return err
-	}
-	if !h.uploads.add(name) {
-		return resource.Errorf(resource.Conflict, "files", name, "is being uploaded or removed by someone else")
-	}
-	defer h.uploads.remove(name)
-	info, err := h.cfg.Blobs.Put(r.Context(), name, r.Body, blob.PutOptions{MaxSize: h.cfg.UploadLimit, SHA256: want})
-	if errors.Is(err, blob.ErrChecksum) || errors.Is(err, blob.ErrTooLarge) {
-		return err
-	}
-	if err != nil {
-		return putError(name, err)
-	}
-	err = h.cfg.DB.Update(context.WithoutCancel(r.Context()), func(tx *resource.Tx) error {
-		return api.Files.Put(tx, &api.File{Path: name, Size: info.Size, SHA256: info.SHA256})
-	})
-	if err != nil {
-		return err
-	}
-	c.Response().Header().Set("X-DRP-SHA256SUM", info.SHA256)
-	_, short, _ := strings.Cut(name, "/")
-	return c.JSON(http.StatusCreated, UploadReply{Path: short, Size: info.Size})
-}
-
-// putError says what went wrong with an upload that the body is not to blame for.
-func putError(name string, err error) error {
-	for _, clash := range []error{syscall.EISDIR, syscall.ENOTDIR, syscall.EEXIST, syscall.ENOTEMPTY} {
-		if errors.Is(err, clash) {
-			return resource.Errorf(resource.Conflict, "files", name, "a file and a folder cannot have the same name")
-		}
-	}
-	return resource.Errorf(resource.Unavailable, "files", name, "upload not complete: %v", err)
-}
-
-func wantedSum(r *http.Request) (string, error) {
-	want := r.Header.Get("X-DRP-SHA256SUM")
-	if q := r.URL.Query().Get("sha256"); q != "" {
-		want = q
-	}
-	want = strings.ToLower(strings.TrimSpace(want))
-	if want != "" && (len(want) != 64 || strings.Trim(want, "0123456789abcdef") != "") {
-		return "", resource.Errorf(resource.Malformed, "files", "", "the expected SHA-256 %q is not 64 hexadecimal digits", want)
-	}
-	return want, nil
-}
-
 func (h *kindServer) download(c echo.Context, name string) error {
 	if err := allow(c, h.kind.KindName(), "get", name); err != nil {
 		return resource.Errorf(resource.NotFound, "files", name, "not found")
@@ -158,7 +96,7 @@ func (h *kindServer) removeFile(c echo.Context, name string) error {
 		return err
 	}
 	if !h.uploads.add(name) {
-		return resource.Errorf(resource.Conflict, "files", name, "is being uploaded or removed by someone else")
+		return inUse(name)
 	}
 	defer h.uploads.remove(name)
 	var gone api.File
@@ -180,7 +118,7 @@ func (h *kindServer) removeFile(c echo.Context, name string) error {
 }
 
 func (h *kindServer) listISOs(c echo.Context) error {
-	if c.QueryParams().Has("path") {
+	if wantsNames(c) {
 		return h.listFolder(c, "isos")
 	}
 	r := c.Request().Clone(c.Request().Context())
@@ -192,20 +130,33 @@ func (h *kindServer) listISOs(c echo.Context) error {
 	return h.list(only)
 }
 
-// listFolder names what is in one folder, folders with a slash at the end.
+// wantsNames says whether a list of files is that of DRP, names in a folder: it
+// is as long as nothing asks for objects, by a filter or the like.
+func wantsNames(c echo.Context) bool {
+	q := c.QueryParams()
+	for name := range q {
+		if name != "path" && name != "all" && name != "token" {
+			return false
+		}
+	}
+	return q.Has("path") || c.Request().Method == http.MethodGet
+}
+
+// listFolder names what is in one folder, folders with a slash at the end, or
+// with ?all=true every file below it.
 func (h *kindServer) listFolder(c echo.Context, area string) error {
 	under := strings.Trim(path.Clean("/"+c.QueryParam("path")), "/")
 	prefix := area + "/"
 	if under != "" {
 		prefix += under + "/"
 	}
-	id, seen, out := identity(c), map[string]bool{}, []string{}
+	id, seen, out, all := identity(c), map[string]bool{}, []string{}, isTrue(c.QueryParam("all"))
 	for f := range api.Files.All(h.cfg.DB.View()) {
 		rest, ok := strings.CutPrefix(f.Path, prefix)
 		if !ok || !id.Allow(h.kind.KindName(), "list", f.Path) {
 			continue
 		}
-		if dir, _, deeper := strings.Cut(rest, "/"); deeper {
+		if dir, _, deeper := strings.Cut(rest, "/"); deeper && !all {
 			rest = dir + "/"
 		}
 		if !seen[rest] {

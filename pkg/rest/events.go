@@ -31,6 +31,15 @@ func (s *server) eventRoutes(g *echo.Group) {
 	g.GET("/events/stream", s.stream)
 }
 
+// acted tells that an action was carried out: the event has its name.
+func (s *server) acted(c echo.Context, call ActionCall) {
+	e := resource.Event{Type: "system", Action: call.Command, Principal: identity(c).Name}
+	if o := call.Object; o != nil {
+		e.Type, e.Key, e.Object = o.Kind, o.Key, o.JSON
+	}
+	s.cfg.DB.Publish(e)
+}
+
 // subscriber is one open stream of events.
 type subscriber struct {
 	s     *server

@@ -146,7 +146,8 @@ func New(cfg Config) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.answerError
-	g := e.Group("/api/v3", s.request, s.authenticate)
+	e.Pre(crossOrigin)
+	g := e.Group("/api/v3", compress(), s.request, s.authenticate, s.traced)
 	s.routes(g)
 	for _, r := range cfg.Routes {
 		if r.Open {

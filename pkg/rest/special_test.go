@@ -186,7 +186,9 @@ func TestUploads(t *testing.T) {
 	assert.JSONEq(t, `["b.txt"]`, r.do(t, "GET", "/files?path=a", "").body)
 	assert.JSONEq(t, `["x.iso"]`, r.do(t, "GET", "/isos?path=/", "").body)
 	var isos []api.File
-	r.do(t, "GET", "/isos", "").json(t, &isos)
+	assert.JSONEq(t, `["x.iso"]`, r.do(t, "GET", "/isos", "").body, "as DRP lists them")
+	assert.JSONEq(t, `["a/b.txt"]`, r.do(t, "GET", "/files?all=true", "").body)
+	r.do(t, "GET", "/isos?sort=Path", "").json(t, &isos)
 	require.Len(t, isos, 1)
 	assert.Equal(t, "isos/x.iso", isos[0].Path)
 	assert.Equal(t, 409, up("/files/a", "x", "").status, "a folder has that name")
