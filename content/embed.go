@@ -4,6 +4,8 @@ package content
 
 import "embed"
 
+//go:generate go run ./gen
+
 // FS has one directory for each pack.
 //
 //go:embed basic universal etcd

@@ -76,6 +76,7 @@ var rows = map[string]row{
 	"pool":       {may: "alert api engine resource"},
 	"broker":     {may: "api engine param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine param resource"},
+	"flexi":      {may: "api engine param render resource workflow"},
 	"diskplan":   {may: "api engine param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},
 	"bmc/driver": {libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
@@ -103,12 +104,13 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine media openapi param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
+		"engine flexi media openapi param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
-	"/content":    {},
-	"/web":        {},
-	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
-	"/cmd/drpcli": {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
+	"/content":     {},
+	"/content/gen": {libs: yamlLib},
+	"/web":         {},
+	"/cmd/drpd":    {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
+	"/cmd/drpcli":  {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
 }
 
 // full makes import paths of a row's short names.

@@ -67,7 +67,7 @@ func Rule() engine.Rule {
 // Boot is the step of Rule.
 func Boot(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 	m, err := api.Machines.Get(tx, id)
-	if err != nil || m.Boot == nil || m.Boot.Home || !needsAgent(m) {
+	if err != nil || m.Boot == nil || m.Boot.Home || !needsAgent(tx, m) {
 		return engine.Result{}, err
 	}
 	if !Has(tx, m) {
@@ -146,7 +146,7 @@ func describe(a *api.BMCAction) string {
 
 // needsAgent says whether the entry at the machine's cursor is a task, or a
 // boot environment that comes after the one that the machine has yet to enter.
-func needsAgent(m *api.Machine) bool {
+func needsAgent(r resource.Reader, m *api.Machine) bool {
 	if m.Context != "" {
 		return false // its tasks run elsewhere
 	}
@@ -157,7 +157,7 @@ func needsAgent(m *api.Machine) bool {
 		return m.CurrentTask < 0 && len(m.Tasks) > 0
 	}
 	verb, _ := api.Entry(m.Tasks[m.CurrentTask])
-	return verb == "" || verb == "bootenv" || verb == "chroot"
+	return verb == "bootenv" || verb == "chroot" || verb == "" && api.Operation(r, m.Tasks[m.CurrentTask]) == ""
 }
 
 func newest(r resource.Reader, machine, intent string) *api.BMCAction {

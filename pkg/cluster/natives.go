@@ -15,13 +15,15 @@ import (
 // Natives are the cluster's operations in task lists.
 func Natives() map[string]engine.Native {
 	return map[string]engine.Native{
-		"cluster/gather":      native(gather),
-		"cluster/wait-quorum": native(waitQuorum),
-		"cluster/elect":       native(elect),
-		"cluster/join":        native(join),
-		"cluster/rolling":     native(rolling),
-		"cluster/leave":       native(leave),
-		"cluster/release":     native(release),
+		"cluster/gather":           native(gather),
+		"cluster/wait-quorum":      native(waitQuorum),
+		"cluster/wait-for-members": native(waitMembers),
+		"cluster/trim":             native(trim),
+		"cluster/elect":            native(elect),
+		"cluster/join":             native(join),
+		"cluster/rolling":          native(rolling),
+		"cluster/leave":            native(leave),
+		"cluster/release":          native(release),
 	}
 }
 
@@ -56,8 +58,13 @@ func (x run) scope() param.Scope {
 	return s
 }
 
+func (x run) value(name string) (any, bool) {
+	v, _, ok := param.Get(x.tx, x.scope(), name)
+	return v, ok
+}
+
 func (x run) text(name string) string {
-	v, _, _ := param.Get(x.tx, x.scope(), name)
+	v, _ := x.value(name)
 	s, _ := v.(string)
 	return s
 }
@@ -94,9 +101,18 @@ func (x *run) order(label, on, blueprint string, params resource.Params) (*api.W
 
 // gather asks the broker for the members that the definition names.
 func gather(x run) (engine.Result, error) {
-	members, err := Wanted(x.tx, x.c)
+	want, err := x.wanted()
 	if err != nil {
 		return engine.Result{}, err
+	}
+	return x.broker("broker-allocate", want)
+}
+
+// wanted is the definition as a broker's order has it: members by name.
+func (x run) wanted() (map[string]any, error) {
+	members, err := Wanted(x.tx, x.c)
+	if err != nil {
+		return nil, err
 	}
 	want := map[string]any{}
 	for _, m := range members {
@@ -110,7 +126,7 @@ func gather(x run) (engine.Result, error) {
 		spec["tags"] = tags
 		want[m.Name] = spec
 	}
-	return x.broker("broker-allocate", want)
+	return want, nil
 }
 
 // release gives every member back, through the broker.

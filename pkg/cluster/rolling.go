@@ -116,16 +116,24 @@ func rolling(x run) (engine.Result, error) {
 // that does not answer is left behind after LeaveLimit: its disks are wiped
 // anyway before anybody gets the machine.
 func leave(x run) (engine.Result, error) {
+	return x.leaveAll(func(string) bool { return true })
+}
+
+// leaveAll is leave for the members that go.
+func (x *run) leaveAll(goes func(name string) bool) (engine.Result, error) {
 	blueprint := x.text(ParamLeave)
 	list := joined(x.tx, x.c)
-	for len(list) > 0 {
-		last := list[len(list)-1]
+	for i := len(list) - 1; i >= 0; i-- {
+		last := list[i]
+		if !goes(last.Name) {
+			continue
+		}
 		if blueprint != "" {
 			if res, err := x.leaveOne(last, blueprint); err != nil || !res.Done {
 				return res, err
 			}
 		}
-		list = list[:len(list)-1]
+		list = slices.Delete(list, i, i+1)
 		if err := setJoined(x.tx, x.c, list); err != nil {
 			return engine.Result{}, err
 		}

@@ -22,6 +22,7 @@ import (
 	"drpd/pkg/cluster"
 	"drpd/pkg/diskplan"
 	"drpd/pkg/engine"
+	"drpd/pkg/flexi"
 	"drpd/pkg/media"
 	"drpd/pkg/param"
 	"drpd/pkg/pool"
@@ -67,7 +68,7 @@ func Kinds() []resource.Any {
 
 // NewCore loads the store and prepares the rules; nothing runs yet.
 func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
-	flow := &workflow.Flow{Natives: natives(cfg.Match)}
+	flow := &workflow.Flow{Natives: natives(cfg)}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
 	triggers := newTriggers(cfg.Match)
@@ -75,15 +76,16 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
 		Base: func(tx *resource.Tx) error { return builtIn(tx, packs) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
-		Hooks: slices.Concat(cluster.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
+		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
 	})
 	if err != nil {
 		return nil, err
 	}
 	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs, Triggers: triggers}
-	var actions []engine.Runner
+	caller := &flexi.Caller{DB: db, Vault: cfg.Vault, Now: db.Now}
+	actions := []engine.Runner{caller.Action()}
 	if cfg.Actions != nil {
-		actions = cfg.Actions(db)
+		actions = append(actions, cfg.Actions(db)...)
 	}
 	c.Engine, err = engine.New(engine.Config{DB: db, Rules: c.rules(), Actions: actions, Now: cfg.Now, Log: cfg.Log})
 	if err != nil {
@@ -109,9 +111,9 @@ func (c *Core) rules() []engine.Rule {
 }
 
 // natives are the operations behind "action:" entries.
-func natives(match workorder.Match) map[string]engine.Native {
+func natives(cfg CoreConfig) map[string]engine.Native {
 	out := map[string]engine.Native{}
-	for _, m := range []map[string]engine.Native{bmc.Natives(), cluster.Natives(), diskplan.Natives(), broker.Natives(match)} {
+	for _, m := range []map[string]engine.Native{bmc.Natives(), cluster.Natives(), diskplan.Natives(), broker.Natives(cfg.Match), flexi.Natives(cfg.Vault)} {
 		for name, fn := range m {
 			out[name] = fn
 		}

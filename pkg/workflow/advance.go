@@ -34,8 +34,9 @@ type step struct {
 // Advance moves a cursor over everything that needs no agent: stage, bootenv
 // and context entries, and the server's own operations, which become jobs.
 func (f *Flow) Advance(tx *resource.Tx, now time.Time, c *Cursor) (step, error) {
-	// An entry takes at most three rounds, so the list's length bounds the loop.
-	for range 3*len(c.tasks()) + 3 {
+	// An entry takes at most three rounds, so the list's length bounds the loop;
+	// what natives put into the list counts too.
+	for n := 0; n < 3*len(c.tasks())+3; n++ {
 		c.refresh(tx)
 		s, again, err := f.advanceOnce(tx, now, c)
 		if err != nil || !again {
@@ -72,8 +73,8 @@ func (f *Flow) atJob(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job) (ste
 	case api.JobIncomplete:
 		return step{job: j, ready: true, waiting: "task " + j.Task + " is incomplete; its agent will run it again"}, false, nil
 	}
-	if verb, _ := api.Entry(j.Task); verb == "action" {
-		return f.native(tx, now, c, j)
+	if op := api.Operation(tx, j.Task); op != "" {
+		return f.native(tx, now, c, j, op)
 	}
 	return overdue(tx, now, j)
 }
@@ -89,12 +90,12 @@ func failure(j *api.Job) string {
 // atEntry begins the entry at the cursor.
 func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (step, bool, error) {
 	entry := c.tasks()[index]
-	switch verb, arg := api.Entry(entry); verb {
-	case "stage", "bootenv", "context":
+	if verb, _ := api.Entry(entry); passing(verb) {
 		return f.pass(tx, now, c, index)
-	case "action":
-		if f.Natives[arg] == nil {
-			return step{}, false, f.noSuchAction(tx, now, c, index, arg)
+	}
+	if op := api.Operation(tx, entry); op != "" {
+		if f.Natives[op] == nil {
+			return step{}, false, f.noSuchAction(tx, now, c, index, op)
 		}
 		_, err := newJob(tx, now, c, index, api.JobRunning)
 		return step{}, true, err
@@ -174,14 +175,19 @@ func uncurrent(tx *resource.Tx, id string) error {
 }
 
 // native runs one step of a server operation.
-func (f *Flow) native(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job) (step, bool, error) {
-	_, name := api.Entry(j.Task)
-	res, err := f.Natives[name](tx, now, j.Uuid)
+func (f *Flow) native(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job, op string) (step, bool, error) {
+	if f.Natives[op] == nil {
+		return step{}, true, Fail(tx, now, j.Uuid, fmt.Sprintf("this server has no action %q", op))
+	}
+	res, err := f.Natives[op](tx, now, j.Uuid)
 	if code := resource.CodeOf(err); err != nil && code != "" {
 		return step{}, true, Fail(tx, now, j.Uuid, err.Error())
 	}
 	if err != nil {
 		return step{}, false, err
+	}
+	if now, err := api.Jobs.Get(tx, j.Uuid); err == nil && now.Ended() {
+		return step{}, false, nil // it began another workflow, which has its own turn
 	}
 	if res.Done {
 		return step{}, true, api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { return j.Move(api.JobFinished, now) })

@@ -46,7 +46,7 @@ func ContextWork(r resource.Reader, m *api.Machine) bool {
 		return false
 	}
 	verb, _ := api.Entry(c.tasks()[index])
-	return verb == "" || verb == "chroot"
+	return verb == "chroot" || verb == "" && api.Operation(r, c.tasks()[index]) == ""
 }
 
 // queued says whether a machine in WorkOrder mode has an order to begin, which
@@ -75,7 +75,7 @@ func Abandon(tx *resource.Tx, now time.Time, machine, context, cause string) err
 	if j == nil || j.State != api.JobRunning || j.Context != context {
 		return nil
 	}
-	if verb, _ := api.Entry(j.Task); verb != "" {
+	if verb, _ := api.Entry(j.Task); verb != "" || api.Operation(tx, j.Task) != "" {
 		return nil
 	}
 	again := c.On.Runnable && c.On.RetryTaskAttempt < maxRetries

@@ -19,12 +19,16 @@ func Expand(r resource.Reader, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return expandStages(r, name, wf.Stages)
+}
+
+func expandStages(r resource.Reader, workflow string, stages []string) ([]string, error) {
 	x := expansion{r: r, seen: map[string]bool{}}
 	lastEnv := ""
-	for _, s := range wf.Stages {
+	for _, s := range stages {
 		stage, err := api.Stages.Get(r, s)
 		if err != nil {
-			return nil, resource.Errorf(resource.Invalid, "workflows", name, "stage %q does not exist", s)
+			return nil, resource.Errorf(resource.Invalid, "workflows", workflow, "stage %q does not exist", s)
 		}
 		x.out = append(x.out, "stage:"+s)
 		if stage.BootEnv != "" && stage.BootEnv != lastEnv {

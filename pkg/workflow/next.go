@@ -131,7 +131,7 @@ func (f *Flow) Rules() []engine.Rule {
 	}
 	var out []engine.Rule
 	for _, k := range api.MachineLike() {
-		wake := map[string]engine.Wake{"jobs": wakeByJob}
+		wake := map[string]engine.Wake{"jobs": wakeByJob, "callbacks": caller}
 		if k == api.Clusters {
 			wake["machines"] = owner
 			wake["work_orders"] = asker
@@ -178,6 +178,13 @@ func asker(_ resource.Reader, e resource.Event) []string {
 func bmcMachine(_ resource.Reader, e resource.Event) []string {
 	if a, ok := e.New.(*api.BMCAction); ok {
 		return []string{a.Machine}
+	}
+	return nil
+}
+
+func caller(_ resource.Reader, e resource.Event) []string {
+	if c, ok := e.New.(*api.Callback); ok {
+		return []string{c.Machine}
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (f *Flow) pass(tx *resource.Tx, now time.Time, c *Cursor, index int) (step,
 	log, changed, i := "", -1, index
 	for ; i < len(list); i++ {
 		verb, arg := api.Entry(list[i])
-		if !passing(verb) || verb == "bootenv" && arg != p.env && mustBoot(c, p, i) {
+		if !passing(verb) || verb == "bootenv" && arg != p.env && mustBoot(tx, c, p, i) {
 			break
 		}
 		if text := p.enter(verb, arg); text != "" {
@@ -58,7 +58,7 @@ func (f *Flow) pass(tx *resource.Tx, now time.Time, c *Cursor, index int) (step,
 // mustBoot says whether the machine has yet to boot into the environment that
 // it is in, before the bootenv entry at i: without a task between them, nothing
 // else would make it go there, and an installation would be left out.
-func mustBoot(c *Cursor, p place, i int) bool {
+func mustBoot(r resource.Reader, c *Cursor, p place, i int) bool {
 	if c.Order != nil || c.Kind != api.Machines {
 		return false
 	}
@@ -67,8 +67,8 @@ func mustBoot(c *Cursor, p place, i int) bool {
 	}
 	for i--; i >= 0; i-- {
 		verb, _ := api.Entry(c.tasks()[i])
-		if !passing(verb) {
-			return false
+		if !passing(verb) && (verb != "" || api.Operation(r, c.tasks()[i]) == "") {
+			return false // tasks that the server carries out need no boot
 		}
 		if verb == "bootenv" {
 			return c.On.Boot != nil && !c.On.Boot.Home

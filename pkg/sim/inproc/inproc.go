@@ -261,7 +261,7 @@ func taken(v *resource.View, machine string) *api.Job {
 	if err != nil || j.Ended() {
 		return nil
 	}
-	if verb, _ := api.Entry(j.Task); verb != "" {
+	if verb, _ := api.Entry(j.Task); verb != "" || api.Operation(v, j.Task) != "" {
 		return nil
 	}
 	return j

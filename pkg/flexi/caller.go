@@ -1,0 +1,274 @@
+package flexi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"drpd/pkg/api"
+	"drpd/pkg/engine"
+	"drpd/pkg/param"
+	"drpd/pkg/render"
+	"drpd/pkg/resource"
+)
+
+// Caller sends the requests that callbacks stand for.
+type Caller struct {
+	DB    *resource.DB
+	Vault *param.Vault
+	Now   func() time.Time
+}
+
+// tryLimit is how long one try may take.
+const tryLimit = time.Minute
+
+// Action is the engine's row for callbacks. A request whose outcome was lost in
+// a crash is sent again: the service must bear that.
+func (c *Caller) Action() engine.Action[api.Callback] {
+	return engine.Action[api.Callback]{
+		Name: "callbacks", Kind: api.Callbacks, Timeout: tryLimit, Parallel: 16,
+		Due: func(o *api.Callback, now time.Time) (bool, time.Time) {
+			if o.Over() {
+				return false, time.Time{}
+			}
+			return !now.Before(o.NextTry), o.NextTry
+		},
+		Claim: func(o *api.Callback, _ time.Time) { o.State, o.Tries = api.CallbackWorking, o.Tries+1 },
+		Do: func(ctx context.Context, o *api.Callback) func(*api.Callback) error {
+			out := c.send(ctx, o)
+			return func(o *api.Callback) error { out.settle(o, c.Now()); return nil }
+		},
+	}
+}
+
+// outcome is that of one try.
+type outcome struct {
+	status int
+	kept   any
+	err    error
+	again  bool // another try may do better
+	req    *request
+}
+
+// settle records one try.
+func (t outcome) settle(o *api.Callback, now time.Time) {
+	o.Status = t.status
+	if t.err == nil {
+		o.State, o.Ended, o.Response, o.Error = api.CallbackDone, now, t.kept, ""
+		return
+	}
+	o.Error, o.State = t.err.Error(), api.CallbackWanted
+	if t.again && o.Tries <= t.req.Retry {
+		o.NextTry = now.Add(max(time.Duration(t.req.Delay)*time.Second, engine.Backoff(1)))
+		if o.NextTry.Before(o.Created.Add(time.Duration(t.req.Timeout) * time.Second)) {
+			return
+		}
+	}
+	o.State, o.Ended = api.CallbackFailed, now
+	o.Error = fmt.Sprintf("given up after %d tries: %v", o.Tries, t.err)
+}
+
+func (c *Caller) send(ctx context.Context, o *api.Callback) outcome {
+	v := c.DB.View()
+	j, err := api.Jobs.Get(v, o.Job)
+	if err != nil {
+		return outcome{err: fmt.Errorf("callback %s: %w", o.Action, err)}
+	}
+	k, m := api.Runner(v, o.Machine)
+	if m == nil {
+		return outcome{err: fmt.Errorf("callback %s: its machine is gone", o.Action)}
+	}
+	call := call{Resolver: param.Resolver{Reader: v, Scope: scopeOf(v, j, m), Vault: c.Vault}, action: o.Action, kind: k.Name}
+	if call.request, err = lookUp(call.Resolver, o.Action); err != nil {
+		return outcome{err: err}
+	}
+	if call.request == nil {
+		return outcome{err: refuse(o.Action, "was removed before it was sent")}
+	}
+	limit := o.Created.Add(time.Duration(call.Timeout) * time.Second)
+	ctx, cancel := context.WithTimeout(ctx, max(limit.Sub(c.Now()), time.Second))
+	defer cancel()
+	req, err := call.build(ctx)
+	if err != nil {
+		return outcome{err: err}
+	}
+	return call.exchange(req)
+}
+
+// call is one request in the making.
+type call struct {
+	param.Resolver
+	*request
+	action, kind string
+}
+
+// exchange sends the request and judges the reply. Errors name the host only:
+// a URL may hold secrets.
+func (c call) exchange(req *http.Request) outcome {
+	client := http.Client{CheckRedirect: func(r *http.Request, via []*http.Request) error {
+		if len(via) > 3 || (r.URL.Scheme != "http" && r.URL.Scheme != "https") || r.URL.Host != req.URL.Host {
+			return errors.New("it redirects to elsewhere")
+		}
+		return nil
+	}}
+	defer client.CloseIdleConnections()
+	out := outcome{req: c.request, again: true}
+	resp, err := client.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		out.err = fmt.Errorf("%s does not answer: %w", req.URL.Host, err)
+		return out
+	}
+	defer resp.Body.Close()
+	out.status = resp.StatusCode
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	switch {
+	case err != nil:
+		out.err = fmt.Errorf("%s: its reply broke off: %w", req.URL.Host, err)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		out.err = fmt.Errorf("%s answers with HTTP status %d", req.URL.Host, resp.StatusCode)
+	default:
+		out.kept, out.err = c.keep(body)
+	}
+	return out
+}
+
+// keep is what the caller wants to keep of a reply.
+func (c call) keep(body []byte) (any, error) {
+	if !c.JsonResponse && !c.StringResponse {
+		return nil, nil
+	}
+	if len(body) > maxKept {
+		return nil, fmt.Errorf("the reply is larger than %d bytes", maxKept)
+	}
+	if !c.JsonResponse {
+		if !utf8.Valid(body) {
+			return nil, errors.New("the reply is not text")
+		}
+		return string(body), nil
+	}
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil {
+		return nil, errors.New("the reply is not JSON")
+	}
+	return v, nil
+}
+
+func (c call) build(ctx context.Context) (*http.Request, error) {
+	text, err := c.fill(c.Url)
+	if err != nil {
+		return nil, err
+	}
+	u, err := address(c.action, text)
+	if err != nil {
+		return nil, err
+	}
+	var body []byte
+	if !c.NoBody {
+		if body, err = c.body(); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, c.Method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, refuse(c.action, "Method or Url cannot be used")
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		value, err := c.fill(c.Headers[name])
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set(name, value)
+	}
+	return req, c.authorize(req)
+}
+
+func (c call) fill(text string) (string, error) {
+	if !bytes.Contains([]byte(text), []byte("{{")) {
+		return text, nil
+	}
+	s := c.Scope
+	out, err := render.Text(render.Context{Reader: c.Reader, Machine: s.Machine, Stage: s.Stage, Order: s.Order, Blueprint: s.Blueprint, Vault: c.Vault},
+		"callback "+c.action, text)
+	if err != nil {
+		return "", refuse(c.action, "a template in Url or Headers does not render")
+	}
+	return out, nil
+}
+
+// body is the machine as JSON, without its secret.
+func (c call) body() ([]byte, error) {
+	m := *c.Scope.Machine
+	m.Secret = ""
+	m.Params = maps.Clone(m.Params)
+	if c.Aggregate {
+		m.Params = param.All(c.Reader, c.Scope)
+	}
+	for _, name := range c.ExcludeParams {
+		delete(m.Params, name)
+	}
+	if c.Decode {
+		for name, v := range m.Params {
+			if !param.IsSealed(v) {
+				continue
+			}
+			open, _, _, err := c.Get(name)
+			if err != nil {
+				return nil, refuse(c.action, "secure param "+name+" cannot be opened")
+			}
+			m.Params[name] = open
+		}
+	}
+	out, err := json.Marshal(&m)
+	if err != nil {
+		return nil, fmt.Errorf("callback %s: %w", c.action, err)
+	}
+	if len(out) > maxBody {
+		return nil, refuse(c.action, fmt.Sprintf("the body would have %d bytes, %d at most; use ExcludeParams", len(out), maxBody))
+	}
+	return out, nil
+}
+
+// authorize adds the credentials that Auth names in callback/auths.
+func (c call) authorize(req *http.Request) error {
+	names := c.Auths
+	if c.Auth != "" {
+		names = append([]string{c.Auth}, names...)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	v, ok, err := c.Compose(ParamAuths)
+	if err != nil || !ok {
+		return refuse(c.action, "its Auth is not in param "+ParamAuths)
+	}
+	all, _ := v.(map[string]any)
+	for _, name := range names {
+		auth, _ := all[name].(map[string]any)
+		field := func(key string) string { s, _ := auth[key].(string); return s }
+		switch field("AuthType") {
+		case "basic":
+			req.SetBasicAuth(field("Username"), field("Password"))
+		case "bearer", "bearer-static":
+			req.Header.Set("Authorization", "Bearer "+field("BearerToken"))
+		default:
+			return refuse(c.action, "Auth "+name+" must be in "+ParamAuths+" with AuthType basic or bearer")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package flexi
+
+import (
+	"encoding/json"
+	"strings"
+
+	"drpd/pkg/api"
+	"drpd/pkg/engine"
+	"drpd/pkg/param"
+	"drpd/pkg/resource"
+)
+
+// Params of classification. In version 2 the second three name the params to
+// take instead.
+const (
+	ParamVersion      = "classify/version"
+	ParamData         = "classify/classification-data"
+	ParamFunctions    = "classify/custom-functions" // name -> template that renders to pass or fail
+	ParamDisable      = "classify/disable-classifier"
+	ParamDataAt       = "classify/data-parameter"
+	ParamFunctionsAt  = "classify/function-parameter"
+	ParamDisableAt    = "classify/disable-parameter"
+	ParamArguments    = "classify/arguments" // what follows a custom test's name, for its template
+	maxClassification = 1000                 // rules
+)
+
+// rule is one entry of classification data.
+type rule struct {
+	Test     string   `json:"test"`
+	Actions  []string `json:"actions"`
+	Continue bool     `json:"continue"`
+}
+
+// classifier is what one classify task works with.
+type classifier struct {
+	*run
+	custom map[string]any
+	next   string // workflow to change to
+}
+
+// classify applies the actions of the first rule whose test passes, and of
+// those after it as long as they continue.
+func (x *run) classify() (engine.Result, error) {
+	data, functions, disable := ParamData, ParamFunctions, ParamDisable
+	if v, err := param.Int(x.tx, x.scope, ParamVersion); err == nil && v == 2 {
+		data, functions, disable = x.text(ParamDataAt), x.text(ParamFunctionsAt), x.text(ParamDisableAt)
+	}
+	if x.yes(disable) {
+		x.say("switched off by %s", disable)
+		return done()
+	}
+	rules, err := x.rules(data)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	c := &classifier{run: x}
+	v, _ := x.value(functions)
+	c.custom, _ = v.(map[string]any)
+	for _, r := range rules {
+		pass, err := c.test(r.Test)
+		if err != nil {
+			return engine.Result{}, err
+		}
+		if !pass {
+			continue
+		}
+		x.say("passed: %s", r.Test)
+		if err := c.apply(r.Actions); err != nil {
+			return engine.Result{}, err
+		}
+		if !r.Continue {
+			break
+		}
+	}
+	if c.next != "" {
+		return x.become(c.next)
+	}
+	return done()
+}
+
+func (x *run) rules(name string) ([]rule, error) {
+	v, ok := x.value(name)
+	if !ok {
+		return nil, nil
+	}
+	var out []rule
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(text, &out)
+	}
+	if err != nil {
+		return nil, x.invalid("param %s must be a list of {test, actions, continue}", name)
+	}
+	if len(out) > maxClassification {
+		return nil, x.invalid("param %s has %d rules, %d at most", name, len(out), maxClassification)
+	}
+	return out, nil
+}
+
+func (c *classifier) apply(actions []string) error {
+	for _, a := range actions {
+		text, err := c.rendered("classification action "+a, a, nil)
+		if err != nil {
+			return err
+		}
+		c.say("  %s", strings.SplitN(a, "{{", 2)[0])
+		if err := c.act(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// act carries out one action: its name, then what it is about.
+func (c *classifier) act(text string) error {
+	name, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
+	rest = strings.TrimSpace(rest)
+	first, second, _ := strings.Cut(rest, " ")
+	if first == "" {
+		return c.invalid("classification action %q says not what about", text)
+	}
+	switch name {
+	case "set_parameter":
+		return c.set(first, strings.TrimSpace(second))
+	case "add_profile":
+		return c.addProfile(first)
+	case "change_workflow":
+		c.next = first
+		return nil
+	case "process_param_to_profile":
+		return c.fromParam(first, strings.TrimSpace(second))
+	}
+	return c.invalid("no classification action %q: set_parameter, add_profile, change_workflow and process_param_to_profile exist", name)
+}
+
+// set gives a param a value: JSON if it is that, else text.
+func (c *classifier) set(name, text string) error {
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		v = text
+	}
+	return c.modify(func(m *api.Machine) {
+		if m.Params == nil {
+			m.Params = resource.Params{}
+		}
+		m.Params[name] = v
+	})
+}
+
+func (c *classifier) addProfile(name string) error {
+	if !api.Profiles.Has(c.tx, name) {
+		return c.invalid("profile %q does not exist", name)
+	}
+	for _, p := range c.on.Profiles {
+		if p == name {
+			return nil
+		}
+	}
+	return c.modify(func(m *api.Machine) { m.Profiles = append(m.Profiles, name) })
+}
+
+// fromParam adds the profile that a param's value names, after a prefix. Of a
+// value a-b-c the most specific profile that exists counts: a-b-c, a-b, a.
+func (c *classifier) fromParam(name, prefix string) error {
+	value := c.text(name)
+	for value != "" {
+		if api.Profiles.Has(c.tx, prefix+value) {
+			c.say("  profile %s%s", prefix, value)
+			return c.addProfile(prefix + value)
+		}
+		value = value[:max(strings.LastIndex(value, "-"), 0)]
+	}
+	c.say("  no profile fits %s%s", prefix, c.text(name))
+	return nil
+}
