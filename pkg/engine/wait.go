@@ -46,6 +46,14 @@ func clearWait(tx *resource.Tx, r Rule, key string) error {
 	return Waits.Delete(tx, waitID(r, key))
 }
 
+// clearOther removes a stored reason other than the present one.
+func clearOther(tx *resource.Tx, r Rule, key string, res Result) error {
+	if waitOf(tx, r, key).Waiting == res.Waiting {
+		return nil
+	}
+	return clearWait(tx, r, key)
+}
+
 // saveWait keeps the reason; Since stays while the reason stays the same, and
 // the last error survives a retry, until the object moves.
 func saveWait(tx *resource.Tx, now time.Time, r Rule, key string, res Result) error {
