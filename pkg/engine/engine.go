@@ -52,7 +52,7 @@ type Config struct {
 	Actions []Runner
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default: discard
-	Workers int              // default 4
+	Workers int              // default 8: they wait for commits, which they share
 }
 
 // Engine runs rules and actions until its Run ends.
@@ -75,7 +75,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 4
+		cfg.Workers = 8
 	}
 	seen := map[string]bool{}
 	for _, r := range cfg.Rules {
@@ -161,7 +161,7 @@ func (e *Engine) work(ctx context.Context) error {
 func (e *Engine) look(ctx context.Context, it item) time.Time {
 	r := e.cfg.Rules[it.rule]
 	var res Result
-	err := e.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
+	run := func(tx *resource.Tx) error {
 		res = Result{}
 		if _, err := r.Kind.Lookup(tx, it.key); err != nil {
 			return clearWait(tx, r, it.key)
@@ -176,7 +176,11 @@ func (e *Engine) look(ctx context.Context, it item) time.Time {
 			return clearOther(tx, r, it.key, res)
 		}
 		return saveWait(tx, now, r, it.key, res)
-	})
+	}
+	if e.cfg.DB.Idle(run) { // most events change nothing for most rules
+		return res.Until
+	}
+	err := e.cfg.DB.Update(ctx, run)
 	if err == nil {
 		return res.Until
 	}

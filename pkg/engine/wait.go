@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"drpd/pkg/resource"
@@ -27,6 +28,28 @@ var Waits = &resource.Kind[Wait]{
 
 // ByObject is the index of Waits by "kind/key".
 const ByObject = "Object"
+
+// Reasons are all reasons of one object: those stored, and the Brief ones that
+// hold now.
+func (e *Engine) Reasons(kind, key string) []*Wait {
+	out := slices.Collect(Waits.By(e.cfg.DB.View(), ByObject, kind+"/"+key))
+	now := e.cfg.Now()
+	for _, r := range e.cfg.Rules {
+		stored := slices.ContainsFunc(out, func(w *Wait) bool { return w.Id == waitID(r, key) })
+		if stored || r.Kind.KindName() != kind {
+			continue
+		}
+		var res Result
+		idle := e.cfg.DB.Idle(func(tx *resource.Tx) (err error) {
+			res, err = r.Step(tx, now, key)
+			return err
+		})
+		if idle && res.Brief {
+			out = append(out, &Wait{Id: waitID(r, key), Rule: r.Name, Object: kind + "/" + key, Waiting: res.Waiting, Since: now, Until: res.Until})
+		}
+	}
+	return out
+}
 
 func waitID(r Rule, key string) string { return r.Name + " " + r.Kind.KindName() + " " + key }
 
@@ -61,6 +84,9 @@ func saveWait(tx *resource.Tx, now time.Time, r Rule, key string, res Result) er
 		return clearWait(tx, r, key)
 	}
 	w := waitOf(tx, r, key)
+	if w.Waiting == res.Waiting && w.Until.Equal(res.Until) {
+		return nil
+	}
 	if w.Waiting != res.Waiting {
 		w.Waiting, w.Since, w.Tries = res.Waiting, now, 0
 	}
