@@ -91,9 +91,10 @@ func identified(id string, g grammar) []string {
 // paramNames checks the names in a map of params.
 func paramNames(params resource.Params) []string {
 	p := problems{}
-	for _, name := range paramKeys(params) {
+	for name := range params {
 		p.name("Param Name", name, paramName)
 	}
+	slices.Sort(p)
 	return p
 }
 

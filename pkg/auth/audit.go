@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -54,11 +55,7 @@ func (t *trail) add(r Record) {
 func (a *Auth) Audit(ctx context.Context, r Record) {
 	o := resource.OriginOf(ctx)
 	r.Time = a.cfg.Now()
-	for at, v := range map[*string]string{&r.Origin: o.Address, &r.Request: o.Request, &r.Path: o.Path} {
-		if *at == "" {
-			*at = v
-		}
-	}
+	r.Origin, r.Request, r.Path = cmp.Or(r.Origin, o.Address), cmp.Or(r.Request, o.Request), cmp.Or(r.Path, o.Path)
 	a.cfg.Log.Info("audit", "action", r.Action, "actor", r.Actor, "client", r.Origin, "request", r.Request,
 		"path", r.Path, "status", r.Status, "note", r.Note)
 	a.trail.add(r)

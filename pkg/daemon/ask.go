@@ -35,11 +35,11 @@ func (d *Daemon) bootAgain(ctx context.Context, o resource.Object, _ []byte, _ u
 	return http.StatusOK, m, err
 }
 
-// why explains one object from what is stored.
+// why explains one object from what is stored, and what an agent does just now.
 func (d *Daemon) why(_ context.Context, o resource.Object) (rest.WhyReply, error) {
 	v := d.DB.View()
 	r := rest.WhyReply{Object: o.Kind + "/" + o.Key}
-	for w := range engine.Waits.By(v, engine.ByObject, r.Object) {
+	for _, w := range d.Engine.Reasons(o.Kind, o.Key) {
 		r.Waits = append(r.Waits, w)
 		r.Says = append(r.Says, sentence(w))
 	}
@@ -60,7 +60,7 @@ func (d *Daemon) why(_ context.Context, o resource.Object) (rest.WhyReply, error
 	}
 	slices.SortFunc(r.Actions, func(a, b *api.BMCAction) int { return a.Created.Compare(b.Created) })
 	for o := range api.WorkOrders.By(v, "Active", m.Uuid) {
-		for w := range engine.Waits.By(v, engine.ByObject, "work_orders/"+o.Uuid) {
+		for _, w := range d.Engine.Reasons(api.WorkOrders.Name, o.Uuid) {
 			r.Waits = append(r.Waits, w)
 			r.Says = append(r.Says, fmt.Sprintf("work order %s: %s", o.Blueprint, sentence(w)))
 		}

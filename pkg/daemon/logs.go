@@ -22,7 +22,8 @@ const ringLines = 1000
 // logRing keeps the newest lines of the log. Preferences say how much detail:
 // logLevel for all, debugDhcp and the like for one service.
 type logRing struct {
-	prefs atomic.Pointer[resource.DB] // nil until the objects are loaded
+	prefs  atomic.Pointer[resource.DB] // nil until the objects are loaded
+	levels atomic.Pointer[levels]      // nil: none asked for yet
 
 	mu    sync.Mutex // guards below
 	lines []rest.LogLine
@@ -72,6 +73,13 @@ func (l *logRing) add(line rest.LogLine) {
 var servicePrefs = map[string]string{"dhcp": "debugDhcp", "bootenv": "debugBootEnv", "render": "debugRenderer",
 	"frontend": "debugFrontend", "plugin": "debugPlugins"}
 
+// levels are those of the services, as they were found in one state of the
+// preferences: each line of the log asks more than once.
+type levels struct {
+	of    resource.Stamp
+	found sync.Map // service to slog.Level
+}
+
 // level is the least that is kept of a service.
 func (l *logRing) level(service string) slog.Level {
 	db := l.prefs.Load()
@@ -79,6 +87,20 @@ func (l *logRing) level(service string) slog.Level {
 		return slog.LevelInfo
 	}
 	v := db.View()
+	now, known := api.Preferences.Stamp(v), l.levels.Load()
+	if known == nil || known.of != now {
+		known = &levels{of: now}
+		l.levels.Store(known)
+	}
+	lv, ok := known.found.Load(service)
+	if !ok {
+		lv = levelIn(v, service)
+		known.found.Store(service, lv)
+	}
+	return lv.(slog.Level)
+}
+
+func levelIn(v *resource.View, service string) slog.Level {
 	for _, name := range []string{servicePrefs[service], "logLevel"} {
 		p, err := api.Preferences.Get(v, name)
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,7 +26,13 @@ type Result struct {
 	Waiting string
 	Until   time.Time
 	Done    bool // for a native task: it has succeeded
+	// Brief reasons are over within moments as a rule, as between an agent's
+	// tasks: one is stored, and so shown, only when it has lasted for Moment.
+	Brief bool
 }
+
+// Moment is how long a Brief reason is held back.
+const Moment = time.Second
 
 // Rule is a Step and what wakes it.
 type Rule struct {
@@ -47,7 +52,7 @@ type Config struct {
 	Actions []Runner
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default: discard
-	Workers int              // default 4
+	Workers int              // default 8: they wait for commits, which they share
 }
 
 // Engine runs rules and actions until its Run ends.
@@ -70,7 +75,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 4
+		cfg.Workers = 8
 	}
 	seen := map[string]bool{}
 	for _, r := range cfg.Rules {
@@ -131,8 +136,11 @@ func (e *Engine) route(ev resource.Event) {
 			e.queue.add(item{i, ev.Key})
 		}
 		if wake := r.Wake[ev.Type]; wake != nil {
-			for _, key := range wake(e.cfg.DB.View(), ev) {
-				e.queue.add(item{i, key})
+			v := e.cfg.DB.View()
+			for _, key := range wake(v, ev) {
+				if r.Kind.Has(v, key) { // what is gone had an event of its own
+					e.queue.add(item{i, key})
+				}
 			}
 		}
 	}
@@ -153,7 +161,7 @@ func (e *Engine) work(ctx context.Context) error {
 func (e *Engine) look(ctx context.Context, it item) time.Time {
 	r := e.cfg.Rules[it.rule]
 	var res Result
-	err := e.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
+	run := func(tx *resource.Tx) error {
 		res = Result{}
 		if _, err := r.Kind.Lookup(tx, it.key); err != nil {
 			return clearWait(tx, r, it.key)
@@ -162,8 +170,17 @@ func (e *Engine) look(ctx context.Context, it item) time.Time {
 		if res, err = r.Step(tx, e.cfg.Now(), it.key); err != nil {
 			return err
 		}
-		return saveWait(tx, e.cfg.Now(), r, it.key, res)
-	})
+		now := e.cfg.Now()
+		if next := e.queue.hold(it, res, now); !next.IsZero() {
+			res.Until = next
+			return clearOther(tx, r, it.key, res)
+		}
+		return saveWait(tx, now, r, it.key, res)
+	}
+	if e.cfg.DB.Idle(run) { // most events change nothing for most rules
+		return res.Until
+	}
+	err := e.cfg.DB.Update(ctx, run)
 	if err == nil {
 		return res.Until
 	}
@@ -197,97 +214,6 @@ func (e *Engine) failed(ctx context.Context, r Rule, it item, cause error) time.
 // Backoff is how long to wait after the n-th failure: 1 s, doubling to 1 min.
 func Backoff(n int) time.Duration {
 	return min(time.Second<<min(max(n-1, 0), 6), time.Minute)
-}
-
-// queue holds each item once; one worker at a time has an item in hand.
-type queue struct {
-	now   func() time.Time
-	mu    sync.Mutex // guards all below
-	ready []item
-	state map[item]*itemState
-	wake  chan struct{}
-}
-
-type itemState struct {
-	queued, inHand, again bool
-	timer                 *time.Timer
-}
-
-func newQueue(now func() time.Time) *queue {
-	return &queue{now: now, state: map[item]*itemState{}, wake: make(chan struct{}, 1)}
-}
-
-func (q *queue) add(it item) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.addLocked(it)
-}
-
-func (q *queue) addLocked(it item) {
-	s := q.state[it]
-	if s == nil {
-		s = &itemState{}
-		q.state[it] = s
-	}
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
-	}
-	switch {
-	case s.inHand:
-		s.again = true
-	case !s.queued:
-		s.queued = true
-		q.ready = append(q.ready, it)
-		q.signal()
-	}
-}
-
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (q *queue) take(ctx context.Context) (item, bool) {
-	for {
-		q.mu.Lock()
-		if len(q.ready) > 0 && ctx.Err() == nil {
-			it := q.ready[0]
-			q.ready = q.ready[1:]
-			q.state[it].queued, q.state[it].inHand = false, true
-			if len(q.ready) > 0 {
-				q.signal()
-			}
-			q.mu.Unlock()
-			return it, true
-		}
-		q.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return item{}, false
-		case <-q.wake:
-		}
-	}
-}
-
-// done puts the item down; it comes back at next, if that is set, or at once
-// if something happened meanwhile.
-func (q *queue) done(it item, next time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	s := q.state[it]
-	s.inHand = false
-	switch {
-	case s.again:
-		s.again = false
-		q.addLocked(it)
-	case !next.IsZero():
-		s.timer = time.AfterFunc(max(next.Sub(q.now()), 0), func() { q.add(it) })
-	default:
-		delete(q.state, it)
-	}
 }
 
 // Native is an operation of the server itself: the step of a running job. It

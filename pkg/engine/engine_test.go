@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -47,7 +48,7 @@ func (d *diary) note(format string, args ...any) {
 func (d *diary) read() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := d.notes
+	out := slices.Compact(d.notes) // steps may be run twice
 	d.notes = nil
 	return out
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"drpd/pkg/resource"
@@ -28,6 +29,28 @@ var Waits = &resource.Kind[Wait]{
 // ByObject is the index of Waits by "kind/key".
 const ByObject = "Object"
 
+// Reasons are all reasons of one object: those stored, and the Brief ones that
+// hold now.
+func (e *Engine) Reasons(kind, key string) []*Wait {
+	out := slices.Collect(Waits.By(e.cfg.DB.View(), ByObject, kind+"/"+key))
+	now := e.cfg.Now()
+	for _, r := range e.cfg.Rules {
+		stored := slices.ContainsFunc(out, func(w *Wait) bool { return w.Id == waitID(r, key) })
+		if stored || r.Kind.KindName() != kind {
+			continue
+		}
+		var res Result
+		idle := e.cfg.DB.Idle(func(tx *resource.Tx) (err error) {
+			res, err = r.Step(tx, now, key)
+			return err
+		})
+		if idle && res.Brief {
+			out = append(out, &Wait{Id: waitID(r, key), Rule: r.Name, Object: kind + "/" + key, Waiting: res.Waiting, Since: now, Until: res.Until})
+		}
+	}
+	return out
+}
+
 func waitID(r Rule, key string) string { return r.Name + " " + r.Kind.KindName() + " " + key }
 
 // waitOf copies the stored reason, or starts one.
@@ -46,6 +69,14 @@ func clearWait(tx *resource.Tx, r Rule, key string) error {
 	return Waits.Delete(tx, waitID(r, key))
 }
 
+// clearOther removes a stored reason other than the present one.
+func clearOther(tx *resource.Tx, r Rule, key string, res Result) error {
+	if waitOf(tx, r, key).Waiting == res.Waiting {
+		return nil
+	}
+	return clearWait(tx, r, key)
+}
+
 // saveWait keeps the reason; Since stays while the reason stays the same, and
 // the last error survives a retry, until the object moves.
 func saveWait(tx *resource.Tx, now time.Time, r Rule, key string, res Result) error {
@@ -53,6 +84,9 @@ func saveWait(tx *resource.Tx, now time.Time, r Rule, key string, res Result) er
 		return clearWait(tx, r, key)
 	}
 	w := waitOf(tx, r, key)
+	if w.Waiting == res.Waiting && w.Until.Equal(res.Until) {
+		return nil
+	}
 	if w.Waiting != res.Waiting {
 		w.Waiting, w.Since, w.Tries = res.Waiting, now, 0
 	}

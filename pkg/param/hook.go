@@ -59,10 +59,7 @@ func (x *Vault) Hook(kind resource.Any) resource.Hook {
 // secure param in place. It reports all bad values at once.
 func (x *Vault) admit(tx *resource.Tx, kind, key string, was, is resource.Params) error {
 	var msgs []string
-	for _, name := range slices.Sorted(maps.Keys(is)) {
-		if old, ok := was[name]; ok && reflect.DeepEqual(old, is[name]) {
-			continue
-		}
+	for _, name := range changed(was, is) {
 		def, err := api.ParamDefs.Get(tx, name)
 		if err != nil {
 			continue // a parameter without a definition takes any value
@@ -80,6 +77,41 @@ func (x *Vault) admit(tx *resource.Tx, kind, key string, was, is resource.Params
 		return &resource.Error{Code: resource.Invalid, Kind: kind, Key: key, Msgs: msgs}
 	}
 	return nil
+}
+
+// changed lists the params that are new or differ, in order.
+func changed(was, is resource.Params) []string {
+	var out []string
+	for name, v := range is {
+		if old, ok := was[name]; !ok || !same(old, v) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// same is reflect.DeepEqual with a short way for what JSON decodes to: every
+// save of a machine compares all of its params.
+func same(a, b any) bool {
+	switch x := a.(type) {
+	case string:
+		y, ok := b.(string)
+		return ok && x == y
+	case float64:
+		y, ok := b.(float64)
+		return ok && x == y
+	case bool:
+		y, ok := b.(bool)
+		return ok && x == y
+	case []any:
+		y, ok := b.([]any)
+		return ok && (x == nil) == (y == nil) && slices.EqualFunc(x, y, same)
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		return ok && (x == nil) == (y == nil) && maps.EqualFunc(x, y, same)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 func (x *Vault) admitOne(tx *resource.Tx, kind, key string, def *api.Param, is resource.Params) (msg string, err error) {

@@ -114,6 +114,7 @@ type Any interface {
 	IndexValues(val any, index string) []string
 	IndexHas(val any, index, value string) bool
 	Lookup(r Reader, ref string) (Object, error)
+	Has(r Reader, key string) bool
 	Len(r Reader) int
 	Each(r Reader) iter.Seq[Object]
 	EachBy(r Reader, index, value string) iter.Seq[Object]

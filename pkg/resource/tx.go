@@ -21,6 +21,8 @@ type Tx struct {
 	reckon  []edge       // whose availability must be looked at
 	mark    *stamp
 	loading bool
+	dry     bool // writes nothing; wrote says that it was tried
+	wrote   bool
 	options Options
 	depth   int
 	after   []func() error
@@ -63,7 +65,7 @@ type change struct {
 }
 
 func (db *DB) newTx(base *snapshot) *Tx {
-	return &Tx{db: db, base: base, tabs: map[string]*txTable{}, touched: map[edge]int{}, mark: &stamp{}}
+	return &Tx{db: db, base: base, mark: &stamp{}}
 }
 
 func (tx *Tx) find(kind, key string) *entry {
@@ -91,6 +93,9 @@ func (tx *Tx) table(kind string) *txTable {
 	}
 	b := tx.base.table(kind)
 	t := &txTable{base: b, main: b.main.Txn(), idx: make([]*iradix.Txn[string], len(b.idx))}
+	if tx.tabs == nil {
+		tx.tabs = map[string]*txTable{}
+	}
 	tx.tabs[kind] = t
 	return t
 }
@@ -179,6 +184,9 @@ const (
 
 // put checks, defaults, runs the hooks and files one object.
 func (tx *Tx) put(kind string, v any, mode putMode, layer string) error {
+	if err := tx.mayWrite(); err != nil {
+		return err
+	}
 	k := tx.db.kinds[kind]
 	k.defaults(v)
 	key := k.key(v)
@@ -260,6 +268,9 @@ func (tx *Tx) allowed(kind, key string, old *entry, mode putMode, layer string) 
 }
 
 func (tx *Tx) remove(kind, key, layer string) error {
+	if err := tx.mayWrite(); err != nil {
+		return err
+	}
 	old := tx.find(kind, key)
 	if old == nil {
 		return Errorf(NotFound, kind, key, "not found")
@@ -327,6 +338,9 @@ func (tx *Tx) record(kind string, old, new *entry, derived bool) {
 		tx.changes[i].new = new
 		tx.changes[i].derived = tx.changes[i].derived && derived
 		return
+	}
+	if tx.touched == nil {
+		tx.touched = map[edge]int{}
 	}
 	tx.touched[id] = len(tx.changes)
 	tx.changes = append(tx.changes, change{kind: kind, key: at.key, old: old, new: new, derived: derived})

@@ -46,6 +46,27 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	return u.err
 }
 
+// errDry ends a function that would write where nothing may be written.
+var errDry = errors.New("a write in a dry run")
+
+// Idle says whether fn would change nothing, over the newest durable state and
+// without holding up any update. Where it would, call Update. Whatever becomes
+// durable later has events of its own, so a watcher may leave it at that.
+func (db *DB) Idle(fn func(tx *Tx) error) bool {
+	tx := db.newTx(db.durable.Load())
+	tx.dry = true
+	return fn(tx) == nil && !tx.wrote && len(tx.after) == 0
+}
+
+// mayWrite is asked before every write.
+func (tx *Tx) mayWrite() error {
+	if tx.dry {
+		tx.wrote = true
+		return errDry
+	}
+	return nil
+}
+
 // stage runs fn and queues what it did; lead says that the caller shall commit.
 func (db *DB) stage(ctx context.Context, fn func(tx *Tx) error) (u *update, lead bool, err error) {
 	db.mu.Lock()

@@ -29,6 +29,7 @@ type step struct {
 	ready   bool     // the entry at the cursor waits for an agent to ask
 	waiting string
 	until   time.Time
+	brief   bool // an agent at work goes on within moments
 }
 
 // Advance moves a cursor over everything that needs no agent: stage, bootenv
@@ -61,7 +62,7 @@ func (f *Flow) advanceOnce(tx *resource.Tx, now time.Time, c *Cursor) (s step, a
 func (f *Flow) atJob(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job) (step, bool, error) {
 	switch j.State {
 	case api.JobFinished:
-		return step{}, true, c.move(tx, j.CurrentIndex+1, j.Uuid, func(m *api.Machine) { m.RetryTaskAttempt = 0 })
+		return step{}, true, c.pass(tx, j)
 	case api.JobFailed, api.JobCancelled:
 		if c.Order != nil {
 			return step{}, false, endOrder(tx, now, c.Order.Uuid, api.OrderFailed, j)
@@ -100,7 +101,7 @@ func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (st
 		_, err := newJob(tx, now, c, index, api.JobRunning)
 		return step{}, true, err
 	}
-	return step{ready: true, waiting: agentWait(tx, c, entry)}, false, nil
+	return step{ready: true, waiting: agentWait(tx, c, entry), brief: c.On.Runnable && c.On.Available && c.On.Context == ""}, false, nil
 }
 
 func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int, name string) error {
@@ -208,7 +209,8 @@ func overdue(tx *resource.Tx, now time.Time, j *api.Job) (step, bool, error) {
 	}
 	deadline := j.StartTime.Add(limit)
 	if now.Before(deadline) {
-		return step{job: j, waiting: fmt.Sprintf("task %s runs on the agent since %s", j.Task, j.StartTime.UTC().Format(time.TimeOnly)), until: deadline}, false, nil
+		return step{job: j, waiting: fmt.Sprintf("task %s runs on the agent since %s", j.Task, j.StartTime.UTC().Format(time.TimeOnly)),
+			until: deadline, brief: true}, false, nil
 	}
 	return step{}, true, Fail(tx, now, j.Uuid, fmt.Sprintf("overdue: no result within %s", limit))
 }

@@ -80,6 +80,11 @@ func (c *Cursor) job(r resource.Reader) *api.Job {
 	return j
 }
 
+// pass goes on from a finished job.
+func (c *Cursor) pass(tx *resource.Tx, j *api.Job) error {
+	return c.move(tx, j.CurrentIndex+1, j.Uuid, func(m *api.Machine) { m.RetryTaskAttempt = 0 })
+}
+
 // move sets index, job and, for an own workflow, what a stage entry says.
 func (c *Cursor) move(tx *resource.Tx, index int, job string, also func(*api.Machine)) error {
 	if c.Order != nil {

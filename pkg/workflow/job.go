@@ -20,10 +20,27 @@ func (f *Flow) saveJob(tx *resource.Tx, old, new *api.Job) error {
 		return err
 	}
 	new.StartTime, new.EndTime, new.Waiting = moved.StartTime, moved.EndTime, ""
+	if new.State == api.JobFinished && new.WorkOrder == "" {
+		tx.After(func() error { return passFinished(tx, new.Uuid) })
+	}
 	if new.State != api.JobFailed || new.WorkOrder != "" {
 		return nil
 	}
 	return stopMachine(tx, new)
+}
+
+// passFinished moves a machine on from a job that has just finished, in the
+// same update. Flow.Advance would do the same in a commit of its own.
+func passFinished(tx *resource.Tx, id string) error {
+	j, err := api.Jobs.Get(tx, id)
+	if err != nil || j.State != api.JobFinished {
+		return nil
+	}
+	k, m := api.Runner(tx, j.Machine)
+	if m == nil || m.WorkOrderMode || m.PastJob || m.CurrentJob != id || max(m.CurrentTask, 0) != j.CurrentIndex {
+		return nil
+	}
+	return (&Cursor{Kind: k, On: m}).pass(tx, j)
 }
 
 // mayDelete keeps a job that somebody may still be working on.

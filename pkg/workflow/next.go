@@ -156,7 +156,7 @@ func (f *Flow) drive(tx *resource.Tx, now time.Time, id string) (engine.Result, 
 // Drive is Advance for a rule.
 func (f *Flow) Drive(tx *resource.Tx, now time.Time, c *Cursor) (engine.Result, error) {
 	s, err := f.Advance(tx, now, c)
-	return engine.Result{Waiting: s.waiting, Until: s.until}, err
+	return engine.Result{Waiting: s.waiting, Until: s.until, Brief: s.brief}, err
 }
 
 func owner(_ resource.Reader, e resource.Event) []string {

@@ -84,6 +84,9 @@ func (b *bed) list(rep *report) error {
 }
 
 func (b *bed) memory(rep *report) error {
+	if err := b.srv.heap(b.plan.profile, fmt.Sprintf("heap-%d", len(b.ids))); err != nil {
+		return err
+	}
 	peak, settled, err := b.srv.memory()
 	rep.memory = append(rep.memory, fmt.Sprintf("%d machines: %.0f MiB at the peak, %.0f MiB at rest", len(b.ids), peak, settled))
 	fmt.Println(rep.memory[len(rep.memory)-1])

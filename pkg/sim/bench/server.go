@@ -104,7 +104,7 @@ func (s *server) usage() (u usage, err error) {
 // idle waits until the server has done what the last operations caused.
 func (s *server) idle() error {
 	before, err := s.usage()
-	for range 200 {
+	for range 1000 {
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (s *server) idle() error {
 		}
 		before = now
 	}
-	return errors.Join(err, errors.New("server did not come to rest within 2 s"))
+	return errors.Join(err, errors.New("server did not come to rest within 10 s"))
 }
 
 // memory is the server's resident set in MiB: at its peak, and after it has
@@ -161,4 +161,16 @@ func (s *server) profiled(dir, name string, d time.Duration, fn func() error) er
 	go func() { done <- s.ask(fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(int(d.Seconds()), 1)), f) }()
 	err = fn()
 	return errors.Join(err, <-done)
+}
+
+// heap keeps a profile of what is live, as name.
+func (s *server) heap(dir, name string) error {
+	if dir == "" {
+		return nil
+	}
+	f, err := os.Create(filepath.Join(dir, name+".pprof"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.ask("/debug/pprof/heap?gc=1", f), f.Close())
 }
