@@ -43,6 +43,7 @@ type CoreConfig struct {
 	Now     func() time.Time                   // default time.Now
 	Log     *slog.Logger                       // default: discard
 	Prefs   map[string]string                  // preferences of a first start that differ from ours
+	BuiltIn []*api.ContentPack                 // what BuiltIn returned; nil: it is called
 }
 
 // Core is drpd without its network services: what a test runs in process.
@@ -68,6 +69,12 @@ func Kinds() []resource.Any {
 
 // NewCore loads the store and prepares the rules; nothing runs yet.
 func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
+	if cfg.BuiltIn == nil {
+		var err error
+		if cfg.BuiltIn, err = BuiltIn(); err != nil {
+			return nil, err
+		}
+	}
 	flow := &workflow.Flow{Natives: natives(cfg)}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
@@ -75,7 +82,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	packs := newPacks(cfg)
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
-		Base: func(tx *resource.Tx) error { return builtIn(tx, packs) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
+		Base: func(tx *resource.Tx) error { return layer(tx, packs, cfg.BuiltIn) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
 		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
 	})
 	if err != nil {
@@ -125,22 +132,31 @@ func natives(cfg CoreConfig) map[string]engine.Native {
 // server they need: the version of DRP whose clients and packs work with us.
 const BasicVersion = "v4.7.0"
 
-// builtIn loads the embedded content packs as read-only layers.
-func builtIn(tx *resource.Tx, packs bundle.Packs) error {
+// BuiltIn reads the embedded content packs.
+func BuiltIn() ([]*api.ContentPack, error) {
+	var out []*api.ContentPack
 	for _, name := range content.Packs {
 		dir, err := fs.Sub(content.FS, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		pack, err := bundle.FromDir(dir)
 		if err != nil {
-			return fmt.Errorf("built-in content pack %s: %w", name, err)
+			return nil, fmt.Errorf("built-in content pack %s: %w", name, err)
 		}
 		if pack.Meta.Name == bundle.Basic {
 			pack.Meta.Version = BasicVersion
 		}
+		out = append(out, pack)
+	}
+	return out, nil
+}
+
+// layer puts built-in packs in as read-only layers.
+func layer(tx *resource.Tx, packs bundle.Packs, list []*api.ContentPack) error {
+	for _, pack := range list {
 		if err := packs.BuiltIn(tx, pack); err != nil {
-			return fmt.Errorf("built-in content pack %s: %w", name, err)
+			return fmt.Errorf("built-in content pack %s: %w", pack.Meta.Name, err)
 		}
 	}
 	return nil

@@ -50,7 +50,7 @@ func (f *Flow) pass(tx *resource.Tx, now time.Time, c *Cursor, index int) (step,
 	case i == index:
 		return step{waiting: fmt.Sprintf("the machine boots into %s before it goes on to %s", p.env, list[i])}, false, nil
 	case changed < 0 || c.Order != nil:
-		return step{}, true, c.move(tx, i, c.jobID(), nil)
+		return step{}, true, c.move(tx, i, c.jobID(), func(m *api.Machine) { m.RetryTaskAttempt = 0 })
 	}
 	return step{}, true, f.enter(tx, now, c, [2]int{changed, i}, p, log)
 }
@@ -89,7 +89,7 @@ func (f *Flow) enter(tx *resource.Tx, now time.Time, c *Cursor, span [2]int, p p
 		return err
 	}
 	return c.move(tx, span[1], j.Uuid, func(m *api.Machine) {
-		m.Stage, m.BootEnv, m.Context = p.stage, p.env, p.context
+		m.Stage, m.BootEnv, m.Context, m.RetryTaskAttempt = p.stage, p.env, p.context, 0
 	})
 }
 

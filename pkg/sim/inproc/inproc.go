@@ -42,7 +42,8 @@ type Machine struct {
 // Rack is a set of simulated machines around whatever core runs now.
 type Rack struct {
 	Machines []*Machine
-	Poll     time.Duration // how often agents ask, default 1 ms
+	Poll     time.Duration      // how often agents ask, default 1 ms
+	Packs    []*api.ContentPack // the core's built-in packs, read once for many starts; nil: each start reads them
 
 	mu   sync.Mutex // guards core
 	core *daemon.Core

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/daemon"
 	"drpd/pkg/resource"
 	"drpd/pkg/store"
 	"drpd/pkg/store/sqlite"
@@ -89,7 +90,7 @@ type life struct {
 	kept []store.Record // all that was ever written, in order
 }
 
-func newLife(t *testing.T) *life {
+func newLife(t *testing.T, packs []*api.ContentPack) *life {
 	t.Helper()
 	base := "/dev/shm" // many small commits: spare the disk if there is memory
 	if _, err := os.Stat(base); err != nil {
@@ -98,7 +99,9 @@ func newLife(t *testing.T) *life {
 	dir, err := os.MkdirTemp(base, "drpd-kill-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &life{rack: New(3), path: filepath.Join(dir, "drpd.db")}
+	rack := New(3)
+	rack.Packs = packs
+	return &life{rack: rack, path: filepath.Join(dir, "drpd.db")}
 }
 
 // run starts a server that dies at a commit (0: never), walks the path and
@@ -183,7 +186,9 @@ func (s *Site) roll(ctx context.Context, name string) error {
 // run, so the last ones of the longest run are not always reached.
 func TestKillAtEveryCommit(t *testing.T) {
 	t.Parallel()
-	whole := newLife(t)
+	packs, err := daemon.BuiltIn()
+	require.NoError(t, err)
+	whole := newLife(t, packs)
 	k, err := whole.run(t.Context(), 0, false)
 	require.NoError(t, err)
 	whole.audit(t)
@@ -198,7 +203,7 @@ func TestKillAtEveryCommit(t *testing.T) {
 			if step > 1 && after == (at/step%2 == 0) {
 				continue // every other commit the other way
 			}
-			t.Run(fmt.Sprintf("%d after=%v", at, after), func(t *testing.T) { reached = killAt(t, at, after) || reached })
+			t.Run(fmt.Sprintf("%d after=%v", at, after), func(t *testing.T) { reached = killAt(t, packs, at, after) || reached })
 		}
 		if !reached && at > k.count || t.Failed() {
 			break
@@ -207,8 +212,8 @@ func TestKillAtEveryCommit(t *testing.T) {
 }
 
 // killAt says whether the path came to the commit.
-func killAt(t *testing.T, at int, after bool) bool {
-	l := newLife(t)
+func killAt(t *testing.T, packs []*api.ContentPack, at int, after bool) bool {
+	l := newLife(t, packs)
 	k, err := l.run(t.Context(), at, after)
 	if !k.dead {
 		require.NoError(t, err)

@@ -27,7 +27,7 @@ type Site struct {
 
 // Start opens a core over a store, lets it serve the rack and runs everything.
 func Start(ctx context.Context, r *Rack, s store.Store) (*Site, error) {
-	core, err := daemon.NewCore(ctx, daemon.CoreConfig{Store: s, Vault: param.NewVault(seal.NewMaster(seal.Key{1})), Match: MatchTags, Actions: r.BMC})
+	core, err := daemon.NewCore(ctx, daemon.CoreConfig{Store: s, Vault: param.NewVault(seal.NewMaster(seal.Key{1})), Match: MatchTags, Actions: r.BMC, BuiltIn: r.Packs})
 	if err != nil {
 		return nil, err
 	}
