@@ -88,7 +88,7 @@ var rows = map[string]row{
 	"auth/password": {},
 	"auth/token":    {},
 	"rest": {may: "api auth blob engine resource unpack", clock: true,
-		libs: "github.com/labstack/echo/v4 github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
+		libs: "github.com/labstack/echo/v4 github.com/klauspost/compress github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
 	"client":      {may: "api pki resource"},
 	"cli":         {may: "api atomicfile auth/password bundle client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
