@@ -175,8 +175,8 @@ func TestTracedRequests(t *testing.T) {
 	r := newRig(t, func(c *rest.Config) { c.Log = slog.New(h) })
 	r.do(t, "GET", "/machines", "")
 	assert.Empty(t, lines.String())
-	r.do(t, "GET", "/machines/none", "", "X-Log-Request", "debug", "X-Log-Token", "find-me\r")
-	assert.Contains(t, lines.String(), "msg=request actor=root token=\"find-me")
+	r.do(t, "GET", "/machines/none", "", "X-Log-Request", "debug", "X-Log-Token", "find me")
+	assert.Contains(t, lines.String(), "msg=request actor=root token=\"find me\"")
 	assert.Contains(t, lines.String(), "status=404")
 }
 
