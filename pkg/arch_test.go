@@ -89,7 +89,7 @@ var rows = map[string]row{
 	"auth/password": {},
 	"auth/token":    {},
 	"rest": {may: "api auth blob engine resource unpack", clock: true,
-		libs: "github.com/labstack/echo/v4 github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
+		libs: "github.com/labstack/echo/v4 github.com/klauspost/compress github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
 	"openapi": {may: "/web api auth engine pool resource rest"},
 

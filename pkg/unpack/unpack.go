@@ -204,7 +204,7 @@ func (w *walk) file(given string, size int64, r io.Reader) error {
 	if size > w.left {
 		return w.tooMuch()
 	}
-	in := &io.LimitedReader{R: r, N: w.left + 1} // sizes may lie
+	in := &io.LimitedReader{R: packed{r}, N: w.left + 1} // sizes may lie
 	before := in.N
 	if err := w.fn(Item{Path: name, Body: in}); err != nil {
 		return err
@@ -213,6 +213,17 @@ func (w *walk) file(given string, size int64, r io.Reader) error {
 		return w.tooMuch()
 	}
 	return nil
+}
+
+// packed says of what cannot be read to its end that the archive is broken.
+type packed struct{ io.Reader }
+
+func (p packed) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return n, err
 }
 
 func (w *walk) tooMuch() error {

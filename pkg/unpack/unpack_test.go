@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -52,8 +53,10 @@ func zipOf(t testing.TB, names ...string) []byte {
 	for _, n := range names {
 		f, err := w.Create(n)
 		require.NoError(t, err)
-		_, err = f.Write([]byte("text of " + n))
-		require.NoError(t, err)
+		if !strings.HasSuffix(n, "/") {
+			_, err = f.Write([]byte("text of " + n))
+			require.NoError(t, err)
+		}
 	}
 	require.NoError(t, w.Close())
 	return b.Bytes()
