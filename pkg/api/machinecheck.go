@@ -142,7 +142,7 @@ func (m *Machine) refs() []resource.Ref {
 // forKnown says why a machine cannot have the boot environment.
 func forKnown(target any) string {
 	if b := target.(*BootEnv); b.OnlyUnknown {
-		return "BootEnv " + b.Name + " is for unknown machines only: it has the OnlyUnknown flag"
+		return "BootEnv " + b.Name + " does not allow Machine assignments, it has the OnlyUnknown flag."
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -55,12 +56,12 @@ func (o *Param) problems() []string {
 		return p
 	}
 	if o.compiled.err != nil {
-		p.add("Schema: %v", o.compiled.err)
+		p.add("Schema: %s", unfit(o.compiled.err))
 		return p
 	}
 	if v, ok := o.Default(); ok && !o.Secure {
 		if err := o.compiled.rules.Validate(v); err != nil {
-			p.add("Error in default value: %v", err)
+			p.add("Error in default value: %s", unfit(err))
 		}
 	}
 	return p
@@ -77,12 +78,35 @@ func (o *Param) Check(value any) string {
 		s = compile(o.Schema)
 	}
 	if s.err != nil {
-		return fmt.Sprintf("schema of %s: %v", o.Name, s.err)
+		return fmt.Sprintf("schema of %s: %s", o.Name, unfit(s.err))
 	}
 	if err := s.rules.Validate(value); err != nil {
-		return fmt.Sprintf("param %s: %v", o.Name, err)
+		return fmt.Sprintf("param %s: %s", o.Name, unfit(err))
 	}
 	return ""
+}
+
+// unfit words what a schema says against a value, or its draft against the
+// schema, in one line.
+func unfit(err error) string {
+	if s, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
+		err = s.Err
+	}
+	v, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if !ok {
+		return err.Error()
+	}
+	return strings.Join(leaves(v), "; ")
+}
+
+func leaves(v *jsonschema.ValidationError) (out []string) {
+	for _, cause := range v.Causes {
+		out = append(out, leaves(cause)...)
+	}
+	if len(v.Causes) == 0 {
+		out = []string{strings.TrimPrefix(v.Error(), "at '': ")}
+	}
+	return out
 }
 
 // compile reads a schema that does not name its draft as DRP does: as draft 7,

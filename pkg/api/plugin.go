@@ -66,6 +66,7 @@ var (
 		Indexes: []resource.Index[Plugin]{
 			keyed(ByName, func(o *Plugin) string { return o.Name }),
 			textual("Provider", func(o *Plugin) string { return o.Provider }),
+			paramIndex(func(o *Plugin) resource.Params { return o.Params }),
 		},
 		Default: func(o *Plugin) {
 			o.PluginErrors, o.Params, o.Partial = full(o.PluginErrors), fullParams(o.Params), false

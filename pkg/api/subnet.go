@@ -165,13 +165,18 @@ func (o *Subnet) problems() []string {
 	}
 	start, err1 := netip.ParseAddr(o.ActiveStart)
 	end, err2 := netip.ParseAddr(o.ActiveEnd)
-	switch {
-	case err1 != nil || err2 != nil:
+	if err1 != nil || err2 != nil {
 		p.add("ActiveStart %q and ActiveEnd %q must be IPv4 addresses", o.ActiveStart, o.ActiveEnd)
-	case !prefix.Contains(start) || !prefix.Contains(end):
-		p.add("ActiveStart %s and ActiveEnd %s must lie in %s", start, end, prefix.Masked())
-	case end.Less(start):
-		p.add("ActiveEnd %s is before ActiveStart %s", end, start)
+		return p
+	}
+	if !prefix.Contains(start) {
+		p.add("ActiveStart %s not in subnet range %s", start, prefix.Masked())
+	}
+	if !prefix.Contains(end) {
+		p.add("ActiveEnd %s not in subnet range %s", end, prefix.Masked())
+	}
+	if end.Less(start) {
+		p.add("ActiveStart %s must be less than or equal to ActiveEnd %s", start, end)
 	}
 	return p
 }

@@ -199,19 +199,19 @@ func scopeOf(val any) (param.Scope, bool) {
 }
 
 // params lists an object's parameters: its own, or all that apply to it.
-func (d *Daemon) params(r resource.Reader, val any, aggregate, decode bool) (map[string]any, error) {
-	s, scoped := scopeOf(val)
+func (d *Daemon) params(r resource.Reader, o resource.Object, aggregate, decode bool) (map[string]any, error) {
+	s, scoped := scopeOf(o.Val)
 	if aggregate && scoped {
 		return d.aggregate(r, s, decode)
 	}
-	kind, key, own := ownParams(r, val)
+	own := *d.DB.Kind(o.Kind).ParamsOf(o.Val)
 	if !decode {
 		return own, nil
 	}
 	open := resource.Params{}
 	for name, v := range own {
 		var err error
-		if open[name], err = d.vault.Open(r, kind, key, v); err != nil {
+		if open[name], err = d.vault.Open(r, o.Kind, o.Key, v); err != nil {
 			return nil, err
 		}
 	}
@@ -232,20 +232,4 @@ func (d *Daemon) aggregate(r resource.Reader, s param.Scope, decode bool) (map[s
 		out[name] = v
 	}
 	return out, nil
-}
-
-func ownParams(r resource.Reader, val any) (kind, key string, own resource.Params) {
-	switch o := val.(type) {
-	case *api.Machine:
-		return param.KindOf(r, o), o.Uuid, o.Params
-	case *api.Profile:
-		return "profiles", o.Name, o.Params
-	case *api.Stage:
-		return "stages", o.Name, o.Params
-	case *api.Blueprint:
-		return "blueprints", o.Name, o.Params
-	case *api.WorkOrder:
-		return "work_orders", o.Uuid, o.Params
-	}
-	return "", "", nil
 }

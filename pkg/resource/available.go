@@ -146,27 +146,44 @@ func (tx *Tx) checks(kind string, e *entry, at edge) bool {
 	})
 }
 
+// Unfit says which of the things that the object refers to are not there, or
+// not of the right sort, in the transaction; what is only not available yet
+// does not count.
+func (k *Kind[T]) Unfit(tx *Tx, val any) (msgs []string) {
+	for _, r := range tx.db.kinds[k.Name].refs(val) {
+		if msg, waits := tx.lacks(r); msg != "" && !waits {
+			msgs = append(msgs, msg)
+		}
+	}
+	return msgs
+}
+
 // problems says why an object cannot be used now.
 func (tx *Tx) problems(k *kindOps, e *entry) []string {
 	msgs := []string{}
 	for _, r := range k.refs(e.val) {
-		target := tx.find(r.Kind, r.Key)
-		if target == nil {
-			msgs = append(msgs, fmt.Sprintf("%s %q does not exist", singular(r.Kind), r.Key))
-			continue
-		}
-		if c := tx.db.kinds[r.Kind].common(target.val); c != nil && !c.Available {
-			msgs = append(msgs, fmt.Sprintf("%s %q is not available", singular(r.Kind), r.Key))
-			continue
-		}
-		if r.Check != nil {
-			if msg := r.Check(target.val); msg != "" {
-				msgs = append(msgs, msg)
-			}
+		if msg, _ := tx.lacks(r); msg != "" {
+			msgs = append(msgs, msg)
 		}
 	}
 	slices.Sort(msgs)
 	return slices.Compact(msgs)
+}
+
+// lacks says why a reference cannot be used, "" if it can; waits: its target
+// is there.
+func (tx *Tx) lacks(r Ref) (msg string, waits bool) {
+	target := tx.find(r.Kind, r.Key)
+	if target == nil {
+		return fmt.Sprintf("%s %q does not exist", singular(r.Kind), r.Key), false
+	}
+	if c := tx.db.kinds[r.Kind].common(target.val); c != nil && !c.Available {
+		return fmt.Sprintf("%s %q is not available", singular(r.Kind), r.Key), true
+	}
+	if r.Check == nil {
+		return "", false
+	}
+	return r.Check(target.val), false
 }
 
 // derive files a copy of the object with its new availability, without a store

@@ -268,7 +268,7 @@ func TestRefusals(t *testing.T) {
 		}, Conflict, `parts/kept: Tag "x" is already used by one`},
 		"exists":    {func(tx *Tx) error { return r.parts.Create(tx, &part{Name: "one"}) }, Conflict, "parts/one: already exists"},
 		"not there": {func(tx *Tx) error { return r.parts.Delete(tx, "two") }, NotFound, "parts/two: not found"},
-		"no key":    {func(tx *Tx) error { return r.parts.Create(tx, &part{}) }, Invalid, "parts: the key field is empty"},
+		"no key":    {func(tx *Tx) error { return r.parts.Create(tx, &part{}) }, Malformed, "parts: Empty key not allowed"},
 		"kept":      {func(tx *Tx) error { return r.parts.Delete(tx, "kept") }, Conflict, "parts/kept: still in use by parts/keeper"},
 	}
 	before, rev := r.dump(), r.View().Rev()

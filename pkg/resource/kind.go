@@ -120,6 +120,7 @@ type Any interface {
 	EachBy(r Reader, index, value string) iter.Seq[Object]
 	CreateAny(tx *Tx, val any) error
 	ReplaceAny(tx *Tx, val any) error
+	Unfit(tx *Tx, val any) []string
 	Delete(tx *Tx, key string) error
 	LayerAny(tx *Tx, layer string, val any) error
 	self() *kindOps

@@ -250,7 +250,7 @@ func (tx *Tx) beneath(old *entry, layer string) *entry {
 func (tx *Tx) allowed(kind, key string, old *entry, mode putMode, layer string) error {
 	switch {
 	case key == "":
-		return Errorf(Invalid, kind, "", "the key field is empty")
+		return Errorf(Malformed, kind, "", "Empty key not allowed")
 	case strings.IndexByte(key, 0) >= 0 || len(key) > 512:
 		return Errorf(Invalid, kind, "", "a key has at most 512 bytes and no NUL")
 	case old == nil && mode == mustReplace:

@@ -46,8 +46,37 @@ func TestErrorsAsDRP(t *testing.T) {
 		assert.Equal(t, c.want, got, c.path)
 	}
 	var key rest.ErrorReply
+	r.do(t, "POST", "/profiles", `{"Name":""}`).json(t, &key)
+	assert.Equal(t, rest.ErrorReply{Model: "profiles", Type: "CREATE", Messages: []string{"Empty key not allowed"}, Code: 400}, key)
 	r.do(t, "PUT", "/bootenvs/fred", `{"Name":"other"}`).json(t, &key)
 	assert.Equal(t, []any{400, "PUT"}, []any{key.Code, key.Type})
+}
+
+// TestMachinesReferToWhatExists holds when DRP refuses a machine that other
+// kinds would wait with.
+func TestMachinesReferToWhatExists(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.put(t, func(tx *resource.Tx) error {
+		return api.BootEnvs.Create(tx, &api.BootEnv{Name: "unknown", OnlyUnknown: true})
+	})
+	id := r.machine(t, &api.Machine{Name: "old", Profiles: []string{"lost"}})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/machines", `{"Name":"m","Stage":"no","Workflow":"none"}`, 422, `workflow \"none\" does not exist","stage \"no\" does not exist"`},
+		{"POST", "/machines", `{"Name":"m","BootEnv":"unknown"}`, 422, "BootEnv unknown does not allow Machine assignments, it has the OnlyUnknown flag."},
+		{"POST", "/machines?force=true", `{"Name":"m","Profiles":["later"]}`, 201, `profile \"later\" does not exist`},
+		{"PATCH", "/machines/" + id, `[{"op":"add","path":"/Profiles/-","value":"gone"}]`, 422, `"profile \"gone\" does not exist"]`},
+		{"PATCH", "/machines/" + id, `[{"op":"replace","path":"/Description","value":"x"}]`, 200, `profile \"lost\" does not exist`},
+		{"POST", "/stages", `{"Name":"s","Tasks":["later"]}`, 201, `task \"later\" does not exist`},
+	} {
+		got := r.do(t, c.method, c.path, c.body)
+		assert.Equal(t, c.status, got.status, c.body)
+		assert.Contains(t, got.body, c.want, c.body)
+	}
 }
 
 // TestWholeObjects are texts as DRP's clients send them.
@@ -126,7 +155,7 @@ func TestSecureParams(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *rest.Config) {
 		c.PublicKey = func(_ *resource.Tx, kind, key string) ([]byte, error) { return []byte(kind + key), nil }
-		c.Params = func(_ resource.Reader, val any, _, decode bool) (map[string]any, error) {
+		c.Params = func(_ resource.Reader, _ resource.Object, _, decode bool) (map[string]any, error) {
 			m := map[string]any{"pw": "sealed"}
 			if decode {
 				m["pw"] = "open"

@@ -207,7 +207,7 @@ func (h *kindServer) render(to []byte, r resource.Reader, o resource.Object, vie
 	}
 	var plain []byte
 	if view.decode {
-		m, err := h.cfg.Params(r, o.Val, false, true)
+		m, err := h.cfg.Params(r, o, false, true)
 		if err != nil {
 			return nil, err
 		}

@@ -115,7 +115,12 @@ func (h *kindServer) create(c echo.Context) error {
 	}
 	var made resource.Object
 	err = h.cfg.DB.Update(hooked(c), func(tx *resource.Tx) (err error) {
-		if err = h.kind.CreateAny(tx, val); err != nil {
+		if err := h.refuseUnfit(c, tx, nil, val); err != nil {
+			return err
+		}
+		if err = h.kind.CreateAny(tx, val); resource.CodeOf(err) == resource.Malformed {
+			return &fail{http.StatusBadRequest, "CREATE", err}
+		} else if err != nil {
 			return err
 		}
 		if made, err = h.kind.Lookup(tx, h.kind.KeyOf(val)); err != nil {

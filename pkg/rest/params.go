@@ -26,7 +26,7 @@ func (h *kindServer) paramsOf(c echo.Context) (resource.Object, map[string]any, 
 		}
 	}
 	if h.cfg.Params != nil {
-		m, err := h.cfg.Params(v, o.Val, aggregate, decode)
+		m, err := h.cfg.Params(v, o, aggregate, decode)
 		return o, m, err
 	}
 	if aggregate || decode {

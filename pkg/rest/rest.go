@@ -48,7 +48,7 @@ type Config struct {
 	Param func(r resource.Reader, val any, name string) (any, bool)
 	// Params are all parameters of an object: its own or, with aggregate, all
 	// that apply; with decode, secure ones opened. Nil: only the own, sealed.
-	Params func(r resource.Reader, val any, aggregate, decode bool) (map[string]any, error)
+	Params func(r resource.Reader, o resource.Object, aggregate, decode bool) (map[string]any, error)
 	// PublicKey is the key to which secure params of an object are sealed.
 	PublicKey func(tx *resource.Tx, kind, key string) ([]byte, error)
 	// Logs returns the newest lines of the server's log, oldest first. Nil: none.
