@@ -87,8 +87,8 @@ func (s *session) listBlobs(ctx context.Context, area string, a []string, recurs
 	q := url.Values{}
 	if len(a) == 1 {
 		q.Set("path", a[0])
-	} else if area == "files" {
-		q.Set("Path", "Re(^files/)")
+	} else {
+		q.Set("Path", "Re(^"+area+"/)")
 	}
 	if recurse {
 		q.Set("all", "true")

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"path/filepath"
 	"runtime"
@@ -60,6 +61,20 @@ func (l *logRing) add(line rest.LogLine) {
 	l.lines[at] = line
 }
 
+// publish sends the line to whoever watches events, as log.<level>.<service>.
+// Details stay in the ring: an event about each event would have no end.
+func (l *logRing) publish(level slog.Level, line rest.LogLine) {
+	db := l.prefs.Load()
+	if db == nil || level < slog.LevelInfo {
+		return
+	}
+	data, err := json.Marshal(line)
+	if err != nil {
+		return // it has been logged; only a watcher misses it
+	}
+	db.Publish(resource.Event{Type: "log", Action: line.Level, Key: line.Service, Principal: line.Principal, Object: data})
+}
+
 // servicePrefs are the preferences for the log of one service, by the value of
 // the attribute "service".
 var servicePrefs = map[string]string{"dhcp": "debugDhcp", "bootenv": "debugBootEnv", "render": "debugRenderer",
@@ -114,7 +129,9 @@ func (h *ringHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (h *ringHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= h.ring.level(h.service) {
-		h.ring.add(h.line(r))
+		line := h.line(r)
+		h.ring.add(line)
+		h.ring.publish(r.Level, line)
 	}
 	if !h.next.Enabled(ctx, r.Level) {
 		return nil

@@ -32,6 +32,7 @@ func (s *server) blobRoutes(bulk, g *echo.Group) {
 		bulk.GET("/jobs/:id/log", h.readLog)
 		bulk.HEAD("/jobs/:id/log", h.readLog)
 	}
+	bulk.GET("/debug/:profile", s.profile)
 	k := s.kinds[api.Files.Name]
 	if k == nil {
 		return
@@ -64,9 +65,23 @@ func blobName(area, rest string) (string, error) {
 		err = blob.CheckName(name)
 	}
 	if err != nil {
-		return "", resource.Errorf(resource.Malformed, "files", name, "%v", err)
+		return "", blobError(resource.Malformed, name, "%v", err)
 	}
 	return name, nil
+}
+
+// blobError names the file as DRP does: an area and a path from its root.
+func blobError(code resource.Code, name, format string, args ...any) error {
+	area, rest, _ := strings.Cut(name, "/")
+	return resource.Errorf(code, area, "/"+rest, format, args...)
+}
+
+// noBlob words, as DRP does, that there is no such file.
+func noBlob(err error, name, text string) error {
+	if errors.Is(err, fs.ErrNotExist) || resource.CodeOf(err) == resource.NotFound {
+		return blobError(resource.NotFound, name, "%s", text)
+	}
+	return err
 }
 
 // upload stores the body and then, once it is durable, its object.
@@ -86,7 +101,7 @@ func (h *kindServer) upload(c echo.Context, name string) error {
 		return err
 	}
 	if !h.uploads.add(name) {
-		return resource.Errorf(resource.Conflict, "files", name, "is being uploaded or removed by someone else")
+		return blobError(resource.Conflict, name, "is being uploaded or removed by someone else")
 	}
 	defer h.uploads.remove(name)
 	info, err := h.cfg.Blobs.Put(r.Context(), name, r.Body, blob.PutOptions{MaxSize: h.cfg.UploadLimit, SHA256: want})
@@ -103,18 +118,18 @@ func (h *kindServer) upload(c echo.Context, name string) error {
 		return err
 	}
 	c.Response().Header().Set("X-DRP-SHA256SUM", info.SHA256)
-	_, short, _ := strings.Cut(name, "/")
-	return c.JSON(http.StatusCreated, UploadReply{Path: short, Size: info.Size})
+	short := strings.TrimPrefix(name, "files") // DRP names files from their root, ISOs without it
+	return c.JSON(http.StatusCreated, UploadReply{Path: strings.TrimPrefix(short, "isos/"), Size: info.Size})
 }
 
 // putError says what went wrong with an upload that the body is not to blame for.
 func putError(name string, err error) error {
 	for _, clash := range []error{syscall.EISDIR, syscall.ENOTDIR, syscall.EEXIST, syscall.ENOTEMPTY} {
 		if errors.Is(err, clash) {
-			return resource.Errorf(resource.Conflict, "files", name, "a file and a folder cannot have the same name")
+			return &fail{http.StatusConflict, "", blobError(resource.Conflict, name, "a file and a folder cannot have the same name")}
 		}
 	}
-	return resource.Errorf(resource.Unavailable, "files", name, "upload not complete: %v", err)
+	return blobError(resource.Unavailable, name, "upload not complete: %v", err)
 }
 
 func wantedSum(r *http.Request) (string, error) {
@@ -131,11 +146,11 @@ func wantedSum(r *http.Request) (string, error) {
 
 func (h *kindServer) download(c echo.Context, name string) error {
 	if err := allow(c, h.kind.KindName(), "get", name); err != nil {
-		return resource.Errorf(resource.NotFound, "files", name, "not found")
+		return noBlob(fs.ErrNotExist, name, "Not a regular file")
 	}
 	f, err := h.cfg.Blobs.Open(name)
 	if err != nil {
-		return err
+		return noBlob(err, name, "Not a regular file")
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -158,7 +173,7 @@ func (h *kindServer) removeFile(c echo.Context, name string) error {
 		return err
 	}
 	if !h.uploads.add(name) {
-		return resource.Errorf(resource.Conflict, "files", name, "is being uploaded or removed by someone else")
+		return blobError(resource.Conflict, name, "is being uploaded or removed by someone else")
 	}
 	defer h.uploads.remove(name)
 	var gone api.File
@@ -171,7 +186,7 @@ func (h *kindServer) removeFile(c echo.Context, name string) error {
 		return api.Files.Delete(tx, name)
 	})
 	if err != nil {
-		return err
+		return noBlob(err, name, "Unable to delete")
 	}
 	if err := h.cfg.Blobs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -180,7 +195,7 @@ func (h *kindServer) removeFile(c echo.Context, name string) error {
 }
 
 func (h *kindServer) listISOs(c echo.Context) error {
-	if c.QueryParams().Has("path") {
+	if wantsNames(c) {
 		return h.listFolder(c, "isos")
 	}
 	r := c.Request().Clone(c.Request().Context())
@@ -192,20 +207,32 @@ func (h *kindServer) listISOs(c echo.Context) error {
 	return h.list(only)
 }
 
-// listFolder names what is in one folder, folders with a slash at the end.
+// wantsNames says whether a list of files shall be one of names: that is what
+// DRP's clients decode. Whoever filters, sorts or counts gets objects.
+func wantsNames(c echo.Context) bool {
+	for name := range c.QueryParams() {
+		if name != "path" && name != "all" && name != "token" {
+			return false
+		}
+	}
+	return c.Request().Method == http.MethodGet
+}
+
+// listFolder names what is in one folder, folders with a slash at the end;
+// with ?all=true it names the files of all folders below it instead.
 func (h *kindServer) listFolder(c echo.Context, area string) error {
 	under := strings.Trim(path.Clean("/"+c.QueryParam("path")), "/")
 	prefix := area + "/"
 	if under != "" {
 		prefix += under + "/"
 	}
-	id, seen, out := identity(c), map[string]bool{}, []string{}
+	id, seen, out, all := identity(c), map[string]bool{}, []string{}, c.QueryParam("all") == "true"
 	for f := range api.Files.All(h.cfg.DB.View()) {
 		rest, ok := strings.CutPrefix(f.Path, prefix)
 		if !ok || !id.Allow(h.kind.KindName(), "list", f.Path) {
 			continue
 		}
-		if dir, _, deeper := strings.Cut(rest, "/"); deeper {
+		if dir, _, deeper := strings.Cut(rest, "/"); deeper && !all {
 			rest = dir + "/"
 		}
 		if !seen[rest] {

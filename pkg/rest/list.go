@@ -25,10 +25,8 @@ type kindServer struct {
 // list answers GET and HEAD of a whole kind: what the caller may see and the
 // filters let through.
 func (h *kindServer) list(c echo.Context) error {
-	if h.kind.KindName() == api.Files.Name || h.kind.KindName() == "isos" {
-		if c.QueryParams().Has("path") {
-			return h.listFolder(c, h.kind.KindName())
-		}
+	if h.kind.KindName() == api.Files.Name && wantsNames(c) {
+		return h.listFolder(c, api.Files.Name)
 	}
 	q, err := parseQuery(c.QueryParams())
 	if err != nil {
