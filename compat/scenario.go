@@ -20,6 +20,8 @@ import (
 //	? 1                       its exit code, 0 if not given
 //	% cat out.json            a command of the shell, not counted
 //
+// An empty line between lines of output is one of output.
+//
 // In expectations <uuid>, <time>, <hex>, <int> and <any> stand for what
 // differs from run to run, <uuid:name> also remembers it: ${name} is then the
 // same value in later lines. ${PORT} and ${DIR} are given.
@@ -55,9 +57,10 @@ func parse(data []byte) (steps []*step, rest []string, err error) {
 		case strings.HasPrefix(text, "file "):
 			fresh.file = text[5:]
 		default:
-			if err := s.take(text); err != nil || len(note) > 0 {
-				return nil, nil, fmt.Errorf("line %d: %q belongs to no command (%v)", n, text, err)
+			if err := s.take(note, text); err != nil {
+				return nil, nil, fmt.Errorf("line %d: %q belongs to no command (%w)", n, text, err)
 			}
+			note = nil
 			continue
 		}
 		steps, s, note = append(steps, fresh), fresh, nil
@@ -65,11 +68,16 @@ func parse(data []byte) (steps []*step, rest []string, err error) {
 	return steps, note, in.Err()
 }
 
-// take adds a line of input or expectation to the step.
-func (s *step) take(text string) error {
+// take adds a line of input or expectation to the step. What is between it and
+// the line before can only be blank lines of the output.
+func (s *step) take(between []string, text string) error {
 	if s == nil {
 		return fmt.Errorf("no command before it")
 	}
+	if strings.Join(between, "") != "" || (len(between) > 0 && !strings.HasPrefix(text, "  ")) {
+		return fmt.Errorf("only output has blank lines")
+	}
+	s.stdout = append(s.stdout, between...)
 	head, tail := text[:min(2, len(text))], text[min(2, len(text)):]
 	switch {
 	case head == "  ":

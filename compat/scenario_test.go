@@ -22,7 +22,7 @@ func TestParseAndText(t *testing.T) {
 	if got := b.String() + strings.Join(rest, "\n") + "\n"; got != in {
 		t.Errorf("got %q\nwant %q", got, in)
 	}
-	for _, bad := range []string{"  stray\n", "$ a\nno mark\n", "file f\n< in\n", "$ a\n? x\n", "$ a\n# c\n  late\n"} {
+	for _, bad := range []string{"  stray\n", "$ a\nno mark\n", "file f\n< in\n", "$ a\n? x\n", "$ a\n# c\n  late\n", "$ a\n  x\n\n! y\n"} {
 		if _, _, err := parse([]byte(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
 		}

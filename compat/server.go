@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -57,10 +58,14 @@ func startServer(ctx context.Context, bin, dir string) (*server, error) {
 	return s, nil
 }
 
-// freePorts finds the first of consecutive free ports.
+// freePorts finds the first of consecutive free ports. Runs at the same time
+// begin at different ones, so that neither takes what the other has just found.
 func freePorts() (int, error) {
+	const low, groups = 21000, 1500
+	start := rand.IntN(groups)
 next:
-	for first := 21000; first < 32000; first += ports {
+	for n := range groups {
+		first := low + (start+n)%groups*ports
 		for n := range ports {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+n))
 			if err != nil {

@@ -23,6 +23,7 @@ var features = []string{
 	"http-range-header", "roles", "secure-params", "separate-meta-api", "slim-objects", "secure-param-upgrade", "sprig",
 	"actions-in-task-list", "bundle-objects", "task-prerequisites", "content-prerequisite-version-checking",
 	"stage-paramer", "partial-objects", "regex-string-filters", "overridable-bootloaders", "elevated-tasks", "log-has-head-method",
+	"tenants", "change-stage-map", "selective-job-purge",
 }
 
 // info is GET /info. base is how the caller reached us.

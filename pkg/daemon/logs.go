@@ -49,23 +49,31 @@ func (l *logRing) Lines() []rest.LogLine {
 	return slices.Concat(l.lines[n:], l.lines[:n])
 }
 
-// add keeps a line and tells those who follow events of it, as log.<level>.
 func (l *logRing) add(line rest.LogLine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := int(l.seq % int64(cap(l.lines)))
 	l.seq++
 	line.Seq = l.seq
-	if db := l.prefs.Load(); db != nil {
-		if data, err := json.Marshal(line); err == nil {
-			db.Publish(resource.Event{Type: "log", Action: line.Level, Key: line.Service, Principal: line.Principal, Object: data})
-		}
-	}
 	if len(l.lines) < cap(l.lines) {
 		l.lines = append(l.lines, line)
 		return
 	}
 	l.lines[at] = line
+}
+
+// publish sends the line to whoever watches events, as log.<level>.<service>.
+// Details stay in the ring: an event about each event would have no end.
+func (l *logRing) publish(level slog.Level, line rest.LogLine) {
+	db := l.prefs.Load()
+	if db == nil || level < slog.LevelInfo {
+		return
+	}
+	data, err := json.Marshal(line)
+	if err != nil {
+		return // it has been logged; only a watcher misses it
+	}
+	db.Publish(resource.Event{Type: "log", Action: line.Level, Key: line.Service, Principal: line.Principal, Object: data})
 }
 
 // servicePrefs are the preferences for the log of one service, by the value of
@@ -152,7 +160,9 @@ func (h *ringHandler) kept(ctx context.Context, level slog.Level) bool {
 
 func (h *ringHandler) Handle(ctx context.Context, r slog.Record) error {
 	if h.kept(ctx, r.Level) {
-		h.ring.add(h.line(r))
+		line := h.line(r)
+		h.ring.add(line)
+		h.ring.publish(r.Level, line)
 	}
 	if !h.next.Enabled(ctx, r.Level) {
 		return nil

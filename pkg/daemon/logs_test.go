@@ -51,6 +51,11 @@ func TestLogRing(t *testing.T) {
 	log.With("service", "dhcp").Debug("five")
 	log.With("service", "frontend").Error("six")
 	assert.Equal(t, []string{"dhcp warn four", "dhcp debug five", "frontend error six"}, says())
+	seen, _, err := db.Since(0)
+	require.NoError(t, err)
+	last := seen[len(seen)-1]
+	assert.Equal(t, []string{"log", "error", "frontend"}, []string{last.Type, last.Action, last.Key}, "details are no events")
+	assert.Contains(t, string(last.Object), `"Message":"six"`)
 }
 
 func TestLevelOf(t *testing.T) {

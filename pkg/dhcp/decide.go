@@ -58,6 +58,9 @@ func silence(why string) (Reply, error) { return Reply{Why: why}, nil }
 // Decide answers one packet and writes the lease. It must run inside
 // resource.DB.Update, and its Reply be sent only after that returned.
 func (d *Decider) Decide(tx *resource.Tx, now time.Time, q Query) (Reply, error) {
+	if q.asksIfAlive() {
+		return Reply{Type: dhcpv4.MessageTypeNak, Server: q.Dst, Why: "somebody asks whether we are alive"}, nil
+	}
 	l, ok := on(tx, q)
 	if !ok {
 		return silence("no subnet of ours")

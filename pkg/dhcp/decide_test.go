@@ -394,3 +394,33 @@ func FuzzPacket(f *testing.F) {
 		}
 	})
 }
+
+func TestAsksIfAlive(t *testing.T) {
+	t.Parallel()
+	from := netip.MustParseAddrPort("10.0.0.9:40000")
+	for _, c := range []struct {
+		name string
+		typ  dhcpv4.MessageType
+		with []change
+		from netip.AddrPort
+		want bool
+	}{
+		{"info status", request, nil, from, true},
+		{"a client without an address", request, nil, netip.MustParseAddrPort("0.0.0.0:68"), false},
+		{"discovers", discover, nil, from, false},
+		{"renews", request, []change{ciaddr("10.0.0.9")}, from, false},
+		{"requests", request, []change{ip(50, "10.0.0.9")}, from, false},
+		{"PXE at the BINL port", request, []change{text(60, "PXEClient")}, from, false},
+	} {
+		q := query(t, macA, c.typ, c.with...)
+		q.From = c.from
+		require.Equal(t, c.want, q.asksIfAlive(), c.name)
+		if c.want {
+			r, err := (&Decider{}).Decide(nil, epoch, q)
+			require.NoError(t, err)
+			to, err := destination(q, r, ports{67, 68}, nil)
+			require.NoError(t, err)
+			assert.Equal(t, []any{nak, from}, []any{r.Type, to}, c.name)
+		}
+	}
+}

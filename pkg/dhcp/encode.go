@@ -72,6 +72,8 @@ func destination(q Query, r Reply, ports ports, arp func(netip.Addr) error) (net
 	switch {
 	case q.Relay.IsValid():
 		return netip.AddrPortFrom(q.Relay, ports.server), nil
+	case q.asksIfAlive():
+		return q.From, nil
 	case r.Type == dhcpv4.MessageTypeNak:
 		return all, nil
 	case q.BINL && q.From.Addr().IsValid() && !q.From.Addr().IsUnspecified():

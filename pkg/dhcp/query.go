@@ -47,6 +47,13 @@ type Query struct {
 	Packet *dhcpv4.DHCPv4 // for building the reply
 }
 
+// asksIfAlive is how drpcli info status looks for a server: a REQUEST that
+// requests nothing, which no client may send (RFC 2131, 4.3.2), from an address.
+func (q *Query) asksIfAlive() bool {
+	asked := q.Client.IsValid() || q.Wanted.IsValid() || q.ServerID.IsValid() || q.Relay.IsValid() || q.Vendor != ""
+	return q.Type == dhcpv4.MessageTypeRequest && !asked && q.From.IsValid() && !q.From.Addr().IsUnspecified()
+}
+
 // Parse reads a request of an Ethernet client. Any bytes may be given.
 func Parse(data []byte) (Query, error) {
 	p, err := dhcpv4.FromBytes(data)

@@ -224,6 +224,9 @@ func (s *Server) send(p packet, q Query, r Reply) {
 		return
 	}
 	s.cfg.Log.Info("dhcp", "mac", q.MAC, "in", q.Type, "out", r.Type, "addr", r.Addr, "file", r.File, "why", r.Why)
+	if q.asksIfAlive() {
+		return // it is not about to boot
+	}
 	step := "lease"
 	if r.Boot {
 		step = "dhcp"

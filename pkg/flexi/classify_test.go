@@ -37,11 +37,11 @@ func TestTests(t *testing.T) {
 		"rack r7":                                     true,
 		"rack r8":                                     false,
 		`has_param_value rack {{ .Param "rack" }}`:    true,
-		"odd":                                         "must render to pass or fail",
-		"broken":                                      "custom test broken",
-		"what is this":                                `test "what" is not known`,
-		"what":                                        "is not known",
-		" ":                                           "has no test",
+		"odd":          "must render to pass or fail",
+		"broken":       "custom test broken",
+		"what is this": `test "what" is not known`,
+		"what":         "is not known",
+		" ":            "has no test",
 	} {
 		r := newRig(t, &api.Machine{Address: "192.0.2.7", HardwareAddrs: []string{"52:54:00:00:00:0a"}, Params: resource.Params{
 			"rack": "r7", ParamFunctions: functions, ParamData: []any{when(test, false, "set_parameter passed true")},

@@ -30,6 +30,7 @@ func (s *server) blobRoutes(bulk, g *echo.Group) {
 		bulk.GET("/jobs/:id/log", h.readLog)
 		bulk.HEAD("/jobs/:id/log", h.readLog)
 	}
+	bulk.GET("/debug/:profile", s.profile)
 	k := s.kinds[api.Files.Name]
 	if k == nil {
 		return
@@ -62,18 +63,32 @@ func blobName(area, rest string) (string, error) {
 		err = blob.CheckName(name)
 	}
 	if err != nil {
-		return "", resource.Errorf(resource.Malformed, "files", name, "%v", err)
+		return "", blobError(resource.Malformed, name, "%v", err)
 	}
 	return name, nil
 }
 
+// blobError names the file as DRP does: an area and a path from its root.
+func blobError(code resource.Code, name, format string, args ...any) error {
+	area, rest, _ := strings.Cut(name, "/")
+	return resource.Errorf(code, area, "/"+rest, format, args...)
+}
+
+// noBlob words, as DRP does, that there is no such file.
+func noBlob(err error, name, text string) error {
+	if errors.Is(err, fs.ErrNotExist) || resource.CodeOf(err) == resource.NotFound {
+		return blobError(resource.NotFound, name, "%s", text)
+	}
+	return err
+}
+
 func (h *kindServer) download(c echo.Context, name string) error {
 	if err := allow(c, h.kind.KindName(), "get", name); err != nil {
-		return resource.Errorf(resource.NotFound, "files", name, "not found")
+		return noBlob(fs.ErrNotExist, name, "Not a regular file")
 	}
 	f, err := h.cfg.Blobs.Open(name)
 	if err != nil {
-		return err
+		return noBlob(err, name, "Not a regular file")
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -109,7 +124,7 @@ func (h *kindServer) removeFile(c echo.Context, name string) error {
 		return api.Files.Delete(tx, name)
 	})
 	if err != nil {
-		return err
+		return noBlob(err, name, "Unable to delete")
 	}
 	if err := h.cfg.Blobs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -130,27 +145,26 @@ func (h *kindServer) listISOs(c echo.Context) error {
 	return h.list(only)
 }
 
-// wantsNames says whether a list of files is that of DRP, names in a folder: it
-// is as long as nothing asks for objects, by a filter or the like.
+// wantsNames says whether a list of files shall be one of names: that is what
+// DRP's clients decode. Whoever filters, sorts or counts gets objects.
 func wantsNames(c echo.Context) bool {
-	q := c.QueryParams()
-	for name := range q {
+	for name := range c.QueryParams() {
 		if name != "path" && name != "all" && name != "token" {
 			return false
 		}
 	}
-	return q.Has("path") || c.Request().Method == http.MethodGet
+	return c.Request().Method == http.MethodGet
 }
 
-// listFolder names what is in one folder, folders with a slash at the end, or
-// with ?all=true every file below it.
+// listFolder names what is in one folder, folders with a slash at the end;
+// with ?all=true it names the files of all folders below it instead.
 func (h *kindServer) listFolder(c echo.Context, area string) error {
 	under := strings.Trim(path.Clean("/"+c.QueryParam("path")), "/")
 	prefix := area + "/"
 	if under != "" {
 		prefix += under + "/"
 	}
-	id, seen, out, all := identity(c), map[string]bool{}, []string{}, isTrue(c.QueryParam("all"))
+	id, seen, out, all := identity(c), map[string]bool{}, []string{}, c.QueryParam("all") == "true"
 	for f := range api.Files.All(h.cfg.DB.View()) {
 		rest, ok := strings.CutPrefix(f.Path, prefix)
 		if !ok || !id.Allow(h.kind.KindName(), "list", f.Path) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -79,6 +80,9 @@ var missing = map[string]string{api.ContentPacks.Name: "No such content store", 
 // worded gives what drpcli's users match on: DRP's words for an object that is
 // not there.
 func worded(e *resource.Error) []string {
+	if e.Kind == api.ContentPacks.Name && e.Key == "" && slices.Equal(e.Msgs, []string{"the key field is empty"}) {
+		return []string{"the content pack has no Name in its meta"}
+	}
 	if e.Code != resource.NotFound || len(e.Msgs) != 1 || e.Msgs[0] != "not found" {
 		return e.Msgs
 	}
@@ -125,6 +129,9 @@ func replyOf(err error, verb string) ErrorReply {
 		r.Code, r.Type = statusOf(resource.CodeOf(err), verb)
 		if r.Code == http.StatusInternalServerError {
 			r.Messages = []string{"internal error: see the server's log"}
+		}
+		if r.Model == api.ContentPacks.Name && r.Code < http.StatusInternalServerError {
+			r.Type = verb // DRP's word for everything about content packs
 		}
 	}
 	return r

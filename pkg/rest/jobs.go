@@ -47,9 +47,7 @@ func (h *kindServer) nextJob(c echo.Context) error {
 		c.Response().Header().Set("X-DRP-Reason", strings.Map(printable, reason))
 	}
 	if job == nil {
-		// DRP's client wants a type to decode even where there is nothing.
-		c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-		return c.NoContent(status)
+		return noContent(c, status)
 	}
 	return c.JSON(status, job)
 }
@@ -102,7 +100,7 @@ func (h *kindServer) appendLog(c echo.Context) error {
 		return err
 	}
 	h.logs.ring(o.Key)
-	return c.NoContent(http.StatusNoContent)
+	return noContent(c, http.StatusNoContent)
 }
 
 // readLog answers with the log from byte ?from=. With follow=1 it waits until

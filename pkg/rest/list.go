@@ -26,7 +26,7 @@ type kindServer struct {
 // filters let through.
 func (h *kindServer) list(c echo.Context) error {
 	if h.kind.KindName() == api.Files.Name && wantsNames(c) {
-		return h.listFolder(c, "files")
+		return h.listFolder(c, api.Files.Name)
 	}
 	q, err := parseQuery(c.QueryParams())
 	if err != nil {

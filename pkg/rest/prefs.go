@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -38,7 +39,11 @@ func (s *server) setPrefs(c echo.Context) error {
 	}
 	err := s.cfg.DB.Update(c.Request().Context(), func(tx *resource.Tx) error {
 		for name, value := range in {
-			if err := api.Preferences.Put(tx, &api.Preference{Name: name, Value: value}); err != nil {
+			p := &api.Preference{Name: name, Value: value}
+			if err := s.checkPref(tx, p); err != nil {
+				return err
+			}
+			if err := api.Preferences.Put(tx, p); err != nil {
 				return err
 			}
 		}
@@ -48,4 +53,27 @@ func (s *server) setPrefs(c echo.Context) error {
 		return err
 	}
 	return c.JSON(http.StatusCreated, s.prefs(c))
+}
+
+// numbers are the preferences that count something.
+var numbers = []string{"knownTokenTimeout", "unknownTokenTimeout", "jobsToKeep"}
+
+// checkPref refuses a slip of the pen: what only a preference would reveal when
+// the next machine boots.
+func (s *server) checkPref(r resource.Reader, p *api.Preference) error {
+	if slices.Contains(numbers, p.Name) {
+		if n, err := strconv.Atoi(p.Value); err != nil || n < 0 {
+			return resource.Errorf(resource.Invalid, "preferences", p.Name, "%q is not a whole number", p.Value)
+		}
+	}
+	for _, ref := range api.Preferences.Refs(p) {
+		k := s.kinds[ref.Kind]
+		if k == nil {
+			continue
+		}
+		if _, err := k.Lookup(r, ref.Key); err != nil {
+			return resource.Errorf(resource.Invalid, "preferences", p.Name, "there is no %s %q", strings.TrimSuffix(ref.Kind, "s"), ref.Key)
+		}
+	}
+	return nil
 }

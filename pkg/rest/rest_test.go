@@ -259,6 +259,10 @@ func TestParamsAndMeta(t *testing.T) {
 func TestPrefsAndContents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	assert.Equal(t, 422, r.do(t, "POST", "/prefs", `{"defaultStage":"s"}`).status, "no such stage")
+	assert.Equal(t, 422, r.do(t, "POST", "/prefs", `{"knownTokenTimeout":"soon"}`).status)
+	assert.JSONEq(t, `{}`, r.do(t, "GET", "/prefs", "").body)
+	require.Equal(t, 201, r.do(t, "POST", "/stages", `{"Name":"s","Type":"stages"}`).status, "drpcli extended sends Type")
 	set := r.do(t, "POST", "/prefs", `{"defaultStage":"s"}`)
 	assert.Equal(t, 201, set.status)
 	assert.JSONEq(t, `{"defaultStage":"s"}`, r.do(t, "GET", "/prefs", "").body)

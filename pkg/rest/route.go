@@ -57,9 +57,16 @@ func answer(c echo.Context, status int, reply any) error {
 		status = http.StatusOK
 	}
 	if reply == nil {
-		return c.NoContent(status)
+		return noContent(c, status)
 	}
 	return c.JSON(status, reply)
+}
+
+// noContent answers without a body. DRP's client wants a type to decode even
+// where there is nothing.
+func noContent(c echo.Context, status int) error {
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	return c.NoContent(status)
 }
 
 // base is the scheme, host and port by which the caller reached us.

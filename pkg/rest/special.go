@@ -150,7 +150,7 @@ func (s *server) publish(c echo.Context) error {
 	}
 	e.Principal = identity(c).Name
 	s.cfg.DB.Publish(e)
-	return c.NoContent(http.StatusNoContent)
+	return noContent(c, http.StatusNoContent)
 }
 
 // operation reads what actions and verbs have in common.

@@ -177,7 +177,7 @@ func TestUploads(t *testing.T) {
 	assert.Equal(t, 413, up("/files/big", strings.Repeat("x", 1001), "").status)
 	made := up("/files/a/b.txt", "hello", good)
 	require.Equal(t, 201, made.status, made.body)
-	assert.JSONEq(t, `{"Path":"a/b.txt","Size":5}`, made.body)
+	assert.JSONEq(t, `{"Path":"/a/b.txt","Size":5}`, made.body)
 	require.Equal(t, 201, up("/isos/x.iso", "iso", "").status)
 	assert.Equal(t, "hello", r.do(t, "GET", "/files/a/b.txt", "").body)
 	assert.Equal(t, "ell", r.do(t, "GET", "/files/a/b.txt", "", "Range", "bytes=1-3").body)
@@ -185,9 +185,13 @@ func TestUploads(t *testing.T) {
 	assert.JSONEq(t, `["a/"]`, r.do(t, "GET", "/files?path=", "").body)
 	assert.JSONEq(t, `["b.txt"]`, r.do(t, "GET", "/files?path=a", "").body)
 	assert.JSONEq(t, `["x.iso"]`, r.do(t, "GET", "/isos?path=/", "").body)
-	var isos []api.File
-	assert.JSONEq(t, `["x.iso"]`, r.do(t, "GET", "/isos", "").body, "as DRP lists them")
+	assert.JSONEq(t, `["x.iso"]`, r.do(t, "GET", "/isos", "").body)
+	assert.JSONEq(t, `["a/"]`, r.do(t, "GET", "/files", "").body)
 	assert.JSONEq(t, `["a/b.txt"]`, r.do(t, "GET", "/files?all=true", "").body)
+	missing := `"Messages":["Unable to delete"],"Code":404`
+	assert.JSONEq(t, `{"Model":"files","Key":"/a","Type":"DELETE",`+missing+`}`, r.do(t, "DELETE", "/files/a", "").body)
+	assert.Contains(t, r.do(t, "GET", "/isos/y.iso", "").body, `"Key":"/y.iso","Type":"GET","Messages":["Not a regular file"]`)
+	var isos []api.File
 	r.do(t, "GET", "/isos?sort=Path", "").json(t, &isos)
 	require.Len(t, isos, 1)
 	assert.Equal(t, "isos/x.iso", isos[0].Path)

@@ -125,7 +125,7 @@ func (h *kindServer) revoke(c echo.Context) error {
 	if err := h.cfg.Auth.Revoke(c.Request().Context(), o.Kind, o.Key); err != nil {
 		return err
 	}
-	return c.NoContent(http.StatusNoContent)
+	return noContent(c, http.StatusNoContent)
 }
 
 // maxRecords bounds one answer of the audit trail.

@@ -22,13 +22,27 @@ func (h *kindServer) withoutEmpty(data []byte) []byte {
 		if !ok {
 			return data
 		}
-		fewer, dropped := dropEmpty(data, name)
+		fewer, dropped := h.withoutType(data, name)
+		if !dropped {
+			fewer, dropped = dropEmpty(data, name)
+		}
 		if !dropped {
 			return data
 		}
 		data = fewer
 	}
 	return data
+}
+
+// withoutType drops the kind's own name from an object: drpcli extended, which
+// knows no kinds, sends it as Type.
+func (h *kindServer) withoutType(data []byte, field string) ([]byte, bool) {
+	var m map[string]json.RawMessage
+	if field != "Type" || json.Unmarshal(data, &m) != nil || string(m["Type"]) != `"`+h.kind.KindName()+`"` {
+		return data, false
+	}
+	delete(m, "Type")
+	return marshaled(m, data, true)
 }
 
 // unknownField is the field that Decode did not know.

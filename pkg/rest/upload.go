@@ -54,8 +54,8 @@ func (h *kindServer) upload(c echo.Context, name string) error {
 		}
 	}
 	c.Response().Header().Set("X-DRP-SHA256SUM", info.SHA256)
-	_, short, _ := strings.Cut(name, "/")
-	return c.JSON(http.StatusCreated, UploadReply{Path: short, Size: info.Size})
+	short := strings.TrimPrefix(name, "files") // DRP names files from their root, ISOs without it
+	return c.JSON(http.StatusCreated, UploadReply{Path: strings.TrimPrefix(short, "isos/"), Size: info.Size})
 }
 
 // store keeps one file and its object. Media that come from it are unpacked anew.
@@ -111,7 +111,7 @@ func (f *formFile) Read(p []byte) (int, error) {
 }
 
 func inUse(name string) error {
-	return resource.Errorf(resource.Conflict, "files", name, "is being uploaded or removed by someone else")
+	return blobError(resource.Conflict, name, "is being uploaded or removed by someone else")
 }
 
 // putError says what went wrong with an upload.
@@ -124,10 +124,10 @@ func putError(name string, err error) error {
 	}
 	for _, clash := range []error{syscall.EISDIR, syscall.ENOTDIR, syscall.EEXIST, syscall.ENOTEMPTY} {
 		if errors.Is(err, clash) {
-			return resource.Errorf(resource.Conflict, "files", name, "a file and a folder cannot have the same name")
+			return &fail{http.StatusConflict, "", blobError(resource.Conflict, name, "a file and a folder cannot have the same name")}
 		}
 	}
-	return resource.Errorf(resource.Unavailable, "files", name, "upload not complete: %v", err)
+	return blobError(resource.Unavailable, name, "upload not complete: %v", err)
 }
 
 func wantedSum(r *http.Request) (string, error) {
