@@ -61,8 +61,8 @@ func newServer(t *testing.T, tasks map[string]string) *server {
 	require.NoError(t, err)
 	s.http, err = rest.New(rest.Config{DB: s.db, Auth: s.auth, Blobs: blobs, NextJob: s.nextJob, WhoAmI: s.whoAmI,
 		JobActions: s.actions, Beat: time.Second,
-		Params: func(_ resource.Reader, val any, _, _ bool) (map[string]any, error) {
-			return map[string]any(val.(*api.Machine).Params), nil
+		Params: func(_ resource.Reader, o resource.Object, _, _ bool) (map[string]any, error) {
+			return map[string]any(o.Val.(*api.Machine).Params), nil
 		}})
 	require.NoError(t, err)
 	s.content(tasks)

@@ -103,6 +103,8 @@ func aliases(name string) []string {
 		out = append(out, "brokers", "broker")
 	case "batches":
 		out = []string{"batch"}
+	case "media":
+		out = nil
 	}
 	return out
 }

@@ -22,12 +22,22 @@ func machineRoutes() []route {
 		route{method: "POST", path: "/batches/{id}/rerun", summary: "Make a new batch like this one", ours: true, status: 201, reply: api.Batch{}},
 		route{method: "POST", path: "/batches/{id}/cancel", summary: "Cancel a batch and its work orders", ours: true, reply: api.Batch{}},
 		route{method: "POST", path: "/alerts/{id}/acknowledge", summary: "Note that somebody has seen the alert", reply: api.Alert{}},
+		purge("GET"), purge("DELETE"),
+		route{method: "GET", path: "/debug/{profile}", group: "debug", summary: "Read a profile of the server's process",
+			query: []Parameter{ask("seconds", "How long to watch, 300 at most.", number())}, reply: octets},
 		route{method: "POST", path: "/whoami", summary: "Find the machine with these MAC addresses or this fingerprint", about: "What an agent asks first of all.",
 			body: rest.WhoAmIRequest{}, reply: rest.WhoAmIReply{}, sample: map[string]any{"MacAddrs": []string{"52:54:00:12:34:56"}, "Env": "discovery"}},
 		route{method: "GET", path: "/why/{kind}/{id}", summary: "Explain what an object does and waits for", ours: true, reply: rest.WhyReply{}},
 		route{method: "GET", path: "/engine/waits", group: "why", summary: "List the stored reasons why an object does not move", ours: true,
 			query: []Parameter{needed(ask("object", "Kind and key, as machines/<uuid>.", text()))}, reply: []*engine.Wait{}},
 	)
+}
+
+// purge is the same by two methods: clients of DRP differ.
+func purge(method string) route {
+	return route{method: method, path: "/bootenvs/{id}/purgeLocal", summary: "Remove what was unpacked from the environment's media",
+		about: "With a body only for the architectures that it lists.", optional: true, body: []string{},
+		query: []Parameter{ask("reexplodeIsos", "Unpack them again afterwards.", yes())}, reply: []api.Medium{}}
 }
 
 func ttl() Parameter {

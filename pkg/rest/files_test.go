@@ -42,7 +42,7 @@ func TestFormUploads(t *testing.T) {
 	kind, body := form(t, "x.bin", "hello")
 	got := r.do(t, "POST", "/files/a/x", body, "Content-Type", kind)
 	assert.Equal(t, 201, got.status, got.body)
-	assert.JSONEq(t, `{"Path":"a/x","Size":5}`, got.body)
+	assert.JSONEq(t, `{"Path":"/a/x","Size":5}`, got.body)
 	assert.Equal(t, "hello", r.do(t, "GET", "/files/a/x", "").body)
 	cut := r.do(t, "POST", "/files/a/y", body[:strings.Index(body, "hello")+3], "Content-Type", kind)
 	assert.Equal(t, 400, cut.status, cut.body)
