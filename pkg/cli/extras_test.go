@@ -74,7 +74,7 @@ func TestLoginPinsTheCertificate(t *testing.T) {
 	data, err := os.ReadFile(settings)
 	require.NoError(t, err)
 	_, pin, _ := strings.Cut(string(data), "SHA256:")
-	forged := strings.Replace(string(data), pin[:4], "beef", 1)
+	forged := strings.Replace(string(data), "SHA256:"+pin[:4], "SHA256:beef", 1)
 	require.NoError(t, os.WriteFile(settings, []byte(forged), 0o600))
 	r.fails(t, exitUnreachable, "is not the one known from the first login", "machines", "list")
 
