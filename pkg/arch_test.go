@@ -104,7 +104,7 @@ var rows = map[string]row{
 	"/content":    {},
 	"/web":        {},
 	"/cmd/drpd":   {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
-	"/cmd/drpcli": {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra},
+	"/cmd/drpcli": {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
 }
 
 // full makes import paths of a row's short names.

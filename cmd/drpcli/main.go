@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	jq "github.com/itchyny/gojq/cli"
 	"github.com/spf13/cobra"
 
 	"drpd/pkg/agent"
@@ -22,10 +23,14 @@ func main() {
 	if os.Getpid() == 1 {
 		agent.Init() // never returns
 	}
+	if args, is := isJQ(os.Args); is {
+		os.Args = args
+		os.Exit(jq.Run())
+	}
 	// The first Ctrl-C stops watching; a second one ends the program at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	cfg := cli.Config{Version: version, Extra: []*cobra.Command{agent.Command()}, Under: local}
+	cfg := cli.Config{Version: version, Extra: []*cobra.Command{agent.Command(), jqCommand()}, Under: local}
 	code := cfg.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -271,8 +271,8 @@ func TestReplyOfANewMachine(t *testing.T) {
 		"Workflow":"","Tasks":[],"CurrentTask":0,"CurrentJob":"","RetryTaskAttempt":0,"TaskErrorStacks":[],"Runnable":false,"Context":"",
 		"Profiles":[],"Params":{},"OS":"","Arch":"amd64","Locked":false,"Fingerprint":{"SSNHash":"","CSNHash":"","CloudInstanceID":"",
 		"SystemUUID":"","MemoryIds":[]},"Pool":"default","PoolAllocated":false,"PoolStatus":"Free","WorkflowComplete":false,
-		"WorkOrderMode":false,"Pipeline":"","PendingWorkOrders":0,"RunningWorkOrders":0,"RunnerState":"","JobState":"","JobExitState":"",
-		"JobResultErrors":[],"Partial":false,"Description":"","Validated":true,"Available":true,"Errors":[],"ReadOnly":false,
+		"WorkOrderMode":false,"Pipeline":"","PendingWorkOrders":0,"RunningWorkOrders":0,
+		"Partial":false,"Description":"","Validated":true,"Available":true,"Errors":[],"ReadOnly":false,
 		"Bundle":"","Endpoint":"","Meta":{}}`, string(o.JSON))
 	assert.True(t, bytes.Contains(o.JSON, []byte(`"Errors":[]`)))
 }

@@ -62,14 +62,8 @@ type Machine struct {
 	// PendingWorkOrders and RunningWorkOrders count the orders for the machine.
 	PendingWorkOrders int
 	RunningWorkOrders int
-	// RunnerState is what the agent last said about itself.
-	RunnerState string
-	// JobState, JobExitState and JobResultErrors are those of CurrentJob.
-	JobState        JobState
-	JobExitState    string
-	JobResultErrors []string
-	Partial         bool       // true only in replies that leave something out
-	Boot            *BootState `json:",omitempty"`
+	Partial           bool       // true only in replies that leave something out
+	Boot              *BootState `json:",omitempty"`
 	// PastJob says that CurrentJob ran before the task list was reset: it tells
 	// nothing about the entry at CurrentTask.
 	PastJob bool `json:",omitempty"`
@@ -151,8 +145,6 @@ func machineIndexes() []resource.Index[Machine] {
 		scan(textual("Arch", func(m *Machine) string { return m.Arch })),
 		scan(textual("OS", func(m *Machine) string { return m.OS })),
 		scan(textual("Pipeline", func(m *Machine) string { return m.Pipeline })),
-		scan(textual("RunnerState", func(m *Machine) string { return m.RunnerState })),
-		scan(textual("JobState", func(m *Machine) string { return string(m.JobState) })),
 		scan(boolean("PoolAllocated", func(m *Machine) bool { return m.PoolAllocated })),
 		scan(boolean("WorkflowComplete", func(m *Machine) bool { return m.WorkflowComplete })),
 		scan(boolean("WorkOrderMode", func(m *Machine) bool { return m.WorkOrderMode })),
@@ -171,7 +163,7 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
 			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation",
-			"Partial", "TaskErrorStacks", "PastJob", "PendingWorkOrders", "RunningWorkOrders", "JobState", "JobExitState", "JobResultErrors"},
+			"Partial", "TaskErrorStacks", "PastJob", "PendingWorkOrders", "RunningWorkOrders"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
 		Profiles: func(m *Machine) *[]string { return &m.Profiles },

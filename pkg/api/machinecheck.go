@@ -37,7 +37,7 @@ func (m *Machine) fill(role string) {
 		m.HardwareAddrs[i] = strings.ToLower(a)
 	}
 	m.HardwareAddrs, m.Tasks, m.Profiles = full(m.HardwareAddrs), full(m.Tasks), full(m.Profiles)
-	m.JobResultErrors, m.Params, m.Partial = full(m.JobResultErrors), fullParams(m.Params), false
+	m.Params, m.Partial = fullParams(m.Params), false
 	if m.TaskErrorStacks == nil {
 		m.TaskErrorStacks = []TaskStack{}
 	}

@@ -65,7 +65,7 @@ func onMedium(r resource.Reader, name string) bool {
 
 // tool is where a client program lies that every join script downloads, "" if
 // there is none: drpcli.<arch>.<os> beside this server, or drpcli itself for
-// this server's own system, and a jq that lies there too.
+// this server's own system, also under the name jq.
 func (s *Server) tool(name string) string {
 	base, ok := strings.CutPrefix(name, "files/")
 	if !ok || s.cfg.Tools == "" || path.Base(base) != base {
@@ -74,9 +74,11 @@ func (s *Server) tool(name string) string {
 	own := "drpcli." + runtime.GOARCH + "." + runtime.GOOS
 	candidates := []string{base}
 	switch {
+	case base == "jq": // drpcli is jq under that name, and needs no libraries
+		candidates = []string{own, "drpcli"}
 	case base == own:
 		candidates = append(candidates, "drpcli")
-	case base != "jq" && !strings.HasPrefix(base, "drpcli."):
+	case !strings.HasPrefix(base, "drpcli."):
 		return ""
 	}
 	for _, c := range candidates {

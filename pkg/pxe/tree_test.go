@@ -80,13 +80,14 @@ func TestTree(t *testing.T) {
 		"up/" + uuidTree:                        "inside",
 		own:                                     "program drpcli",
 		"files/drpcli.arm64.windows":            "program drpcli.arm64.windows",
+		"files/jq":                              "program drpcli",
 	} {
 		got, err := f.body(t, path, treeAddr)
 		if assert.NoError(t, err, path) {
 			assert.Equal(t, want, got, path)
 		}
 	}
-	for _, path := range []string{"debian-12/x", "joblogs/secret", "media/rocky-9/install/images/vmlinuz", "files/drpd", "files/drpcli", "files/jq", "drpcli",
+	for _, path := range []string{"debian-12/x", "joblogs/secret", "media/rocky-9/install/images/vmlinuz", "files/drpd", "files/drpcli", "drpcli",
 		"files/drpcli.s390x.linux", "rocky-9", "rocky-9/install/images", "seeds/52-54-00-00-00-1c.cfg", "machines/" + uuidTree + "/astray"} {
 		_, err := f.body(t, path, treeAddr)
 		assert.ErrorIs(t, err, ErrNotFound, path)

@@ -79,7 +79,7 @@ func TestTypedPatch(t *testing.T) {
 		`[{"op":"add","path":"/Secret","value":"mine"}]`:                                                                   false,
 		`[{"op":"replace","path":"/Uuid","value":"other"}]`:                                                                false,
 		`[{"op":"replace","path":"/Fingerprint","value":{"Nope":1}}]`:                                                      false,
-		`[{"op":"replace","path":"/Fingerprint","value":{"SSNHash":"x"}}]`:                                                 true,
+		`[{"op":"replace","path":"/Fingerprint","value":{"CloudInstanceID":"x"}}]`:                                         true,
 		`[{"op":"replace","path":"/Owner","value":"x"}]`:                                                                   false,
 		`[{"op":"copy","from":"/Name","path":"/Description"}]`:                                                             false,
 		`[{"op":"move","from":"/Params/a","path":"/Params/z"}]`:                                                            false,
