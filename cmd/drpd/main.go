@@ -48,6 +48,7 @@ func command(name string, stdout, stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			daemon.TuneMemory()
 			return serve(cmd.Context(), cfg, stdout)
 		},
 	}

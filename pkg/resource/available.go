@@ -23,18 +23,20 @@ func (tx *Tx) refileRefs(k *kindOps, old, new *entry) {
 	if new != nil {
 		is = k.refs(new.val)
 	}
-	if slices.EqualFunc(was, is, func(a, b Ref) bool { return a.Kind == b.Kind && a.Key == b.Key }) {
-		return
-	}
-	t := tx.refTxn()
 	for _, r := range was {
-		from := edge{k.name, old.key}
-		t.Delete(edgeKey(r, from))
+		if !hasRef(is, r) {
+			tx.refTxn().Delete(edgeKey(r, edge{k.name, old.key}))
+		}
 	}
 	for _, r := range is {
-		from := edge{k.name, new.key}
-		t.Insert(edgeKey(r, from), from)
+		if from := (edge{k.name, new.key}); !hasRef(was, r) {
+			tx.refTxn().Insert(edgeKey(r, from), from)
+		}
 	}
+}
+
+func hasRef(list []Ref, r Ref) bool {
+	return slices.ContainsFunc(list, func(o Ref) bool { return o.Kind == r.Kind && o.Key == r.Key })
 }
 
 // referrers lists who refers to an object.

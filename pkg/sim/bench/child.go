@@ -41,6 +41,7 @@ func serveChild(args []string) error {
 	plain, control, api, files := taken[0], taken[1], taken[2].Addr().String(), taken[3].Addr().String()
 	taken[2].Close() // the daemon opens these two itself
 	taken[3].Close()
+	daemon.TuneMemory()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	d, err := daemon.Open(ctx, daemon.Config{DataDir: *dir, APIAddr: api, FileAddr: files, TFTPAddr: "off", Plain: plain, Log: log})
 	if err != nil {
