@@ -74,6 +74,10 @@ func (b *bed) worker(i int) string { return b.ids[i%workers*(len(b.ids)/workers)
 // cycle is the life of one job as its agent makes it: claim it, start it, fetch
 // its scripts, end it.
 func (b *bed) cycle(c *conn, i int) error {
+	// A client that stalled may still be at this machine's last job.
+	busy := &b.busy[i%len(b.busy)]
+	busy.Lock()
+	defer busy.Unlock()
 	data, err := c.want(201, "POST", "jobs", []byte(`{"Machine":"`+b.worker(i)+`"}`))
 	if err != nil {
 		return err
