@@ -19,7 +19,7 @@ type bed struct {
 	srv     *server
 	token   string
 	clients []*conn
-	ids     []string // uuids of the machines
+	ids     []string            // uuids of the machines
 	busy    [workers]sync.Mutex // one job of a machine at a time
 	made    atomic.Int64
 	visits  atomic.Int64 // so that each patch changes something
