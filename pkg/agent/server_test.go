@@ -123,8 +123,13 @@ func (s *server) update(fn func(tx *resource.Tx) error) {
 }
 
 func (s *server) start() {
-	l, err := net.Listen("tcp", s.addr)
-	require.NoError(s.t, err)
+	var l net.Listener
+	// after a restart, somebody's connection may have taken the port for a moment
+	require.Eventually(s.t, func() bool {
+		var err error
+		l, err = net.Listen("tcp", s.addr)
+		return err == nil
+	}, 30*time.Second, 20*time.Millisecond, "listen on %s", s.addr)
 	srv := &http.Server{Handler: http.HandlerFunc(s.serve)}
 	s.mu.Lock()
 	s.addr, s.srv = l.Addr().String(), srv
