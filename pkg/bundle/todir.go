@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,19 +15,28 @@ import (
 )
 
 // ToDir writes a pack below a folder, as DRP lays it out, with objects in
-// format yaml or json. FromDir reads the same pack again.
+// format yaml or json. FromDir reads the same pack again. A key with dots in it
+// cannot lead out of the folder, which is made if it is not there.
 func ToDir(dir string, pack *api.ContentPack, format string) error {
 	files, err := Files(pack, format)
 	if err != nil {
 		return err
 	}
+	failed := func(err error) error { return fmt.Errorf("write content pack %s: %w", pack.Meta.Name, err) }
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return failed(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return failed(err)
+	}
+	defer root.Close()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		at := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			return fmt.Errorf("write content pack %s: %w", pack.Meta.Name, err)
+		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+			return failed(err)
 		}
-		if err := os.WriteFile(at, files[name], 0o644); err != nil {
-			return fmt.Errorf("write content pack %s: %w", pack.Meta.Name, err)
+		if err := root.WriteFile(name, files[name], 0o644); err != nil {
+			return failed(err)
 		}
 	}
 	return nil

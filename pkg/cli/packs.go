@@ -176,44 +176,7 @@ func (g *group) unbundle(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(".")
-	if err != nil {
-		return fmt.Errorf("unbundle %s: %w", args[0], err)
-	}
-	defer root.Close()
-	meta := object{}
-	if err := remarshal(pack.Meta, &meta); err != nil {
-		return err
-	}
-	for _, section := range sortedKeys(pack.Sections) {
-		for _, key := range sortedKeys(pack.Sections[section]) {
-			if err := saveObject(root, section, key, pack.Sections[section][key]); err != nil {
-				return fmt.Errorf("unbundle %s/%s: %w", section, key, err)
-			}
-		}
-	}
-	data, err := yaml.Marshal(meta)
-	if err != nil {
-		return err
-	}
-	return root.WriteFile("meta.yaml", data, 0o644)
-}
-
-// saveObject writes one object below its section; a template is its text. The
-// root keeps a key with dots in it from leaving the folder.
-func saveObject(root *os.Root, section, key string, obj any) error {
-	data, err := yaml.Marshal(obj)
-	name := section + "/" + strings.ReplaceAll(key, "/", ".") + ".yaml"
-	if t, ok := obj.(map[string]any); ok && section == api.Templates.Name && len(t) <= 2 {
-		data, name = []byte(text(t["Contents"])), section+"/"+key
-	}
-	if err != nil {
-		return err
-	}
-	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return root.WriteFile(name, data, 0o644)
+	return bundle.ToDir(".", pack, "yaml")
 }
 
 // convert creates what a pack holds, what others refer to first.
