@@ -52,7 +52,7 @@ var rows = map[string]row{
 	"store/mem":       {may: "store"},
 	"store/sqlite":    {may: "store atomicfile", libs: "modernc.org/sqlite", clock: true},
 	"store/storetest": {may: "store", libs: "github.com/stretchr/testify"},
-	"resource":        {may: "store", libs: "github.com/hashicorp/go-immutable-radix/v2", clock: true},
+	"resource":        {may: "store", libs: "github.com/tidwall/btree", clock: true},
 	"api":             {may: "resource", libs: uuidLib + " github.com/santhosh-tekuri/jsonschema/v6"},
 
 	"seal":            {may: "atomicfile"},

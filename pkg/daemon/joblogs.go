@@ -23,14 +23,12 @@ func (d *Daemon) dropLogs(ctx context.Context) error {
 		if err := d.dropOrphans(ctx); err != nil && ctx.Err() == nil {
 			d.cfg.Log.Warn("logs of deleted jobs are kept", "err", err)
 		}
-		for evs, err := range d.DB.Watch(ctx, after) {
+		for evs, err := range d.DB.Watch(ctx, after, func(e *resource.Event) bool { return e.Type == api.Jobs.Name && e.New == nil }) {
 			if err != nil {
 				break // fell behind: look at all again
 			}
 			for _, e := range evs {
-				if e.Type == api.Jobs.Name && e.New == nil {
-					d.dropLog(rest.JobLog(e.Key))
-				}
+				d.dropLog(rest.JobLog(e.Key))
 			}
 		}
 	}

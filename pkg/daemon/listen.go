@@ -119,6 +119,9 @@ func (d *Daemon) newPXE() *pxe.Server {
 
 // served tells of a file that went out, as static.serve or tftp.serve.
 func (d *Daemon) served(a *pxe.Answer, proto string) {
+	if !heard(d.DB) {
+		return
+	}
 	kind := map[string]string{"http": "static", "tftp": "tftp"}[proto]
 	d.DB.Publish(resource.Event{Type: kind, Action: "serve", Key: a.Path, Principal: kind, Object: json.RawMessage("null")})
 }

@@ -66,7 +66,7 @@ func (l *logRing) add(line rest.LogLine) {
 // Details stay in the ring: an event about each event would have no end.
 func (l *logRing) publish(level slog.Level, line rest.LogLine) {
 	db := l.prefs.Load()
-	if db == nil || level < slog.LevelInfo {
+	if db == nil || level < slog.LevelInfo || !heard(db) {
 		return
 	}
 	data, err := json.Marshal(line)
@@ -75,6 +75,9 @@ func (l *logRing) publish(level slog.Level, line rest.LogLine) {
 	}
 	db.Publish(resource.Event{Type: "log", Action: line.Level, Key: line.Service, Principal: line.Principal, Object: data})
 }
+
+// heard says whether anybody would hear of an event that tells of no change.
+func heard(db *resource.DB) bool { return db.Followed() || api.Triggers.Len(db.View()) > 0 }
 
 // servicePrefs are the preferences for the log of one service, by the value of
 // the attribute "service".

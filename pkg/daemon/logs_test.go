@@ -49,11 +49,14 @@ func TestLogRing(t *testing.T) {
 	ring.follow(db)
 	log.Warn("too little")
 	log.With("service", "dhcp").Debug("five")
+	log.With("service", "frontend").Error("nobody hears this")
+	defer db.Follow()()
 	log.With("service", "frontend").Error("six")
-	assert.Equal(t, []string{"dhcp warn four", "dhcp debug five", "frontend error six"}, says())
+	assert.Equal(t, []string{"dhcp debug five", "frontend error nobody hears this", "frontend error six"}, says())
 	seen, _, err := db.Since(0)
 	require.NoError(t, err)
 	last := seen[len(seen)-1]
+	assert.NotContains(t, string(seen[len(seen)-2].Object), "nobody hears")
 	assert.Equal(t, []string{"log", "error", "frontend"}, []string{last.Type, last.Action, last.Key}, "details are no events")
 	assert.Contains(t, string(last.Object), `"Message":"six"`)
 }

@@ -124,7 +124,7 @@ func (c *Core) awaitStable(ctx context.Context, ids []string, limit time.Duratio
 		if c.stable(ids) {
 			return
 		}
-		for _, err := range c.DB.Watch(ctx, after) {
+		for _, err := range c.DB.Watch(ctx, after, resource.OfKinds(api.Machines.Name)) {
 			if err != nil || c.stable(ids) {
 				break
 			}

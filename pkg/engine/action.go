@@ -119,14 +119,12 @@ func (a Action[T]) await(ctx context.Context, cfg Config, after uint64, next tim
 		t := time.AfterFunc(max(next.Sub(cfg.Now()), 10*time.Millisecond), cancel)
 		defer t.Stop()
 	}
-	for evs, err := range cfg.DB.Watch(ctx, after) {
+	for evs, err := range cfg.DB.Watch(ctx, after, resource.OfKinds(a.Kind.Name)) {
 		if err != nil {
 			return
 		}
-		for _, e := range evs {
-			if e.Type == a.Kind.Name {
-				return
-			}
+		if len(evs) > 0 {
+			return
 		}
 	}
 }

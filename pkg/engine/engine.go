@@ -59,6 +59,7 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	queue *queue
+	types map[string]bool // of the events that wake a rule
 }
 
 type item struct {
@@ -77,14 +78,18 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = 8
 	}
-	seen := map[string]bool{}
+	seen, types := map[string]bool{}, map[string]bool{}
 	for _, r := range cfg.Rules {
 		if seen[r.Name] || r.Step == nil || r.Kind == nil {
 			return nil, fmt.Errorf("rule %q is declared twice or has no kind or step", r.Name)
 		}
 		seen[r.Name] = true
+		types[r.Kind.KindName()] = true
+		for event := range r.Wake {
+			types[event] = true
+		}
 	}
-	return &Engine{cfg: cfg, queue: newQueue(cfg.Now)}, nil
+	return &Engine{cfg: cfg, queue: newQueue(cfg.Now), types: types}, nil
 }
 
 // Rules is the table that the engine runs, for checks of all rules at once.
@@ -108,7 +113,7 @@ func (e *Engine) watch(ctx context.Context) error {
 	for ctx.Err() == nil {
 		after := e.cfg.DB.Seq()
 		e.queueAll()
-		for evs, err := range e.cfg.DB.Watch(ctx, after) {
+		for evs, err := range e.cfg.DB.Watch(ctx, after, e.wakes) {
 			if err != nil {
 				e.cfg.Log.Warn("engine fell behind, looking at everything again", "err", err)
 				break
@@ -120,6 +125,9 @@ func (e *Engine) watch(ctx context.Context) error {
 	}
 	return nil
 }
+
+// wakes says whether an event matters to any rule.
+func (e *Engine) wakes(ev *resource.Event) bool { return e.types[ev.Type] }
 
 func (e *Engine) queueAll() {
 	v := e.cfg.DB.View()

@@ -3,13 +3,12 @@ package resource
 import (
 	"fmt"
 	"slices"
-
-	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
-func (tx *Tx) refTxn() *iradix.Txn[edge] {
-	if tx.refs == nil {
-		tx.refs = tx.base.refs.Txn()
+// ownRefs are the references to be written.
+func (tx *Tx) ownRefs() tree[edge] {
+	if tx.refs.m == nil {
+		tx.refs = tx.base.refs.fork()
 	}
 	return tx.refs
 }
@@ -25,12 +24,12 @@ func (tx *Tx) refileRefs(k *kindOps, old, new *entry) {
 	}
 	for _, r := range was {
 		if !hasRef(is, r) {
-			tx.refTxn().Delete(edgeKey(r, edge{k.name, old.key}))
+			tx.ownRefs().m.Delete(edgeKey(r, edge{k.name, old.key}))
 		}
 	}
 	for _, r := range is {
 		if from := (edge{k.name, new.key}); !hasRef(was, r) {
-			tx.refTxn().Insert(edgeKey(r, from), from)
+			tx.ownRefs().m.Set(edgeKey(r, from), from)
 		}
 	}
 }
@@ -41,16 +40,15 @@ func hasRef(list []Ref, r Ref) bool {
 
 // referrers lists who refers to an object.
 func (tx *Tx) referrers(kind, key string) []edge {
-	root := tx.base.refs.Root()
-	if tx.refs != nil {
-		root = tx.refs.Root()
+	refs := tx.base.refs
+	if tx.refs.m != nil {
+		refs = tx.refs
 	}
 	var out []edge
-	it := root.Iterator()
-	it.SeekPrefix(refKey(kind, key))
-	for _, e, ok := it.Next(); ok; _, e, ok = it.Next() {
+	refs.walk(refKey(kind, key), func(_ string, e edge) bool {
 		out = append(out, e)
-	}
+		return true
+	})
 	return out
 }
 
@@ -93,7 +91,7 @@ func (tx *Tx) settle() error {
 func (tx *Tx) size() int {
 	n := 0
 	for _, t := range tx.base.tables {
-		n += t.main.Len()
+		n += t.main.len()
 	}
 	return n + len(tx.changes)
 }

@@ -61,7 +61,8 @@ type DB struct {
 	hooks map[string][]Hook
 	feed  *feed
 
-	durable atomic.Pointer[snapshot] // newest that readers may see
+	durable   atomic.Pointer[snapshot] // newest that readers may see
+	followers atomic.Int64
 
 	mu         sync.Mutex // guards all below
 	head       *snapshot  // newest, perhaps not durable yet
@@ -192,20 +193,21 @@ func (tx *Tx) runHooks(kind string, old *entry, new any) error {
 // layers and the store; hooks that refuse a user's change let it pass.
 func (tx *Tx) Loading() bool { return tx.loading }
 
-// snapshot freezes the transaction.
+// snapshot is what the transaction leaves behind: it writes nothing after.
 func (tx *Tx) snapshot() *snapshot {
 	s := &snapshot{kinds: tx.base.kinds, tables: slices.Clone(tx.base.tables), refs: tx.base.refs, rev: tx.mark}
+	s.view.s = s
 	for name, t := range tx.tabs {
-		s.tables[tx.base.kinds[name].id] = t.freeze()
+		s.tables[tx.base.kinds[name].id] = table{main: t.main, idx: t.idx}
 	}
-	if tx.refs != nil {
-		s.refs = tx.refs.CommitOnly()
+	if tx.refs.m != nil {
+		s.refs = tx.refs
 	}
 	return s
 }
 
 // View returns the newest durable state.
-func (db *DB) View() *View { return &View{db.durable.Load()} }
+func (db *DB) View() *View { return &db.durable.Load().view }
 
 // Kinds lists the declared kinds in their order, without private ones.
 func (db *DB) Kinds() []Any {

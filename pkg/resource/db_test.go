@@ -317,7 +317,7 @@ func TestWatchersThatLag(t *testing.T) {
 		r.create(t, &part{Name: fmt.Sprintf("%02d", i)})
 	}
 	var keys []string
-	for evs, err := range r.Watch(t.Context(), start) {
+	for evs, err := range r.Watch(t.Context(), start, nil) {
 		require.NoError(t, err)
 		for _, e := range evs {
 			assert.Equal(t, "create", e.Action)
@@ -329,7 +329,7 @@ func TestWatchersThatLag(t *testing.T) {
 	r.create(t, &part{Name: "one more"})
 	for _, after := range []uint64{start, r.Seq() + 1} {
 		var got error
-		for _, err := range r.Watch(t.Context(), after) {
+		for _, err := range r.Watch(t.Context(), after, nil) {
 			got = err
 		}
 		assert.ErrorIs(t, got, ErrLagged, "after %d", after)

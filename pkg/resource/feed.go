@@ -7,6 +7,7 @@ import (
 	"errors"
 	"iter"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 )
@@ -36,20 +37,34 @@ const feedBytes = 12 << 20
 
 // feed is one ring of events with a cursor for each watcher.
 type feed struct {
-	mu    sync.Mutex // guards all below
-	ring  []Event
-	first uint64 // Seq of the oldest event in the ring
-	next  uint64 // Seq of the next event
-	bytes int    // of the objects of all events in the ring
-	wake  chan struct{}
+	mu      sync.Mutex // guards all below
+	ring    []Event    // grows up to most
+	most    int
+	first   uint64 // Seq of the oldest event in the ring
+	next    uint64 // Seq of the next event
+	bytes   int    // of the objects of all events in the ring
+	waiting map[*waiter]struct{}
 }
+
+// waiter is a watcher that has seen all there is, until an event comes that it
+// wants: from is that event's Seq once wake is closed.
+type waiter struct {
+	want func(*Event) bool // nil: all
+	wake chan struct{}
+	from uint64
+}
+
+// feedStart is how many events the ring has room for at first.
+const feedStart = 1 << 10
 
 func newFeed(size int) *feed {
 	if size == 0 {
 		size = 1 << 16
 	}
-	return &feed{ring: make([]Event, size), first: 1, next: 1, wake: make(chan struct{})}
+	return &feed{ring: make([]Event, min(size, feedStart)), most: size, first: 1, next: 1, waiting: map[*waiter]struct{}{}}
 }
+
+func (f *feed) at(seq uint64) *Event { return &f.ring[seq%uint64(len(f.ring))] }
 
 func (f *feed) add(evs []Event) {
 	if len(evs) == 0 {
@@ -57,42 +72,80 @@ func (f *feed) add(evs []Event) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	start := f.next
 	for _, e := range evs {
-		e.Seq = f.next
-		f.bytes += len(e.Object)
-		// never the event itself, however large
-		for f.first < f.next && (f.next-f.first >= uint64(len(f.ring)) || f.bytes > feedBytes) {
-			oldest := &f.ring[f.first%uint64(len(f.ring))]
-			f.bytes -= len(oldest.Object)
-			*oldest = Event{}
-			f.first++
-		}
-		f.ring[f.next%uint64(len(f.ring))] = e
-		f.next++
+		f.push(e)
 	}
-	close(f.wake)
-	f.wake = make(chan struct{})
+	for w := range f.waiting {
+		for i := range evs {
+			if w.want == nil || w.want(&evs[i]) {
+				w.from = start + uint64(i)
+				close(w.wake)
+				delete(f.waiting, w)
+				break
+			}
+		}
+	}
 }
 
-// maxSince bounds how many events are copied at once.
+func (f *feed) push(e Event) {
+	e.Seq = f.next
+	f.bytes += len(e.Object)
+	if held := int(f.next - f.first); held == len(f.ring) && held < f.most {
+		f.grow()
+	}
+	// never the event itself, however large
+	for f.first < f.next && (f.next-f.first >= uint64(len(f.ring)) || f.bytes > feedBytes) {
+		oldest := f.at(f.first)
+		f.bytes -= len(oldest.Object)
+		*oldest = Event{}
+		f.first++
+	}
+	*f.at(f.next) = e
+	f.next++
+}
+
+// grow doubles the ring.
+func (f *feed) grow() {
+	old := f.ring
+	f.ring = make([]Event, min(2*len(f.ring), f.most))
+	for seq := f.first; seq < f.next; seq++ {
+		*f.at(seq) = old[seq%uint64(len(old))]
+	}
+}
+
+// maxSince bounds how many events are looked at at once.
 const maxSince = 1024
 
-// since copies what came after a cursor, or says what to wait for.
-func (f *feed) since(after uint64) ([]Event, <-chan struct{}, error) {
+// since copies the wanted events of those after a cursor and says how far it
+// looked; w is what to wait for if there are no more.
+func (f *feed) since(after uint64, want func(*Event) bool) (evs []Event, upTo uint64, w *waiter, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.next-1 == after {
-		return nil, f.wake, nil
-	}
 	if after >= f.next || after+1 < f.first {
-		return nil, nil, ErrLagged
+		return nil, after, nil, ErrLagged
 	}
-	n := min(f.next-1-after, maxSince)
-	out := make([]Event, 0, n)
-	for i := after + 1; i <= after+n; i++ {
-		out = append(out, f.ring[i%uint64(len(f.ring))])
+	upTo = min(f.next-1, after+maxSince)
+	if want == nil && upTo > after {
+		evs = make([]Event, 0, upTo-after)
 	}
-	return out, nil, nil
+	for i := after + 1; i <= upTo; i++ {
+		if e := f.at(i); want == nil || want(e) {
+			evs = append(evs, *e)
+		}
+	}
+	if len(evs) == 0 && upTo == f.next-1 {
+		w = &waiter{want: want, wake: make(chan struct{})}
+		f.waiting[w] = struct{}{}
+	}
+	return evs, upTo, w, nil
+}
+
+// leave forgets a waiter that waits no longer.
+func (f *feed) leave(w *waiter) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.waiting, w)
 }
 
 // Seq is the number of the newest event.
@@ -112,9 +165,26 @@ func (db *DB) Publish(e Event) {
 	db.feed.add([]Event{e})
 }
 
+// Follow counts somebody outside the server who follows events until done is
+// called.
+func (db *DB) Follow() (done func()) {
+	db.followers.Add(1)
+	return func() { db.followers.Add(-1) }
+}
+
+// Followed says whether anybody outside the server follows events: what only
+// they would hear of need not be published otherwise.
+func (db *DB) Followed() bool { return db.followers.Load() > 0 }
+
 // Since returns events after a cursor, a channel that is closed when there is
 // one, or ErrLagged: for watchers that share the work.
-func (db *DB) Since(after uint64) ([]Event, <-chan struct{}, error) { return db.feed.since(after) }
+func (db *DB) Since(after uint64) ([]Event, <-chan struct{}, error) {
+	evs, _, w, err := db.feed.since(after, nil)
+	if w == nil {
+		return evs, nil, err
+	}
+	return nil, w.wake, err
+}
 
 // AppendJSON adds the event as replies show it. It is json.Marshal without a
 // second look at the objects, which are JSON already.
@@ -139,26 +209,34 @@ func (e *Event) AppendJSON(b []byte) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// Watch yields events after Seq after, in batches, in order, until ctx ends.
-// A watcher that is too slow gets ErrLagged and never slows anybody down.
-func (db *DB) Watch(ctx context.Context, after uint64) iter.Seq2[[]Event, error] {
+// OfKinds wants the events of some types.
+func OfKinds(types ...string) func(*Event) bool {
+	return func(e *Event) bool { return slices.Contains(types, e.Type) }
+}
+
+// Watch yields the wanted events after Seq after (nil: all), in batches, in
+// order, until ctx ends. want is called with a lock held: it only looks at the
+// event. A watcher that is too slow gets ErrLagged and never slows anybody down.
+func (db *DB) Watch(ctx context.Context, after uint64, want func(*Event) bool) iter.Seq2[[]Event, error] {
 	return func(yield func([]Event, error) bool) {
 		for {
-			evs, wait, err := db.feed.since(after)
+			evs, upTo, w, err := db.feed.since(after, want)
+			after = upTo
 			switch {
 			case err != nil:
 				yield(nil, err)
 				return
 			case len(evs) > 0:
-				after = evs[len(evs)-1].Seq
 				if !yield(evs, nil) {
 					return
 				}
-			default:
+			case w != nil:
 				select {
 				case <-ctx.Done():
+					db.feed.leave(w)
 					return
-				case <-wait:
+				case <-w.wake:
+					after = w.from - 1
 				}
 			}
 		}

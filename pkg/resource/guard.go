@@ -66,4 +66,4 @@ type Stamp struct{ of any }
 
 // Stamp is the state of the kind in a view. The same stamp means that nothing
 // changed; another one, that something may have.
-func (k *Kind[T]) Stamp(v *View) Stamp { return Stamp{v.s.table(k.Name).main} }
+func (k *Kind[T]) Stamp(v *View) Stamp { return Stamp{v.s.table(k.Name).main.m} }

@@ -1,9 +1,5 @@
 package resource
 
-import (
-	iradix "github.com/hashicorp/go-immutable-radix/v2"
-)
-
 // stamp is a revision that becomes known when its batch is durable.
 type stamp struct{ rev uint64 }
 
@@ -22,16 +18,17 @@ type entry struct {
 // table is one kind in one snapshot: objects by key, and keys by each index. A
 // change thus touches only the indexes whose values it changes.
 type table struct {
-	main *iradix.Tree[*entry]
-	idx  []*iradix.Tree[string]
+	main tree[*entry]
+	idx  []indexTree
 }
 
 // snapshot is everything at one instant. refs holds target -> referrer edges.
 type snapshot struct {
 	kinds  map[string]*kindOps
 	tables []table // by kindOps.id
-	refs   *iradix.Tree[edge]
+	refs   tree[edge]
 	rev    *stamp
+	view   View // of itself
 }
 
 // table is the table of a kind, which must be declared.
@@ -40,30 +37,18 @@ func (s *snapshot) table(kind string) table { return s.tables[s.kinds[kind].id] 
 type edge struct{ kind, key string }
 
 func emptySnapshot(kinds map[string]*kindOps) *snapshot {
-	s := &snapshot{kinds: kinds, tables: make([]table, len(kinds)), refs: iradix.New[edge](), rev: &stamp{}}
+	s := &snapshot{kinds: kinds, tables: make([]table, len(kinds)), refs: newTree[edge](), rev: &stamp{}}
+	s.view.s = s
 	for _, k := range kinds {
-		t := table{main: iradix.New[*entry]()}
+		t := table{main: newTree[*entry]()}
 		for range k.indexes {
-			t.idx = append(t.idx, iradix.New[string]())
+			t.idx = append(t.idx, newTree[struct{}]())
 		}
 		s.tables[k.id] = t
 	}
 	return s
 }
 
-// indexKey orders by value, then by key, so that equal values iterate in key order.
-func indexKey(value, key string) []byte {
-	b := make([]byte, 0, len(value)+1+len(key))
-	b = append(b, value...)
-	b = append(b, 0)
-	return append(b, key...)
-}
+func refKey(kind, key string) string { return kind + "\x00" + key + "\x00" }
 
-func refKey(kind, key string) []byte {
-	return append(indexKey(kind, key), 0)
-}
-
-func edgeKey(r Ref, from edge) []byte {
-	b := refKey(r.Kind, r.Key)
-	return append(append(append(b, from.kind...), 0), from.key...)
-}
+func edgeKey(r Ref, from edge) string { return refKey(r.Kind, r.Key) + from.kind + "\x00" + from.key }

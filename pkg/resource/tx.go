@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
 // Tx is one update in the making: it sees the newest state and its own changes.
@@ -15,7 +13,7 @@ type Tx struct {
 	db      *DB
 	base    *snapshot
 	tabs    map[string]*txTable
-	refs    *iradix.Txn[edge]
+	refs    tree[edge] // of our own once they change
 	changes []change
 	touched map[edge]int // position in changes
 	reckon  []edge       // whose availability must be looked at
@@ -31,25 +29,24 @@ type Tx struct {
 // txTable is one kind within a Tx that writes it.
 type txTable struct {
 	base table
-	main *iradix.Txn[*entry]
-	idx  []*iradix.Txn[string] // nil: as in base
+	main tree[*entry]
+	idx  []indexTree // those of base until they change
 }
 
 // index returns an index to be written.
-func (t *txTable) index(i int) *iradix.Txn[string] {
-	if t.idx[i] == nil {
-		t.idx[i] = t.base.idx[i].Txn()
+func (t *txTable) index(i int) indexTree {
+	if t.idx[i] == t.base.idx[i] {
+		t.idx[i] = t.base.idx[i].fork()
 	}
 	return t.idx[i]
 }
 
-// freeze returns the table as it is now. The Txns stay usable: later writes
-// copy what the trees share.
+// freeze returns the table as it is now, whatever is written later.
 func (t *txTable) freeze() table {
-	out := table{main: t.main.CommitOnly(), idx: slices.Clone(t.base.idx)}
+	out := table{main: t.main.fork(), idx: slices.Clone(t.idx)}
 	for i, x := range t.idx {
-		if x != nil {
-			out.idx[i] = x.CommitOnly()
+		if x != t.base.idx[i] {
+			out.idx[i] = x.fork()
 		}
 	}
 	return out
@@ -70,14 +67,12 @@ func (db *DB) newTx(base *snapshot) *Tx {
 
 func (tx *Tx) find(kind, key string) *entry {
 	if t, ok := tx.tabs[kind]; ok {
-		e, _ := t.main.Get([]byte(key))
-		return e
+		return t.main.get(key)
 	}
-	e, _ := tx.base.table(kind).main.Get([]byte(key))
-	return e
+	return tx.base.table(kind).main.get(key)
 }
 
-func (tx *Tx) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[string]) {
+func (tx *Tx) roots(kind string) (tree[*entry], []indexTree) {
 	t, ok := tx.tabs[kind]
 	if !ok {
 		b := tx.base.table(kind)
@@ -92,7 +87,7 @@ func (tx *Tx) table(kind string) *txTable {
 		return t
 	}
 	b := tx.base.table(kind)
-	t := &txTable{base: b, main: b.main.Txn(), idx: make([]*iradix.Txn[string], len(b.idx))}
+	t := &txTable{base: b, main: b.main.fork(), idx: slices.Clone(b.idx)}
 	if tx.tabs == nil {
 		tx.tabs = map[string]*txTable{}
 	}
@@ -146,7 +141,7 @@ func (tx *Tx) RemoveLayer(layer string) error {
 	for kind := range tx.db.kinds {
 		main, _ := tx.roots(kind)
 		var keys []string
-		walk(main, nil, func(e *entry) bool {
+		main.walk("", func(_ string, e *entry) bool {
 			if e.layer == layer {
 				keys = append(keys, e.key)
 			}
@@ -319,9 +314,9 @@ func (tx *Tx) file(kind string, old, new *entry, derived bool) error {
 		}
 	}
 	if new == nil {
-		t.main.Delete([]byte(old.key))
+		t.main.m.Delete(old.key)
 	} else {
-		t.main.Insert([]byte(new.key), new)
+		t.main.m.Set(new.key, new)
 	}
 	tx.refileRefs(k, old, new)
 	tx.record(kind, old, new, derived)
@@ -357,7 +352,7 @@ func refile(t *txTable, i int, x erasedIndex, kind string, old, new *entry) erro
 	}
 	for _, v := range was {
 		if !slices.Contains(is, v) {
-			t.index(i).Delete(indexKey(v, old.key))
+			t.index(i).m.Delete(indexKey(v, old.key))
 		}
 	}
 	for _, v := range is {
@@ -369,20 +364,19 @@ func refile(t *txTable, i int, x erasedIndex, kind string, old, new *entry) erro
 				return Errorf(Conflict, kind, new.key, "%s %q is already used by %s", x.name, v, other)
 			}
 		}
-		t.index(i).Insert(indexKey(v, new.key), new.key)
+		t.index(i).m.Set(indexKey(v, new.key), struct{}{})
 	}
 	return nil
 }
 
-func firstOther(t *iradix.Txn[string], value, key string) string {
-	it := t.Root().Iterator()
-	it.SeekPrefix(indexKey(value, ""))
-	for _, other, ok := it.Next(); ok; _, other, ok = it.Next() {
-		if other != key {
-			return other
+func firstOther(t indexTree, value, key string) (other string) {
+	t.walk(indexKey(value, ""), func(at string, _ struct{}) bool {
+		if other = keyIn(at); other == key {
+			other = ""
 		}
-	}
-	return ""
+		return other == ""
+	})
+	return other
 }
 
 // After runs fn at the end of the transaction, when everything else is done:

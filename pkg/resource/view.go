@@ -4,14 +4,12 @@ import (
 	"iter"
 	"slices"
 	"strings"
-
-	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
 // Reader is anything that objects can be read from: a View or a Tx.
 type Reader interface {
 	find(kind, key string) *entry
-	roots(kind string) (main *iradix.Tree[*entry], idx []*iradix.Tree[string])
+	roots(kind string) (main tree[*entry], idx []indexTree)
 }
 
 // View is one durable revision of everything. It costs nothing to hold.
@@ -21,11 +19,10 @@ type View struct{ s *snapshot }
 func (v *View) Rev() uint64 { return v.s.rev.rev }
 
 func (v *View) find(kind, key string) *entry {
-	e, _ := v.s.table(kind).main.Get([]byte(key))
-	return e
+	return v.s.table(kind).main.get(key)
 }
 
-func (v *View) roots(kind string) (*iradix.Tree[*entry], []*iradix.Tree[string]) {
+func (v *View) roots(kind string) (tree[*entry], []indexTree) {
 	t := v.s.table(kind)
 	return t.main, t.idx
 }
@@ -46,7 +43,7 @@ func (k *Kind[T]) Has(r Reader, key string) bool { return r.find(k.Name, key) !=
 func (k *Kind[T]) All(r Reader) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		main, _ := r.roots(k.Name)
-		walk(main, nil, func(e *entry) bool { return yield(e.val.(*T)) })
+		main.walk("", func(_ string, e *entry) bool { return yield(e.val.(*T)) })
 	}
 }
 
@@ -68,15 +65,14 @@ func (k *Kind[T]) One(r Reader, index, value string) *T {
 // Len counts the objects.
 func (k *Kind[T]) Len(r Reader) int {
 	main, _ := r.roots(k.Name)
-	return main.Len()
+	return main.len()
 }
 
 func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool) {
 	main, idx := r.roots(k.Name)
 	if i := k.tree(index); i >= 0 {
-		walk(idx[i], indexKey(value, ""), func(key string) bool {
-			e, _ := main.Get([]byte(key)) // of the same instant as the index
-			return yield(e)
+		idx[i].walk(indexKey(value, ""), func(at string, _ struct{}) bool {
+			return yield(main.get(keyIn(at))) // of the same instant as the index
 		})
 		return
 	}
@@ -90,21 +86,9 @@ func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool)
 	if i < 0 && !slices.Contains(k.IndexNames(), index) {
 		panic("resource: " + k.Name + " has no index " + index)
 	}
-	walk(main, nil, func(e *entry) bool {
+	main.walk("", func(_ string, e *entry) bool {
 		return !k.IndexHas(e.val, index, value) || yield(e)
 	})
-}
-
-func walk[V any](t *iradix.Tree[V], prefix []byte, yield func(V) bool) {
-	it := t.Root().Iterator()
-	if prefix != nil {
-		it.SeekPrefix(prefix)
-	}
-	for _, e, ok := it.Next(); ok; _, e, ok = it.Next() {
-		if !yield(e) {
-			return
-		}
-	}
 }
 
 // Lookup finds an object by key or by "Index:value" over a declared index.
@@ -127,7 +111,7 @@ func (k *Kind[T]) Lookup(r Reader, ref string) (Object, error) {
 func (k *Kind[T]) Each(r Reader) iter.Seq[Object] {
 	return func(yield func(Object) bool) {
 		main, _ := r.roots(k.Name)
-		walk(main, nil, func(e *entry) bool { return yield(e.object(k.Name)) })
+		main.walk("", func(_ string, e *entry) bool { return yield(e.object(k.Name)) })
 	}
 }
 

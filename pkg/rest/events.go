@@ -111,6 +111,7 @@ func (u *subscriber) leave() {
 // follow writes every wanted event after Seq after, many in one write, until
 // ctx ends, the caller's rights end, or events were lost.
 func (u *subscriber) follow(ctx context.Context, after uint64, write func([]byte) error) error {
+	defer u.s.cfg.DB.Follow()()
 	defer func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()

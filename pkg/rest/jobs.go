@@ -185,12 +185,12 @@ func (h *kindServer) await(ctx context.Context, job string, grown <-chan struct{
 	if h.ended(job) {
 		return
 	}
-	for evs, err := range h.cfg.DB.Watch(ctx, after) {
+	for evs, err := range h.cfg.DB.Watch(ctx, after, resource.OfKinds(api.Jobs.Name)) {
 		if err != nil {
 			return
 		}
 		for _, e := range evs {
-			if e.Type == api.Jobs.Name && e.Key == job {
+			if e.Key == job {
 				return
 			}
 		}

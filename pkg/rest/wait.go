@@ -62,14 +62,12 @@ func (h *kindServer) current(c echo.Context) (resource.Object, error) {
 
 // changed returns when an object of the kind changes after an event, or ctx ends.
 func (h *kindServer) changed(ctx context.Context, after uint64) {
-	for evs, err := range h.cfg.DB.Watch(ctx, after) {
+	for evs, err := range h.cfg.DB.Watch(ctx, after, resource.OfKinds(h.kind.KindName())) {
 		if err != nil {
 			return
 		}
-		for _, e := range evs {
-			if e.Type == h.kind.KindName() {
-				return
-			}
+		if len(evs) > 0 {
+			return
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		after := s.cfg.DB.Seq()
 		s.lookAtAll(ctx, &wg)
-		for evs, err := range s.cfg.DB.Watch(ctx, after) {
+		for evs, err := range s.cfg.DB.Watch(ctx, after, gives) {
 			if err != nil {
 				s.cfg.Log.Warn("runners fell behind, looking at everything again", "err", err)
 				break
@@ -90,6 +90,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// gives says whether an event may give work to somebody.
+func gives(e *resource.Event) bool {
+	switch e.New.(type) {
+	case *api.Machine, *api.Job, *api.WorkOrder:
+		return true
+	}
+	return false
 }
 
 // touched lists the objects that events may give work to.

@@ -129,15 +129,16 @@ func dataOf(e resource.Event) map[string]any {
 // Run fires event triggers for events that are no changes of objects, until
 // ctx ends.
 func (x *Triggers) Run(ctx context.Context, db *resource.DB, log *slog.Logger) error {
+	kinds := map[string]bool{}
+	for _, k := range db.Kinds() {
+		kinds[k.KindName()] = true
+	}
+	published := func(e *resource.Event) bool { return !kinds[e.Type] && api.Triggers.Len(db.View()) > 0 }
 	for ctx.Err() == nil {
-		for evs, err := range db.Watch(ctx, db.Seq()) {
+		for evs, err := range db.Watch(ctx, db.Seq(), published) {
 			if err != nil {
 				log.Warn("triggers fell behind: published events were lost to them", "err", err)
 				break
-			}
-			evs = slices.DeleteFunc(slices.Clone(evs), func(e resource.Event) bool { return db.Kind(e.Type) != nil })
-			if len(evs) == 0 || api.Triggers.Len(db.View()) == 0 {
-				continue
 			}
 			if err := db.Update(ctx, func(tx *resource.Tx) error { return x.Follow(tx, evs) }); err != nil && ctx.Err() == nil {
 				log.Error("published events fired no triggers", "err", err)
