@@ -96,9 +96,20 @@ func isEmpty(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// object adds a struct, and tells cut where each hidden member lies, from its
-// comma on.
-func (p structPlan) object(b []byte, v reflect.Value, cut func(from, to int)) (_ []byte, err error) {
+// split separates the fields that replies show from those that they do not.
+func (p structPlan) split() (shown, hidden structPlan) {
+	for _, f := range p {
+		if f.hidden {
+			hidden = append(hidden, f)
+		} else {
+			shown = append(shown, f)
+		}
+	}
+	return shown, hidden
+}
+
+// object adds a struct.
+func (p structPlan) object(b []byte, v reflect.Value) (_ []byte, err error) {
 	b = append(b, '{')
 	first := len(b)
 	for _, f := range p {
@@ -106,16 +117,12 @@ func (p structPlan) object(b []byte, v reflect.Value, cut func(from, to int)) (_
 		if f.omit != nil && f.omit(at) {
 			continue
 		}
-		from := len(b)
-		if from > first {
+		if len(b) > first {
 			b = append(b, ',')
 		}
 		b = append(b, f.prefix...)
 		if b, err = f.write(b, at); err != nil {
 			return nil, err
-		}
-		if f.hidden {
-			cut(from, len(b))
 		}
 	}
 	return append(b, '}'), nil

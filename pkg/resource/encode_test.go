@@ -78,14 +78,33 @@ func TestEncodeHides(t *testing.T) {
 		for _, o := range sampleObjects() {
 			stored, public, err := k.self().encode(o)
 			require.NoError(t, err)
+			whole, err := json.Marshal(o)
+			require.NoError(t, err)
 			var want, have map[string]any
-			require.NoError(t, json.Unmarshal(stored, &want))
+			require.NoError(t, json.Unmarshal(whole, &want))
 			require.NoError(t, json.Unmarshal(public, &have))
+			again, err := k.decodeStored(stored)
+			require.NoError(t, err)
+			kept, err := json.Marshal(again)
+			require.NoError(t, err)
+			assert.JSONEq(t, string(whole), string(kept), "what is hidden is stored")
+			older, err := k.decodeStored(whole)
+			require.NoError(t, err)
+			assert.Equal(t, again, older, "records of format 2 are one object")
 			for _, name := range hidden {
 				delete(want, name)
 			}
 			assert.Equal(t, want, have)
 		}
+	}
+}
+
+func TestDecodeStoredRefuses(t *testing.T) {
+	t.Parallel()
+	k := &Kind[sampleObject]{Name: "samples"}
+	for _, bad := range []string{"", "  ", "{", "{}{", "{} x", `{"Key": 1}`} {
+		_, err := k.decodeStored([]byte(bad))
+		assert.Error(t, err, "%q", bad)
 	}
 }
 

@@ -268,41 +268,28 @@ func (k *Kind[T]) self() *kindOps {
 	return o
 }
 
-// encoder returns how objects become JSON: stored has all fields, public those
-// that replies show.
+// encoder returns how objects become JSON. public is what replies show; stored
+// is the same bytes, followed by an object of the hidden fields if there are
+// any, so that both are kept once.
 func (k *Kind[T]) encoder(plan structPlan) func(v any) (stored, public []byte, err error) {
 	if plan == nil {
 		return k.encode
 	}
+	shown, hidden := plan.split()
 	size := atomic.Int64{} // of recent ones: buffers begin as large
 	return func(v any) (stored, public []byte, err error) {
-		var cuts [][2]int
-		cut := func(from, to int) { cuts = append(cuts, [2]int{from, to}) }
-		stored, err = plan.object(make([]byte, 0, size.Load()), reflect.ValueOf(v).Elem(), cut)
+		at := reflect.ValueOf(v).Elem()
+		stored, err = shown.object(make([]byte, 0, size.Load()), at)
+		end := len(stored)
+		if err == nil && len(hidden) > 0 {
+			stored, err = hidden.object(stored, at)
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("encode %s/%s: %w", k.Name, k.KeyOf(v), err)
 		}
 		size.Store(int64(len(stored) + 64))
-		return stored, without(stored, cuts), nil
+		return stored, stored[:end:end], nil
 	}
-}
-
-// without returns an object less some members, each from its comma on.
-func without(object []byte, cuts [][2]int) []byte {
-	if len(cuts) == 0 {
-		return object
-	}
-	out := make([]byte, 0, len(object))
-	last := 0
-	for _, c := range cuts {
-		out = append(out, object[last:c[0]]...)
-		last = c[1]
-	}
-	out = append(out, object[last:]...)
-	if len(out) > 1 && out[1] == ',' { // the first member went
-		out = append(out[:1], out[2:]...)
-	}
-	return out
 }
 
 // encode is the encoder of types that have no plan.
@@ -324,11 +311,16 @@ func (k *Kind[T]) encode(v any) (stored, public []byte, err error) {
 	return stored, public, err
 }
 
-// decodeStored tolerates unknown fields: a newer server may have written them.
+// decodeStored reads the fields of an object from one JSON object or several,
+// and tolerates unknown ones: a newer server may have written them.
 func (k *Kind[T]) decodeStored(data []byte) (any, error) {
 	v := new(T)
-	if err := json.Unmarshal(data, v); err != nil {
-		return nil, err
+	for d := json.NewDecoder(bytes.NewReader(data)); ; {
+		switch err := d.Decode(v); {
+		case errors.Is(err, io.EOF) && d.InputOffset() > 0:
+			return v, nil
+		case err != nil:
+			return nil, err
+		}
 	}
-	return v, nil
 }

@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -113,6 +114,9 @@ const maxBatch = 256
 
 // commitBatch makes everything queued durable in one commit of the store.
 func (db *DB) commitBatch(ctx context.Context) {
+	// Whoever could run now may still join: one commit for more updates is what
+	// makes each of them cheap.
+	runtime.Gosched()
 	db.mu.Lock()
 	batch := db.queue[:min(len(db.queue), maxBatch)]
 	db.queue = db.queue[len(batch):]

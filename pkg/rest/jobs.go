@@ -49,6 +49,9 @@ func (h *kindServer) nextJob(c echo.Context) error {
 	if job == nil {
 		return noContent(c, status)
 	}
+	if o, err := h.kind.Lookup(h.cfg.DB.View(), job.Uuid); err == nil && job.Token == "" {
+		return c.JSONBlob(status, o.JSON) // encoded already
+	}
 	return c.JSON(status, job)
 }
 

@@ -9,7 +9,7 @@ import (
 
 // formatVersion is the layout this code reads and writes. Each layout has one
 // entry in migrations; the entry at index v leads from v to v+1.
-const formatVersion = 2
+const formatVersion = 3
 
 // ErrNewerFormat: the file was written by a newer program.
 var ErrNewerFormat = errors.New("newer format")
@@ -37,6 +37,8 @@ CREATE TABLE log (
 CREATE INDEX log_rev ON log (rev);
 `, `
 DROP TABLE log; -- the history is in memory
+`, `
+SELECT 1; -- what replies hide of an object may follow it in data, as a JSON object of its own
 `}
 
 // migrate brings the file to formatVersion in one transaction.
