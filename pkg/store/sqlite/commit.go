@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"drpd/pkg/store"
 )
@@ -16,11 +17,7 @@ func (s *Store) Commit(ctx context.Context, ops []store.Op) (store.Rev, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var rev int64
-	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
-		rev, err = s.applyAll(ctx, tx, ops)
-		return err
-	})
+	rev, err := s.commit(ctx, ops)
 	if err != nil {
 		return 0, s.fail("commit", err)
 	}
@@ -41,86 +38,79 @@ func (s *Store) tell(rev store.Rev, ops []store.Op) {
 	}
 }
 
-func (s *Store) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
+// commit runs the ops under the next revision, or under the current one when
+// they all only compare. The transaction is statements like all others: that of
+// database/sql binds each statement anew and starts a goroutine.
+func (s *Store) commit(ctx context.Context, ops []store.Op) (rev int64, err error) {
+	if _, err := s.w.begin.ExecContext(ctx); err != nil {
+		return 0, err
 	}
-	defer tx.Rollback() // no effect once committed
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// applyAll runs the ops under the next revision, or under the current one when
-// they all only compare.
-func (s *Store) applyAll(ctx context.Context, tx *sql.Tx, ops []store.Op) (int64, error) {
-	number := s.w.rev
-	for _, op := range ops {
-		if !op.Need {
-			number = s.w.next
+	defer func() {
+		if err != nil { // also if it cannot be told whether it was made
+			_, _ = s.w.rollback.ExecContext(context.WithoutCancel(ctx))
+			s.rev = unknown
+		}
+	}()
+	if s.rev == unknown {
+		if err := s.w.rev.QueryRowContext(ctx).Scan(&s.rev); err != nil {
+			return 0, fmt.Errorf("read revision: %w", err)
 		}
 	}
-	var rev int64
-	if err := tx.StmtContext(ctx, number).QueryRowContext(ctx).Scan(&rev); err != nil {
-		return 0, fmt.Errorf("number commit: %w", err)
+	if rev, err = s.number(ctx, ops); err != nil {
+		return 0, err
 	}
-	w := newOpWriter(ctx, tx, s.w, rev)
 	for _, op := range ops {
-		if err := w.apply(ctx, op); err != nil {
+		if err := s.apply(ctx, rev, op); err != nil {
 			return 0, err
 		}
 	}
+	if _, err := s.w.commit.ExecContext(ctx); err != nil {
+		return 0, err
+	}
+	s.rev = rev
 	return rev, nil
 }
 
-// opWriter holds the statements bound to one transaction, so that a large
-// commit binds each of them once.
-type opWriter struct {
-	rev                          int64
-	find, insert, update, remove *sql.Stmt
-}
-
-func newOpWriter(ctx context.Context, tx *sql.Tx, w writeStmts, rev int64) *opWriter {
-	return &opWriter{
-		rev:    rev,
-		find:   tx.StmtContext(ctx, w.find),
-		insert: tx.StmtContext(ctx, w.insert),
-		update: tx.StmtContext(ctx, w.update),
-		remove: tx.StmtContext(ctx, w.remove),
+// number is the revision of a commit, which the file then has.
+func (s *Store) number(ctx context.Context, ops []store.Op) (int64, error) {
+	if !slices.ContainsFunc(ops, func(op store.Op) bool { return !op.Need }) {
+		return s.rev, nil
 	}
+	if _, err := s.w.next.ExecContext(ctx, s.rev+1); err != nil {
+		return 0, fmt.Errorf("number commit: %w", err)
+	}
+	return s.rev + 1, nil
 }
 
 // apply compares and writes in one statement where it can: a row that was not
 // touched is a conflict.
-func (w *opWriter) apply(ctx context.Context, op store.Op) error {
+func (s *Store) apply(ctx context.Context, rev int64, op store.Op) error {
 	if op.Need {
-		return w.compare(ctx, op)
+		return s.compare(ctx, op)
 	}
 	var res sql.Result
 	var err error
 	switch {
 	case op.Data == nil:
-		res, err = w.remove.ExecContext(ctx, op.Kind, op.Key, int64(op.If))
+		res, err = s.w.remove.ExecContext(ctx, op.Kind, op.Key, int64(op.If))
 	case op.If == 0:
-		res, err = w.insert.ExecContext(ctx, w.rev, op.Data, op.Kind, op.Key)
+		res, err = s.w.insert.ExecContext(ctx, rev, op.Data, op.Kind, op.Key)
 	default:
-		res, err = w.update.ExecContext(ctx, w.rev, op.Data, op.Kind, op.Key, int64(op.If))
+		res, err = s.w.update.ExecContext(ctx, rev, op.Data, op.Kind, op.Key, int64(op.If))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s/%s: %w", op.Kind, op.Key, err)
 	}
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(err, w.compare(ctx, op))
+		return errors.Join(err, s.compare(ctx, op))
 	}
 	return nil
 }
 
 // compare returns a conflict unless the record is at the op's revision.
-func (w *opWriter) compare(ctx context.Context, op store.Op) error {
+func (s *Store) compare(ctx context.Context, op store.Op) error {
 	var have int64
-	err := w.find.QueryRowContext(ctx, op.Kind, op.Key).Scan(&have)
+	err := s.w.find.QueryRowContext(ctx, op.Kind, op.Key).Scan(&have)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("find %s/%s: %w", op.Kind, op.Key, err)
 	}

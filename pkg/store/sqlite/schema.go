@@ -95,8 +95,9 @@ func readFormat(ctx context.Context, tx *sql.Tx) (int, error) {
 }
 
 type writeStmts struct {
-	rev, next, find        *sql.Stmt
-	insert, update, remove *sql.Stmt
+	begin, commit, rollback *sql.Stmt
+	rev, next, find         *sql.Stmt
+	insert, update, remove  *sql.Stmt
 }
 
 type readStmts struct{ rev, load *sql.Stmt }
@@ -104,16 +105,21 @@ type readStmts struct{ rev, load *sql.Stmt }
 // prepare compiles every statement once.
 func (s *Store) prepare(ctx context.Context) error {
 	for _, p := range []struct {
-		db   *sql.DB
+		db interface {
+			PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+		}
 		to   **sql.Stmt
 		text string
 	}{
-		{s.write, &s.w.rev, "SELECT rev FROM state"},
-		{s.write, &s.w.next, "UPDATE state SET rev = rev + 1 RETURNING rev"},
-		{s.write, &s.w.find, "SELECT rev FROM record WHERE kind = ? AND key = ?"},
-		{s.write, &s.w.insert, "INSERT INTO record (rev, data, kind, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
-		{s.write, &s.w.update, "UPDATE record SET rev = ?, data = ? WHERE kind = ? AND key = ? AND rev = ?"},
-		{s.write, &s.w.remove, "DELETE FROM record WHERE kind = ? AND key = ? AND rev = ?"},
+		{s.conn, &s.w.begin, "BEGIN IMMEDIATE"},
+		{s.conn, &s.w.commit, "COMMIT"},
+		{s.conn, &s.w.rollback, "ROLLBACK"},
+		{s.conn, &s.w.rev, "SELECT rev FROM state"},
+		{s.conn, &s.w.next, "UPDATE state SET rev = ?"},
+		{s.conn, &s.w.find, "SELECT rev FROM record WHERE kind = ? AND key = ?"},
+		{s.conn, &s.w.insert, "INSERT INTO record (rev, data, kind, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
+		{s.conn, &s.w.update, "UPDATE record SET rev = ?, data = ? WHERE kind = ? AND key = ? AND rev = ?"},
+		{s.conn, &s.w.remove, "DELETE FROM record WHERE kind = ? AND key = ? AND rev = ?"},
 		{s.read, &s.r.rev, "SELECT rev FROM state"},
 		{s.read, &s.r.load, "SELECT kind, key, rev, data FROM record ORDER BY kind, key"},
 	} {

@@ -63,15 +63,20 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	cfg     Config
 	lock    *os.File
-	write   *sql.DB // exactly one connection
+	write   *sql.DB // exactly one connection: conn
+	conn    *sql.Conn
 	read    *sql.DB
 	w       writeStmts
 	r       readStmts
 	mu      sync.Mutex // held from a commit until the history has it
+	rev     int64      // of the last commit, or unknown; guarded by mu
 	history *store.History
 	closer  sync.Once
 	closed  chan struct{}
 }
+
+// unknown is a revision that the file must be asked for: a commit failed.
+const unknown = -1
 
 var _ store.Store = (*Store)(nil)
 
@@ -103,6 +108,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err = migrate(ctx, s.write); err != nil {
 		return err
 	}
+	if s.conn, err = s.write.Conn(ctx); err != nil {
+		return err
+	}
 	if s.read, err = sql.Open("sqlite", dsn(path, true)); err != nil {
 		return err
 	}
@@ -116,11 +124,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 
 // start learns the current revision.
 func (s *Store) start(ctx context.Context) error {
-	var rev int64
-	if err := s.w.rev.QueryRowContext(ctx).Scan(&rev); err != nil {
+	if err := s.w.rev.QueryRowContext(ctx).Scan(&s.rev); err != nil {
 		return fmt.Errorf("read revision: %w", err)
 	}
-	s.history = store.NewHistory(s.cfg.LogRows, historyBytes, store.Rev(rev))
+	s.history = store.NewHistory(s.cfg.LogRows, historyBytes, store.Rev(s.rev))
 	return nil
 }
 
@@ -135,7 +142,7 @@ func dsn(path string, readOnly bool) string {
 	if readOnly {
 		pragmas = append(pragmas, "_pragma=query_only(1)")
 	} else {
-		pragmas = append(pragmas, fmt.Sprintf("_pragma=wal_autocheckpoint(%d)", checkpointPages), "_txlock=immediate")
+		pragmas = append(pragmas, fmt.Sprintf("_pragma=wal_autocheckpoint(%d)", checkpointPages))
 	}
 	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(pragmas, "&")}
 	return u.String()
@@ -156,6 +163,9 @@ func (s *Store) release() error {
 	var errs []error
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())

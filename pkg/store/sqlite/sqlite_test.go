@@ -105,7 +105,7 @@ func TestFileModesAndPragmas(t *testing.T) {
 	assert.Equal(t, []string{"drpd.db", "drpd.db-shm", "drpd.db-wal", "drpd.db.lock"}, names)
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000"} {
 		var got string
-		require.NoError(t, s.write.QueryRow("PRAGMA "+pragma).Scan(&got))
+		require.NoError(t, s.conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
 		assert.Equal(t, want, got, pragma)
 	}
 	_, err = s.read.Exec("DELETE FROM record")
@@ -119,10 +119,8 @@ func TestLoadWaitsForTheHistory(t *testing.T) {
 	s := openNew(t, 0).(*Store)
 	s.mu.Lock() // as a committer has it
 	ops := []store.Op{{Kind: "machines", Key: "not told", Data: []byte("x")}}
-	require.NoError(t, s.inTx(t.Context(), func(tx *sql.Tx) error {
-		_, err := s.applyAll(t.Context(), tx, ops)
-		return err
-	}))
+	_, err := s.commit(t.Context(), ops)
+	require.NoError(t, err)
 	var told atomic.Bool
 	loaded := make(chan store.Rev)
 	go func() {
@@ -136,11 +134,36 @@ func TestLoadWaitsForTheHistory(t *testing.T) {
 	require.Equal(t, store.Rev(1), <-loaded)
 	next, stop := iter.Pull2(s.Watch(t.Context(), 1))
 	defer stop()
-	_, err := s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: "b", Data: []byte("x")}})
+	_, err = s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: "b", Data: []byte("x")}})
 	require.NoError(t, err)
 	c, err, _ := next()
 	require.NoError(t, err)
 	assert.Equal(t, store.Rev(2), c.Rev)
+}
+
+// TestCommitAfterAFailedOne: a commit that fails in the middle leaves nothing
+// behind, and the next one goes on with the file's own revision.
+func TestCommitAfterAFailedOne(t *testing.T) {
+	t.Parallel()
+	s := openNew(t, 0).(*Store)
+	put := func(key string, at store.Rev) (store.Rev, error) {
+		return s.Commit(t.Context(), []store.Op{{Kind: "machines", Key: "new " + key, Data: []byte("x")}, {Kind: "machines", Key: key, If: at, Data: []byte("x")}})
+	}
+	_, err := put("a", 7)
+	require.ErrorIs(t, err, store.ErrConflict)
+	rev, err := put("a", 0)
+	require.NoError(t, err)
+	assert.Equal(t, store.Rev(1), rev)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Commit(gone, []store.Op{{Kind: "machines", Key: "b", Data: []byte("x")}})
+	require.ErrorIs(t, err, context.Canceled)
+	rev, err = put("b", 0)
+	require.NoError(t, err)
+	assert.Equal(t, store.Rev(2), rev)
+	counts, at := loadCounts(t, s)
+	assert.Equal(t, store.Rev(2), at)
+	assert.Equal(t, map[string]int{"machines": 4}, counts)
 }
 
 // TestMigrate opens a file of the first format, which kept a log of its own.
