@@ -55,6 +55,7 @@ type Daemon struct {
 	recorder *pxe.Recorder
 	logs     *logRing
 	started  time.Time
+	cut      cuts
 	apiPort  string
 	filePort string
 	// FirstPassword is the first user's password, set only when this start

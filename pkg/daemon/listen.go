@@ -147,14 +147,15 @@ func (d *Daemon) bootFile(r resource.Reader, t pxe.Text) (string, error) {
 }
 
 func (d *Daemon) apiServer(s *sockets) *http.Server {
-	return &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	return &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ConnContext: rest.WithConn}
 }
 
 func (d *Daemon) restConfig(pages map[string]http.Handler) rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log.With("service", "frontend"),
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, PackWarnings: d.Packs.Warnings, WhoAmI: d.whoAmI,
 		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.routes(),
-		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info}
+		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info, Cut: d.cutOff}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.
