@@ -43,21 +43,22 @@ var none auth.Identity
 // Daemon is one drpd.
 type Daemon struct {
 	*Core
-	cfg      Config
-	store    store.Store
-	vault    *param.Vault
-	pki      *pki.Authority
-	tls      certificate
-	auth     *auth.Auth
-	blobs    *blob.Dir
-	cache    *render.Cache
-	pxe      *pxe.Server
-	recorder *pxe.Recorder
-	logs     *logRing
-	started  time.Time
-	cut      cuts
-	apiPort  string
-	filePort string
+	cfg       Config
+	store     store.Store
+	vault     *param.Vault
+	pki       *pki.Authority
+	tls       certificate
+	auth      *auth.Auth
+	blobs     *blob.Dir
+	cache     *render.Cache
+	pxe       *pxe.Server
+	recorder  *pxe.Recorder
+	logs      *logRing
+	started   time.Time
+	cut       cuts
+	followers rest.Followers // of events
+	apiPort   string
+	filePort  string
 	// FirstPassword is the first user's password, set only when this start
 	// created that user; it is stored nowhere.
 	FirstPassword string

@@ -75,6 +75,7 @@ func (u *subscriber) register(text string) error {
 		return resource.Errorf(resource.Refused, "", "", "at most %d registrations on one connection", maxRegistrations)
 	}
 	u.patterns, u.moved = append(u.patterns, p), true
+	u.s.cfg.Followers.add(p)
 	return nil
 }
 
@@ -82,7 +83,22 @@ func (u *subscriber) deregister(text string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.moved = true
-	u.patterns = slices.DeleteFunc(u.patterns, func(p pattern) bool { return p.text == text })
+	u.patterns = slices.DeleteFunc(u.patterns, func(p pattern) bool {
+		if p.text == text {
+			u.s.cfg.Followers.remove(p)
+		}
+		return p.text == text
+	})
+}
+
+// gone gives up all patterns; nothing is registered after it.
+func (u *subscriber) gone() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, p := range u.patterns {
+		u.s.cfg.Followers.remove(p)
+	}
+	u.patterns = nil
 }
 
 // lane is the one for what the subscriber asks for now.
@@ -154,6 +170,7 @@ func (s *server) websocket(c echo.Context) error {
 	defer conn.CloseNow()
 	conn.SetReadLimit(4 * maxPatternLen)
 	u := s.subscriber(c, "websocket", webFrame)
+	defer u.gone()
 	after := s.cfg.DB.Seq()
 	link := linkOf(wire)
 	deliver := link.patience(wire, s.cfg.Stall).deliver
@@ -229,6 +246,7 @@ func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn, deliver f
 // number, from which ?after= or Last-Event-ID continues.
 func (s *server) stream(c echo.Context) error {
 	u := s.subscriber(c, "stream", s.streamFrame)
+	defer u.gone()
 	for _, text := range c.QueryParams()["register"] {
 		if err := u.register(text); err != nil {
 			return err

@@ -47,6 +47,8 @@ type Config struct {
 	// Cut is told how somebody followed events, websocket or stream, who was cut
 	// off for not reading them. It must not block. Nil: nobody is told.
 	Cut func(how string)
+	// Followers are told which events are followed. Nil: nobody asks them.
+	Followers *Followers
 	// Param finds a parameter of an object through its profiles, stage, the
 	// global profile and the default. Nil: only the object's own.
 	Param func(r resource.Reader, val any, name string) (any, bool)
@@ -116,6 +118,9 @@ func (c *Config) fill() error {
 		if *p == 0 {
 			*p = d
 		}
+	}
+	if c.Followers == nil {
+		c.Followers = &Followers{}
 	}
 	if c.Cut == nil {
 		c.Cut = func(string) {}
