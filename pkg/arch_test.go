@@ -96,7 +96,7 @@ var rows = map[string]row{
 	"openapi": {may: "/web api auth engine pool resource rest"},
 
 	"client":      {may: "api pki resource"},
-	"cli":         {may: "api atomicfile auth/password bundle client resource", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
+	"cli":         {may: "api atomicfile auth/password bundle client resource seal", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
 	"agent":       {may: "agent/boot agent/disk agent/facts agent/ops api client", libs: cobra, clock: true},
 	"agent/boot":  {libs: dhcpLib + " " + hashLib, clock: true},
 	"agent/disk":  {libs: hashLib + " " + zstd, clock: true},
