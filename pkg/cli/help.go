@@ -27,6 +27,9 @@ func (s *session) help(c *cobra.Command) {
 	}
 	s.helpVerbs(w, c)
 	helpFlags(w, c)
+	if c.CommandPath() == "drpcli filters" {
+		helpFilters(w)
+	}
 	if c.HasParent() {
 		fmt.Fprintln(w, "\nFlags of every command: drpcli --help. Exit codes: drpcli exit-codes.")
 	}

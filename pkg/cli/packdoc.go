@@ -45,10 +45,14 @@ func paragraph(b *strings.Builder, text string) {
 // bundlizeCmd makes a pack of objects that were written by hand.
 func (g *group) bundlizeCmd() *cobra.Command {
 	var remove, reload bool
+	var key string
 	c := g.cmd("bundlize <file> [<words>]...", "Make a pack of objects, given as kind:key or kind:Field=value, beside meta fields as Field=value.",
 		func(ctx context.Context, args []string) error {
 			pack, err := g.bundlize(ctx, args[1:])
 			if err != nil {
+				return err
+			}
+			if err := g.sealFromServer(ctx, pack, key); err != nil {
 				return err
 			}
 			if err := savePack(args[0], pack); err != nil || !remove {
@@ -57,12 +61,11 @@ func (g *group) bundlizeCmd() *cobra.Command {
 			if err := g.removeBundlized(ctx, pack); err != nil || !reload {
 				return err
 			}
-			return g.uploadPack(ctx, args[0], true)
+			return g.uploadPack(ctx, args[0], key, true)
 		})
 	c.Flags().BoolVar(&remove, "delete", false, "delete the objects afterwards")
 	c.Flags().BoolVar(&reload, "reload", false, "with --delete: upload the pack in their place")
-	c.Flags().String("key", "", "known for the sake of scripts")
-	_ = c.Flags().MarkHidden("key")
+	c.Flags().StringVar(&key, "key", "", "seal secure params to a new key, and save that in this file")
 	c.Example = "  drpcli contents bundlize mine.yaml Name=mine Version=v1.0.0 tasks:tidy stages:clean\n  drpcli contents bundlize mine.yaml Name=mine 'profiles:Meta.owner=me' --delete --reload"
 	return c
 }

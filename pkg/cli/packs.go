@@ -20,32 +20,37 @@ import (
 
 // packVerbs are the extras of contents.
 func (g *group) packVerbs() []*cobra.Command {
-	replaceWritable := false
+	replaceWritable, key := false, ""
 	upload := g.cmd("upload <file>", "Upload a content pack (file, folder or -), in place of the one with its name.", func(ctx context.Context, args []string) error {
-		return g.uploadPack(ctx, args[0], replaceWritable)
+		return g.uploadPack(ctx, args[0], key, replaceWritable)
 	})
 	upload.Example = "  drpcli contents upload pack.yaml\n  drpcli contents upload ./my-pack\n  drpcli contents upload - < pack.yaml"
 	create := g.cmd("create <file>", "Upload a content pack; refused if there is one with its name.", func(ctx context.Context, args []string) error {
-		return g.sendPack(ctx, http.MethodPost, args[0], "", replaceWritable)
+		return g.sendPack(ctx, http.MethodPost, args[0], "", key, replaceWritable)
 	})
 	update := g.cmd("update <id> <file>", "Replace a content pack; refused if there is none with its name.", func(ctx context.Context, args []string) error {
-		return g.sendPack(ctx, http.MethodPut, args[1], args[0], replaceWritable)
+		return g.sendPack(ctx, http.MethodPut, args[1], args[0], key, replaceWritable)
 	})
 	show := g.cmd("show <id>", "Show a whole content pack.", func(ctx context.Context, args []string) error {
+		if key != "" {
+			return g.showPack(ctx, args[0], key)
+		}
 		return g.show(ctx, args[0], &view{})
 	})
-	show.Flags().String("key", "", "known for the sake of scripts")
-	_ = show.Flags().MarkHidden("key")
-	key := ""
+	show.Flags().StringVar(&key, "key", "", "seal secure params to a new key, and save that in this file")
+	bundle := g.cmd("bundle <file> [<Field=value>]...", "Make one file of the pack in this folder.", func(_ context.Context, args []string) error {
+		return g.bundle(args, key)
+	})
+	bundle.Flags().StringVar(&key, "key", "", "seal params that the pack makes secure to a new key, and save that in this file")
+	bundle.Example = "  drpcli contents bundle ../pack.yaml\n  drpcli contents bundle ../pack.json Version=v2.0.0 --key ../pack.key"
 	for _, c := range []*cobra.Command{upload, create, update} {
 		c.Flags().BoolVar(&replaceWritable, "replace-writable", false, "take over objects of the same names")
 		c.Flags().BoolVar(&replaceWritable, "replaceWritable", false, "the same")
-		c.Flags().StringVar(&key, "key", "", "known for the sake of scripts")
+		c.Flags().StringVar(&key, "key", "", "file with the key of the pack's secure params")
 		_ = c.Flags().MarkHidden("replaceWritable")
-		_ = c.Flags().MarkHidden("key")
 	}
 	return []*cobra.Command{upload, create, update, show,
-		g.cmd("bundle <file> [<Field=value>]...", "Make one file of the pack in this folder.", g.bundle),
+		bundle,
 		g.cmd("unbundle <file>", "Expand a pack into this folder, one file for each object.", g.unbundle),
 		g.cmd("document <file>", "Print a pack's documentation as reStructuredText.", g.document),
 		g.cmd("convert <file>", "Create a pack's objects as writable ones.", g.convert), g.bundlizeCmd()}
@@ -65,6 +70,27 @@ func (g *group) pack(from string) (*api.ContentPack, error) {
 	return p, wrong(err)
 }
 
+// packWith opens what --key sealed in the file.
+func (g *group) packWith(from, key string) (*api.ContentPack, error) {
+	pack, err := g.pack(from)
+	if err != nil {
+		return nil, err
+	}
+	return pack, openPack(pack, key)
+}
+
+// showPack shows a pack whose secrets open with a key of its own.
+func (g *group) showPack(ctx context.Context, name, key string) error {
+	pack := &api.ContentPack{}
+	if err := g.conn().get(ctx, at("contents", name), nil, pack); err != nil {
+		return about(err, "show content pack %s", name)
+	}
+	if err := g.sealFromServer(ctx, pack, key); err != nil {
+		return err
+	}
+	return g.print("contents", pack)
+}
+
 // wrong makes bad input of what pkg/bundle objects to.
 func wrong(err error) error {
 	if err == nil {
@@ -73,8 +99,8 @@ func wrong(err error) error {
 	return failf(exitUsage, "%v", err)
 }
 
-func (g *group) uploadPack(ctx context.Context, from string, replaceWritable bool) error {
-	pack, err := g.pack(from)
+func (g *group) uploadPack(ctx context.Context, from, key string, replaceWritable bool) error {
+	pack, err := g.packWith(from, key)
 	if err != nil {
 		return about(err, "upload content pack")
 	}
@@ -105,8 +131,8 @@ func packQuery(replaceWritable bool) url.Values {
 	return nil
 }
 
-func (g *group) sendPack(ctx context.Context, method, from, want string, replaceWritable bool) error {
-	pack, err := g.pack(from)
+func (g *group) sendPack(ctx context.Context, method, from, want, key string, replaceWritable bool) error {
+	pack, err := g.packWith(from, key)
 	if err != nil {
 		return err
 	}
@@ -123,7 +149,7 @@ func (g *group) sendPack(ctx context.Context, method, from, want string, replace
 	return g.print("contents", out)
 }
 
-func (g *group) bundle(_ context.Context, args []string) error {
+func (g *group) bundle(args []string, key string) error {
 	pack, err := bundle.FromDir(os.DirFS("."))
 	if err != nil {
 		return wrong(err)
@@ -138,6 +164,11 @@ func (g *group) bundle(_ context.Context, args []string) error {
 	}
 	if err := remarshal(meta, &pack.Meta); err != nil {
 		return failf(exitUsage, "%v", err)
+	}
+	if key != "" {
+		if err := sealPack(pack, key, map[string]bool{}, nil); err != nil {
+			return err
+		}
 	}
 	return savePack(args[0], pack)
 }

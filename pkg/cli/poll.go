@@ -17,6 +17,11 @@ const maxOutage = 2 * time.Minute
 // poll calls look until it is done. A server that restarts meanwhile does not
 // end it; --timeout and Ctrl-C do, and the work goes on.
 func (s *session) poll(ctx context.Context, look func(ctx context.Context) (done bool, err error)) error {
+	return s.pollOn(ctx, nil, look)
+}
+
+// pollOn looks when events say so, and by the clock only if there are none.
+func (s *session) pollOn(ctx context.Context, events []string, look func(ctx context.Context) (done bool, err error)) error {
 	if s.flags.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.flags.timeout)
@@ -24,6 +29,8 @@ func (s *session) poll(ctx context.Context, look func(ctx context.Context) (done
 	}
 	tick := time.NewTicker(s.cfg.Poll)
 	defer tick.Stop()
+	alarm, stop := s.alarm(ctx, events)
+	defer stop()
 	var down time.Time
 	for {
 		done, err := look(ctx)
@@ -43,10 +50,8 @@ func (s *session) poll(ctx context.Context, look func(ctx context.Context) (done
 		default:
 			down = time.Time{}
 		}
-		select {
-		case <-ctx.Done():
+		if !alarm.pause(ctx, tick.C) {
 			return s.stopped(ctx)
-		case <-tick.C:
 		}
 	}
 }
@@ -104,7 +109,7 @@ func (g *group) awaitGone(ctx context.Context, ref string) error {
 		return err
 	}
 	key := keyOf(g.kind, o)
-	err = g.poll(ctx, func(ctx context.Context) (bool, error) {
+	err = g.pollOn(ctx, eventsOf(g.name, key), func(ctx context.Context) (bool, error) {
 		err := g.conn().get(ctx, at(g.name, key), nil, nil)
 		if isNotFound(err) {
 			return true, nil
@@ -123,7 +128,7 @@ func (g *group) await(ctx context.Context, ref string, words []string) error {
 	if err != nil {
 		return err
 	}
-	err = g.poll(ctx, func(ctx context.Context) (bool, error) { return g.holds(ctx, key, want) })
+	err = g.pollOn(ctx, eventsOf(g.name, key), func(ctx context.Context) (bool, error) { return g.holds(ctx, key, want) })
 	if err != nil {
 		return about(err, "%s %s, waiting for %s", one(g.name), ref, strings.Join(words, " "))
 	}
@@ -143,7 +148,7 @@ func (g *group) wait(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = g.poll(ctx, func(ctx context.Context) (bool, error) {
+	err = g.pollOn(ctx, eventsOf(g.name, key), func(ctx context.Context) (bool, error) {
 		return g.holds(ctx, key, condition{filter: url.Values{args[1]: {args[2]}}})
 	})
 	word := "complete"

@@ -78,5 +78,5 @@ func (h Shared) Await(ctx context.Context, machine string, conditions ...string)
 	if err != nil {
 		return err
 	}
-	return g.poll(ctx, func(ctx context.Context) (bool, error) { return g.holds(ctx, machine, want) })
+	return g.pollOn(ctx, eventsOf(g.name, machine), func(ctx context.Context) (bool, error) { return g.holds(ctx, machine, want) })
 }

@@ -43,20 +43,22 @@ var none auth.Identity
 // Daemon is one drpd.
 type Daemon struct {
 	*Core
-	cfg      Config
-	store    store.Store
-	vault    *param.Vault
-	pki      *pki.Authority
-	tls      certificate
-	auth     *auth.Auth
-	blobs    *blob.Dir
-	cache    *render.Cache
-	pxe      *pxe.Server
-	recorder *pxe.Recorder
-	logs     *logRing
-	started  time.Time
-	apiPort  string
-	filePort string
+	cfg       Config
+	store     store.Store
+	vault     *param.Vault
+	pki       *pki.Authority
+	tls       certificate
+	auth      *auth.Auth
+	blobs     *blob.Dir
+	cache     *render.Cache
+	pxe       *pxe.Server
+	recorder  *pxe.Recorder
+	logs      *logRing
+	started   time.Time
+	cut       cuts
+	followers rest.Followers // of events
+	apiPort   string
+	filePort  string
 	// FirstPassword is the first user's password, set only when this start
 	// created that user; it is stored nowhere.
 	FirstPassword string
@@ -146,7 +148,7 @@ func (d *Daemon) openCore(ctx context.Context) error {
 		return err
 	}
 	d.Core = core
-	d.logs.follow(core.DB)
+	d.logs.follow(core.DB, d.wanted)
 	key, err := tokenKey(filepath.Join(d.cfg.DataDir, "token.key"))
 	if err != nil {
 		return err

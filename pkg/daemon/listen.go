@@ -117,13 +117,23 @@ func (d *Daemon) newPXE() *pxe.Server {
 		Open: func(path string) (*os.File, error) { return d.blobs.Open(path) }})
 }
 
-// served tells of a file that went out, as static.serve or tftp.serve.
+// served tells of a file that went out, as static.serve or tftp.serve, if
+// somebody wants to know: a rack that boots asks for very many.
 func (d *Daemon) served(a *pxe.Answer, proto string) {
-	if !heard(d.DB) {
-		return
+	kind := "tftp"
+	if proto == "http" {
+		kind = "static"
 	}
-	kind := map[string]string{"http": "static", "tftp": "tftp"}[proto]
-	d.DB.Publish(resource.Event{Type: kind, Action: "serve", Key: a.Path, Principal: kind, Object: json.RawMessage("null")})
+	e := resource.Event{Type: kind, Action: "serve", Key: a.Path, Principal: kind}
+	if d.wanted(e) {
+		e.Object = json.RawMessage("null")
+		d.DB.Publish(e)
+	}
+}
+
+// wanted says whether anybody would hear of an event that tells of no change.
+func (d *Daemon) wanted(e resource.Event) bool {
+	return d.followers.Want(e) || d.Triggers.Want(d.DB.View(), e)
 }
 
 // besideUs is the directory of this program, where drpcli is too; "" if the
@@ -150,14 +160,15 @@ func (d *Daemon) bootFile(r resource.Reader, t pxe.Text) (string, error) {
 }
 
 func (d *Daemon) apiServer(s *sockets) *http.Server {
-	return &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	return &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ConnContext: rest.WithConn}
 }
 
 func (d *Daemon) restConfig(pages map[string]http.Handler) rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.pxe.Handler(), Log: d.cfg.Log.With("service", "frontend"),
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, PackWarnings: d.Packs.Warnings, WhoAmI: d.whoAmI,
 		Actions: actions{d}, PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.routes(),
-		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info}
+		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info, Cut: d.cutOff, Followers: &d.followers}
 }
 
 // serveHTTP serves until ctx ends, then gives running requests 5 seconds.

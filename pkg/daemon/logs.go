@@ -24,6 +24,7 @@ const ringLines = 1000
 type logRing struct {
 	prefs  atomic.Pointer[resource.DB] // nil until the objects are loaded
 	levels atomic.Pointer[levels]      // nil: none asked for yet
+	wanted atomic.Pointer[func(resource.Event) bool]
 
 	mu    sync.Mutex // guards below
 	lines []rest.LogLine
@@ -32,8 +33,12 @@ type logRing struct {
 
 func newLogRing(size int) *logRing { return &logRing{lines: make([]rest.LogLine, 0, size)} }
 
-// follow takes the levels from the preferences in db from now on.
-func (l *logRing) follow(db *resource.DB) { l.prefs.Store(db) }
+// follow takes the levels from the preferences in db from now on, and makes
+// events of lines that are wanted.
+func (l *logRing) follow(db *resource.DB, wanted func(resource.Event) bool) {
+	l.prefs.Store(db)
+	l.wanted.Store(&wanted)
+}
 
 // handler keeps what next is given, and more if preferences say so.
 func (l *logRing) handler(next slog.Handler) slog.Handler { return &ringHandler{ring: l, next: next} }
@@ -66,18 +71,17 @@ func (l *logRing) add(line rest.LogLine) {
 // Details stay in the ring: an event about each event would have no end.
 func (l *logRing) publish(level slog.Level, line rest.LogLine) {
 	db := l.prefs.Load()
-	if db == nil || level < slog.LevelInfo || !heard(db) {
+	e := resource.Event{Type: "log", Action: line.Level, Key: line.Service, Principal: line.Principal}
+	if wanted := l.wanted.Load(); db == nil || level < slog.LevelInfo || wanted == nil || !(*wanted)(e) {
 		return
 	}
 	data, err := json.Marshal(line)
 	if err != nil {
 		return // it has been logged; only a watcher misses it
 	}
-	db.Publish(resource.Event{Type: "log", Action: line.Level, Key: line.Service, Principal: line.Principal, Object: data})
+	e.Object = data
+	db.Publish(e)
 }
-
-// heard says whether anybody would hear of an event that tells of no change.
-func heard(db *resource.DB) bool { return db.Followed() || api.Triggers.Len(db.View()) > 0 }
 
 // servicePrefs are the preferences for the log of one service, by the value of
 // the attribute "service".

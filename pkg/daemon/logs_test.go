@@ -46,11 +46,12 @@ func TestLogRing(t *testing.T) {
 		}
 		return api.Preferences.Put(tx, &api.Preference{Name: "logLevel", Value: "error"})
 	}))
-	ring.follow(db)
+	wanted := false
+	ring.follow(db, func(resource.Event) bool { return wanted })
 	log.Warn("too little")
 	log.With("service", "dhcp").Debug("five")
 	log.With("service", "frontend").Error("nobody hears this")
-	defer db.Follow()()
+	wanted = true
 	log.With("service", "frontend").Error("six")
 	assert.Equal(t, []string{"dhcp debug five", "frontend error nobody hears this", "frontend error six"}, says())
 	seen, _, err := db.Since(0)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"drpd/pkg/api"
@@ -18,6 +19,7 @@ func (d *Daemon) metrics() http.Handler {
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		writeMetrics(w, d.DB.View(), d.DB.Kinds(), time.Since(d.started))
+		d.cut.write(w)
 	})
 	return mux
 }
@@ -47,4 +49,21 @@ func count[T any](v *resource.View, k *resource.Kind[T], index, value string) (n
 		n++
 	}
 	return n
+}
+
+// cuts counts readers of events that were cut off, by how they followed them.
+type cuts struct{ websocket, stream atomic.Int64 }
+
+func (d *Daemon) cutOff(how string) {
+	if how == "websocket" {
+		d.cut.websocket.Add(1)
+	} else {
+		d.cut.stream.Add(1)
+	}
+}
+
+func (c *cuts) write(w io.Writer) {
+	fmt.Fprintf(w, "# HELP drpd_event_readers_cut_total Readers of events that were cut off for not reading.\n# TYPE drpd_event_readers_cut_total counter\n")
+	fmt.Fprintf(w, "drpd_event_readers_cut_total{how=\"websocket\"} %d\n", c.websocket.Load())
+	fmt.Fprintf(w, "drpd_event_readers_cut_total{how=\"stream\"} %d\n", c.stream.Load())
 }

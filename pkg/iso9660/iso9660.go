@@ -129,9 +129,12 @@ func (im *Image) choose(plain record, joliet *record) error {
 	return nil
 }
 
-// UDF says whether the image holds another file system of that kind, which this
-// package does not read: images of Windows have nearly everything only there.
+// UDF says whether the image holds another file system of that kind, which
+// package udf reads: images of Windows have nearly everything only there.
 func (im *Image) UDF() bool { return im.udf }
+
+// Rock says whether names are Rock Ridge's, and so as they were in full.
+func (im *Image) Rock() bool { return im.rock }
 
 // read returns an extent whole.
 func (im *Image) read(e extent, limit int64) ([]byte, error) {

@@ -71,8 +71,8 @@ func jobRoutes() []route {
 			}{}},
 		{method: "GET", path: "/jobs/{id}/actions", summary: "Read the rendered scripts and files of a job", query: []Parameter{ask("os", "The system they run on.", text())}, reply: []api.JobAction{}},
 		{method: "PUT", path: "/jobs/{id}/log", summary: "Append to the log of a job", body: octets, status: 204},
-		{method: "GET", path: "/jobs/{id}/log", summary: "Read the log of a job", query: read, reply: octets, headers: size},
-		{method: "HEAD", path: "/jobs/{id}/log", summary: "Ask how long the log of a job is", query: read, headers: size},
+		{method: "GET", path: "/jobs/{id}/log", summary: "Read the log of a job", query: read, reply: octets, headers: size, about: ranged, also: part()},
+		{method: "HEAD", path: "/jobs/{id}/log", summary: "Ask how long the log of a job is", query: read, headers: size, also: part()},
 	}
 }
 
@@ -114,6 +114,13 @@ func poolRequest() *Schema {
 	}}
 }
 
+const ranged = "Range and If-Range are served: one range as it is, up to 16 as multipart/byteranges."
+
+// part are the further replies to a request for a range of bytes.
+func part() map[string]string {
+	return map[string]string{"206": "The ranges asked for.", "416": "There are no such bytes; Content-Range says how many there are."}
+}
+
 // fileRoutes are uploads and downloads.
 func fileRoutes() []route {
 	sum := map[string]Header{"X-DRP-SHA256SUM": {Description: "SHA-256 of the file in hex.", Schema: text()}}
@@ -123,8 +130,8 @@ func fileRoutes() []route {
 		out = append(out,
 			route{method: "POST", path: at, summary: "Upload a file", body: octets, status: 201, reply: rest.UploadReply{}, headers: sum,
 				query: []Parameter{ask("sha256", "Refuse the upload if its SHA-256 differs; the header X-DRP-SHA256SUM says the same.", text())}},
-			route{method: "GET", path: at, summary: "Download a file", about: "Ranges are served.", reply: octets, headers: sum},
-			route{method: "HEAD", path: at, summary: "Ask for size and checksum of a file", headers: sum},
+			route{method: "GET", path: at, summary: "Download a file", about: ranged, reply: octets, headers: sum, also: part()},
+			route{method: "HEAD", path: at, summary: "Ask for size and checksum of a file", headers: sum, also: part()},
 			route{method: "DELETE", path: at, summary: "Remove a file", reply: api.File{}})
 	}
 	return append(out, kindRoutes{name: "isos", shown: &Schema{Ref: "#/components/schemas/File"}}.lists([]Parameter{

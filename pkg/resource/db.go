@@ -61,8 +61,7 @@ type DB struct {
 	hooks map[string][]Hook
 	feed  *feed
 
-	durable   atomic.Pointer[snapshot] // newest that readers may see
-	followers atomic.Int64
+	durable atomic.Pointer[snapshot] // newest that readers may see
 
 	mu         sync.Mutex // guards all below
 	head       *snapshot  // newest, perhaps not durable yet

@@ -165,17 +165,6 @@ func (db *DB) Publish(e Event) {
 	db.feed.add([]Event{e})
 }
 
-// Follow counts somebody outside the server who follows events until done is
-// called.
-func (db *DB) Follow() (done func()) {
-	db.followers.Add(1)
-	return func() { db.followers.Add(-1) }
-}
-
-// Followed says whether anybody outside the server follows events: what only
-// they would hear of need not be published otherwise.
-func (db *DB) Followed() bool { return db.followers.Load() > 0 }
-
 // Since returns events after a cursor, a channel that is closed when there is
 // one, or ErrLagged: for watchers that share the work.
 func (db *DB) Since(after uint64) ([]Event, <-chan struct{}, error) {

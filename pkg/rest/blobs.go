@@ -101,8 +101,7 @@ func (h *kindServer) download(c echo.Context, name string) error {
 		head.Set("X-DRP-SHA256SUM", o.SHA256)
 		head.Set("ETag", `"SHA256:`+o.SHA256+`"`)
 	}
-	http.ServeContent(c.Response(), c.Request(), "", info.ModTime(), f)
-	return nil
+	return serveBytes(c, info.Size(), info.ModTime(), f)
 }
 
 // removeFile removes the object first: what has no object is not promised.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +21,7 @@ import (
 
 const (
 	maxRegistrations = 64
-	// writeTimeout is how long a reader may take for one message.
+	// writeTimeout is how long a control frame of a websocket may take.
 	writeTimeout = 10 * time.Second
 )
 
@@ -76,6 +75,7 @@ func (u *subscriber) register(text string) error {
 		return resource.Errorf(resource.Refused, "", "", "at most %d registrations on one connection", maxRegistrations)
 	}
 	u.patterns, u.moved = append(u.patterns, p), true
+	u.s.cfg.Followers.add(p)
 	return nil
 }
 
@@ -83,7 +83,22 @@ func (u *subscriber) deregister(text string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.moved = true
-	u.patterns = slices.DeleteFunc(u.patterns, func(p pattern) bool { return p.text == text })
+	u.patterns = slices.DeleteFunc(u.patterns, func(p pattern) bool {
+		if p.text == text {
+			u.s.cfg.Followers.remove(p)
+		}
+		return p.text == text
+	})
+}
+
+// gone gives up all patterns; nothing is registered after it.
+func (u *subscriber) gone() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, p := range u.patterns {
+		u.s.cfg.Followers.remove(p)
+	}
+	u.patterns = nil
 }
 
 // lane is the one for what the subscriber asks for now.
@@ -111,7 +126,6 @@ func (u *subscriber) leave() {
 // follow writes every wanted event after Seq after, many in one write, until
 // ctx ends, the caller's rights end, or events were lost.
 func (u *subscriber) follow(ctx context.Context, after uint64, write func([]byte) error) error {
-	defer u.s.cfg.DB.Follow()()
 	defer func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
@@ -156,19 +170,28 @@ func (s *server) websocket(c echo.Context) error {
 	defer conn.CloseNow()
 	conn.SetReadLimit(4 * maxPatternLen)
 	u := s.subscriber(c, "websocket", webFrame)
+	defer u.gone()
 	after := s.cfg.DB.Seq()
+	link := linkOf(wire)
+	deliver := link.patience(wire, s.cfg.Stall).deliver
 	g, ctx := errgroup.WithContext(c.Request().Context())
-	g.Go(func() error { return u.listen(ctx, conn, wire) })
+	// The client is told why before the others end: a read cut off by its context
+	// closes the connection at once.
+	tell := func(err error) error {
+		if s.cutOff(c, "websocket", err) {
+			closeSlow(conn, err)
+		}
+		return err
+	}
+	g.Go(func() error { return tell(u.listen(ctx, conn, deliver)) })
 	g.Go(func() error {
-		// Only following ends with the token: a read cut off by its context
-		// would close the connection before the client is told why.
-		ctx, cancel := s.until(ctx, identity(c))
+		ctx, cancel := s.until(ctx, identity(c)) // only following ends with the token
 		defer cancel()
-		err := u.follow(ctx, after, func(data []byte) error { _, err := wire.Write(data); return err })
+		err := tell(u.follow(ctx, after, deliver))
 		closeWS(conn, err) // also ends listen
 		return err
 	})
-	g.Go(func() error { return s.ping(ctx, conn) })
+	g.Go(func() error { return tell(s.ping(ctx, link, deliver)) })
 	if err := g.Wait(); err != nil {
 		s.cfg.Log.Debug("websocket closed", "actor", identity(c).Name, "err", err)
 	}
@@ -187,27 +210,9 @@ func closeWS(conn *websocket.Conn, err error) {
 	}
 }
 
-func (s *server) ping(ctx context.Context, conn *websocket.Conn) error {
-	tick := time.NewTicker(s.cfg.Beat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			pctx, cancel := context.WithTimeout(ctx, writeTimeout)
-			err := conn.Ping(pctx)
-			cancel()
-			if err != nil {
-				return fmt.Errorf("ping: %w", err)
-			}
-		}
-	}
-}
-
 // listen carries out "register <pattern>" and "deregister <pattern>" and
 // answers each with an event of type websocket.
-func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn, w *wire) error {
+func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn, deliver func([]byte) error) error {
 	for {
 		_, msg, err := conn.Read(ctx)
 		if err != nil {
@@ -227,7 +232,11 @@ func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn, w *wire) 
 			reply.Action = "error"
 			reply.Object, _ = json.Marshal(replyOf(err, verb))
 		}
-		if err := w.message(&reply); err != nil {
+		frame, err := webFrame(nil, &reply)
+		if err != nil {
+			return err
+		}
+		if err := deliver(frame); err != nil {
 			return err
 		}
 	}
@@ -237,6 +246,7 @@ func (u *subscriber) listen(ctx context.Context, conn *websocket.Conn, w *wire) 
 // number, from which ?after= or Last-Event-ID continues.
 func (s *server) stream(c echo.Context) error {
 	u := s.subscriber(c, "stream", s.streamFrame)
+	defer u.gone()
 	for _, text := range c.QueryParams()["register"] {
 		if err := u.register(text); err != nil {
 			return err
@@ -258,7 +268,9 @@ func (s *server) stream(c echo.Context) error {
 		_, err = fmt.Fprintf(c.Response(), "event: lagged\ndata: %q\n\n", err)
 		return err
 	}
-	return u.stream(ctx, c.Response(), after)
+	err = u.stream(ctx, streamPatience(c, s.cfg.Stall).deliver, after)
+	s.cutOff(c, "stream", err)
+	return nil
 }
 
 // resume reads where a client left off: <epoch>.<number>, or only a number.
@@ -284,18 +296,8 @@ func (s *server) resume(given ...string) (uint64, error) {
 	return after, nil
 }
 
-func (u *subscriber) stream(ctx context.Context, w *echo.Response, after uint64) error {
-	var mu sync.Mutex // one writer at a time
-	send := func(data []byte) error {
-		mu.Lock()
-		defer mu.Unlock()
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, err := w.Write(data); err != nil {
-			return err
-		}
-		w.Flush()
-		return nil
-	}
+// stream returns why it ended, after it has told the client.
+func (u *subscriber) stream(ctx context.Context, send func([]byte) error, after uint64) error {
 	write := func(format string, args ...any) error { return send(fmt.Appendf(nil, format, args...)) }
 	if err := write(": following after %s.%d\n\n", u.s.epoch, after); err != nil {
 		return err
@@ -305,12 +307,12 @@ func (u *subscriber) stream(ctx context.Context, w *echo.Response, after uint64)
 	g.Go(func() error { return beat(gctx, u.s.cfg.Beat, func() error { return write(": alive\n\n") }) })
 	err := g.Wait()
 	switch {
-	case errors.Is(err, resource.ErrLagged):
-		_ = write("event: lagged\ndata: %q\n\n", resource.ErrLagged.Error())
+	case errors.Is(err, resource.ErrLagged), errors.Is(err, errSlow):
+		_ = write("event: lagged\ndata: %q\n\n", err.Error())
 	case errors.Is(err, auth.ErrDenied), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		_ = write("event: denied\ndata: \"the token ended: log in again\"\n\n")
 	}
-	return nil
+	return err
 }
 
 func beat(ctx context.Context, every time.Duration, send func() error) error {
@@ -319,7 +321,7 @@ func beat(ctx context.Context, every time.Duration, send func() error) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil // why following ended says more
 		case <-tick.C:
 			if err := send(); err != nil {
 				return err

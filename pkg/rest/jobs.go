@@ -3,12 +3,15 @@ package rest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -108,6 +111,7 @@ func (h *kindServer) appendLog(c echo.Context) error {
 
 // readLog answers with the log from byte ?from=. With follow=1 it waits until
 // there is something after that byte, the job has ended, or FollowFor is over.
+// A Range is of what the reply would hold without it.
 func (h *kindServer) readLog(c echo.Context) error {
 	o, err := h.visible(c, h.cfg.DB.View())
 	if err != nil {
@@ -200,26 +204,26 @@ func (h *kindServer) await(ctx context.Context, job string, grown <-chan struct{
 	}
 }
 
+// sendLog serves the bytes from one position to another, which Range counts
+// from the first of. A log is only ever added to, so the two name its content.
 func (h *kindServer) sendLog(c echo.Context, job string, from, size int64) error {
 	head := c.Response().Header()
 	head.Set("X-DRP-LOG-SIZE", strconv.FormatInt(size, 10))
 	head.Set("X-DRP-LOG-END", strconv.FormatBool(h.ended(job)))
 	head.Set(echo.HeaderContentType, octets)
-	if c.Request().Method == http.MethodHead || size == from {
-		return c.NoContent(http.StatusOK)
-	}
 	f, err := h.cfg.Blobs.Open(JobLog(job))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c.Blob(http.StatusOK, octets, []byte(h.serverLog(job)[from:size]))
+		text := h.serverLog(job)
+		text = text[min(int(from), len(text)):min(int(size), len(text))]
+		head.Set("ETag", fmt.Sprintf(`"note-%d-%08x"`, from, crc32.ChecksumIEEE([]byte(text))))
+		return serveBytes(c, int64(len(text)), time.Time{}, strings.NewReader(text))
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	head.Set(echo.HeaderContentLength, strconv.FormatInt(size-from, 10))
-	c.Response().WriteHeader(http.StatusOK)
-	_, err = io.Copy(c.Response(), io.NewSectionReader(f, from, size-from))
-	return err
+	head.Set("ETag", fmt.Sprintf(`"log-%d-%d"`, from, size))
+	return serveBytes(c, size-from, time.Time{}, io.NewSectionReader(f, from, size-from))
 }
 
 // bell wakes those who wait for a job log to grow.

@@ -41,8 +41,14 @@ type Config struct {
 	Timeout     time.Duration // of a request that is no upload, log or stream; default 60 s
 	FollowFor   time.Duration // how long a log request with follow=1 waits; default 30 s
 	Beat        time.Duration // between signs of life on idle streams; default 15 s
+	Stall       time.Duration // how long a reader of events may take for one write; default 10 s
 	PrefNames   []string      // allowed preferences; default those of DRP
 
+	// Cut is told how somebody followed events, websocket or stream, who was cut
+	// off for not reading them. It must not block. Nil: nobody is told.
+	Cut func(how string)
+	// Followers are told which events are followed. Nil: nobody asks them.
+	Followers *Followers
 	// Param finds a parameter of an object through its profiles, stage, the
 	// global profile and the default. Nil: only the object's own.
 	Param func(r resource.Reader, val any, name string) (any, bool)
@@ -108,10 +114,16 @@ func (c *Config) fill() error {
 			*p = d
 		}
 	}
-	for p, d := range map[*time.Duration]time.Duration{&c.Timeout: time.Minute, &c.FollowFor: 30 * time.Second, &c.Beat: 15 * time.Second} {
+	for p, d := range map[*time.Duration]time.Duration{&c.Timeout: time.Minute, &c.FollowFor: 30 * time.Second, &c.Beat: 15 * time.Second, &c.Stall: 10 * time.Second} {
 		if *p == 0 {
 			*p = d
 		}
+	}
+	if c.Followers == nil {
+		c.Followers = &Followers{}
+	}
+	if c.Cut == nil {
+		c.Cut = func(string) {}
 	}
 	if c.PrefNames == nil {
 		c.PrefNames = []string{"defaultBootEnv", "unknownBootEnv", "defaultStage", "defaultWorkflow", "knownTokenTimeout",

@@ -34,7 +34,7 @@ type rig struct {
 	root string // token of a superuser
 }
 
-func newRig(t *testing.T, tune func(*rest.Config), ring ...int) *rig {
+func newRig(t testing.TB, tune func(*rest.Config), ring ...int) *rig {
 	t.Helper()
 	size := append(ring, 1024)[0]
 	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), engine.Waits, rest.KeptReplies), Hooks: auth.Hooks(api.Kinds()), Ring: size})
@@ -60,7 +60,7 @@ func newRig(t *testing.T, tune func(*rest.Config), ring ...int) *rig {
 	return r
 }
 
-func (r *rig) put(t *testing.T, fn func(tx *resource.Tx) error) {
+func (r *rig) put(t testing.TB, fn func(tx *resource.Tx) error) {
 	t.Helper()
 	require.NoError(t, r.db.Update(context.Background(), fn))
 }
@@ -80,13 +80,13 @@ type reply struct {
 	body   string
 }
 
-func (p reply) json(t *testing.T, out any) {
+func (p reply) json(t testing.TB, out any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(p.body), out), p.body)
 }
 
 // as makes a call with a token; header comes in pairs.
-func (r *rig) as(t *testing.T, token, method, path, body string, header ...string) reply {
+func (r *rig) as(t testing.TB, token, method, path, body string, header ...string) reply {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, r.srv.URL+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -105,7 +105,7 @@ func (r *rig) as(t *testing.T, token, method, path, body string, header ...strin
 	return reply{resp.StatusCode, resp.Header, string(data)}
 }
 
-func (r *rig) do(t *testing.T, method, path, body string, header ...string) reply {
+func (r *rig) do(t testing.TB, method, path, body string, header ...string) reply {
 	t.Helper()
 	return r.as(t, r.root, method, "/api/v3"+path, body, header...)
 }

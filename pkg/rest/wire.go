@@ -8,12 +8,10 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-
-	"drpd/pkg/resource"
 )
 
-// wire is the connection below a websocket. Messages are written to it as ready
-// frames, many at once, which the library has no way for; it does the
+// wire is the connection below a websocket. Messages are written below it as
+// ready frames, many at once, which the library has no way for; it does the
 // handshake, reads, and writes control frames, each in one write.
 type wire struct {
 	net.Conn
@@ -27,15 +25,6 @@ func (w *wire) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return w.Conn.Write(p)
-}
-
-// message writes one event by itself.
-func (w *wire) message(e *resource.Event) error {
-	data, err := webFrame(nil, e)
-	if err == nil {
-		_, err = w.Write(data)
-	}
-	return err
 }
 
 // hijacked gives the library our wire instead of the connection.

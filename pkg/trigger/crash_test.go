@@ -72,3 +72,21 @@ func TestOnceThroughFailures(t *testing.T) {
 	assert.Equal(t, map[string]int{"ev": 20, "tick": 10}, made)
 	assert.Positive(t, failures)
 }
+
+// TestWant: what is told only if somebody waits for it is told to triggers.
+func TestWant(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	e := resource.Event{Type: "tftp", Action: "serve", Key: "x"}
+	set := func(enabled bool, match string) {
+		r.update(func(tx *resource.Tx) error {
+			return api.Triggers.Put(tx, &api.Trigger{Name: "ev", Enabled: enabled, TriggerProvider: Event, Blueprint: "do", Params: resource.Params{ParamMatch: match}})
+		})
+	}
+	assert.False(t, r.x.Want(r.db.View(), e), "there is no trigger")
+	set(true, "tftp.serve.*")
+	assert.True(t, r.x.Want(r.db.View(), e))
+	assert.False(t, r.x.Want(r.db.View(), resource.Event{Type: "static", Action: "serve"}))
+	set(false, "tftp.serve.*")
+	assert.False(t, r.x.Want(r.db.View(), e), "disabled")
+}

@@ -89,6 +89,19 @@ func (x *Triggers) comesToFit(r resource.Reader, t *api.Trigger, e resource.Even
 	return !before, err
 }
 
+// Want says whether an event trigger waits for events like this one.
+func (x *Triggers) Want(r resource.Reader, e resource.Event) bool {
+	for t := range api.Triggers.By(r, api.ByProvider, Event) {
+		if blocked(t) != "" {
+			continue
+		}
+		if match, err := x.patterns(r, t); err == nil && match(e) {
+			return true
+		}
+	}
+	return false
+}
+
 // patterns reads the param that says which events a trigger waits for.
 func (x *Triggers) patterns(r resource.Reader, t *api.Trigger) (func(resource.Event) bool, error) {
 	v, _, ok := Setting(r, t, ParamMatch)

@@ -1,5 +1,5 @@
 // Package unpack reads what files are packed into: tar, plain or compressed
-// with gzip or zstd, zip, and ISO 9660 images.
+// with gzip or zstd, zip, and images with ISO 9660 or UDF file systems.
 //
 // Archives are not trusted: a name that leads out of where it is unpacked
 // refuses the whole, and number and bytes of files are bounded.
@@ -22,6 +22,7 @@ import (
 
 	"drpd/pkg/blob"
 	"drpd/pkg/iso9660"
+	"drpd/pkg/udf"
 )
 
 // Errors to test for with errors.Is.
@@ -91,7 +92,13 @@ func (w *walk) read(head []byte, f *os.File, size int64) error {
 	}
 	switch {
 	case at(0x8001, "CD001"):
-		return w.iso(f, size)
+		return ours(w.iso(f, size))
+	case at(0x8001, "BEA01"), at(0x8001, "NSR0"):
+		im, err := udf.Open(f, size)
+		if err != nil {
+			return ours(err)
+		}
+		return ours(w.udf(im))
 	case at(0, "PK\x03\x04"), at(0, "PK\x05\x06"):
 		return w.zip(f, size)
 	case at(0, "\x1f\x8b"):
@@ -110,7 +117,7 @@ func (w *walk) read(head []byte, f *os.File, size int64) error {
 	case at(257, "ustar"):
 		return w.tar(f)
 	}
-	return fmt.Errorf("%w: it is neither tar (plain, gzip, zstd), zip nor ISO 9660", ErrFormat)
+	return fmt.Errorf("%w: it is neither tar (plain, gzip, zstd), zip, ISO 9660 nor UDF", ErrFormat)
 }
 
 func (w *walk) tar(r io.Reader) error {
@@ -166,19 +173,50 @@ func (w *walk) iso(f io.ReaderAt, size int64) error {
 	if err != nil {
 		return err
 	}
-	err = im.Walk(func(e iso9660.Entry) error {
-		switch {
-		case e.Dir:
-			return w.ctx.Err()
-		case e.Link != "":
-			return w.link(e.Path, e.Link)
+	var noUDF error
+	if im.UDF() && !im.Rock() { // what other file system there is has short names, or nothing
+		u, err := udf.Open(f, size)
+		if err == nil {
+			return w.udf(u)
 		}
-		return w.file(e.Path, e.Size, im.Open(e))
+		noUDF = err
+	}
+	err = im.Walk(func(e iso9660.Entry) error {
+		return w.entry(e.Path, e.Link, e.Dir, e.Size, func() io.Reader { return im.Open(e) })
 	})
-	if err == nil && im.UDF() && w.count < 2 {
-		return fmt.Errorf("%w: its files are in a UDF file system, which is not read: unpack it elsewhere and upload a tar or zip", ErrFormat)
+	if err == nil && noUDF != nil && w.count < 2 {
+		return fmt.Errorf("%w: its files are in a UDF file system: %w; unpack it elsewhere and upload a tar or zip", ErrFormat, noUDF)
 	}
 	return err
+}
+
+// ours makes what is wrong with an image an error of this package.
+func ours(err error) error {
+	switch {
+	case errors.Is(err, ErrFormat), errors.Is(err, ErrLimit):
+	case errors.Is(err, iso9660.ErrFormat), errors.Is(err, udf.ErrFormat):
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	case errors.Is(err, iso9660.ErrLimit), errors.Is(err, udf.ErrLimit):
+		return fmt.Errorf("%w: %w", ErrLimit, err)
+	}
+	return err
+}
+
+func (w *walk) udf(im *udf.Image) error {
+	return im.Walk(func(e udf.Entry) error {
+		return w.entry(e.Path, e.Link, e.Dir, e.Size, func() io.Reader { return im.Open(e) })
+	})
+}
+
+// entry is one of an image.
+func (w *walk) entry(name, link string, dir bool, size int64, open func() io.Reader) error {
+	switch {
+	case dir:
+		return w.ctx.Err()
+	case link != "":
+		return w.link(name, link)
+	}
+	return w.file(name, size, open())
 }
 
 // name checks a name and counts it.

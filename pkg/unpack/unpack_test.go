@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/iso9660/isotest"
+	"drpd/pkg/udf/udftest"
 	"drpd/pkg/unpack"
 )
 
@@ -137,4 +138,36 @@ func FuzzEach(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestUDF: an image of UDF alone, and one whose ISO 9660 part holds but a note,
+// as those of Windows.
+func TestUDF(t *testing.T) {
+	t.Parallel()
+	image := udftest.Image(map[string]string{"sources/install.wim": "wim", "l": "->sources"})
+	want := map[string]string{"sources/install.wim": "wim", "l": "->sources"}
+	got, err := each(t, image, unpack.Limits{})
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+
+	const sector = 2048
+	note := bytes.ReplaceAll(isotest.Image(map[string]string{"README.TXT": "see UDF"}), []byte("SP\x07\x01\xBE\xEF"), make([]byte, 6)) // no Rock Ridge
+	both := bytes.Clone(image)
+	copy(both[18*sector:21*sector], image[16*sector:19*sector]) // what says that it is UDF comes second
+	copy(both[16*sector:18*sector], note[16*sector:])
+	copy(both[26*sector:27*sector], note[26*sector:])              // the note
+	copy(both[30*sector:38*sector], note[18*sector:])              // its directory
+	copy(both[16*sector+156+2:], []byte{30, 0, 0, 0, 0, 0, 0, 30}) // and where it is
+	got, err = each(t, both, unpack.Limits{})
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+
+	both[258*sector+440] = 2 // a partition that is not read
+	_, err = each(t, both, unpack.Limits{})
+	assert.ErrorIs(t, err, unpack.ErrFormat)
+	assert.ErrorContains(t, err, "only plain ones are read")
+	for name, broken := range map[string][]byte{"udf": image[:len(image)-sector], "iso": isotest.Image(map[string]string{"a": "b"})[:19*sector]} {
+		_, err = each(t, broken, unpack.Limits{})
+		assert.ErrorIs(t, err, unpack.ErrFormat, name)
+	}
 }
