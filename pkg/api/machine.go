@@ -41,7 +41,7 @@ type Machine struct {
 	CurrentTask      int // -1: not started; len(Tasks): done
 	CurrentJob       string
 	RetryTaskAttempt int         // failed tries of the present task in a row
-	TaskErrorStacks  []TaskStack // what goes on after an error-handling task list
+	TaskErrorStacks  []TaskStack // where the task list stands that an error-handling one interrupts
 	Runnable         bool
 	Context          string
 	Profiles         []string
@@ -89,6 +89,8 @@ type Fingerprint struct {
 type TaskStack struct {
 	CurrentTask int
 	TaskList    []string
+	Job         string `json:",omitempty"` // that which failed there
+	Tries       int    `json:",omitempty"` // RetryTaskAttempt as it was
 }
 
 // BootState is the intent to boot a machine into its BootEnv, from the moment

@@ -75,7 +75,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	flow := &workflow.Flow{Natives: natives(cfg)}
+	flow := &workflow.Flow{Natives: natives(cfg), Handlers: flexi.ErrorTasks}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
 	triggers := newTriggers(cfg.Match)

@@ -17,6 +17,9 @@ type Flow struct {
 	// Begin picks the next work order of a machine in WorkOrder mode and makes
 	// it running; nil if there is none. Package workorder provides it.
 	Begin func(tx *resource.Tx, now time.Time, machine, context string) (*api.WorkOrder, error)
+	// Handlers are the tasks that handle the failure of a task of a machine's
+	// workflow; nil: none ever do.
+	Handlers func(r resource.Reader, m *api.Machine, task string) ([]string, error)
 }
 
 // DefaultTimeout is how long a task may run before it is overdue, unless its
@@ -37,8 +40,12 @@ type step struct {
 func (f *Flow) Advance(tx *resource.Tx, now time.Time, c *Cursor) (step, error) {
 	// An entry takes at most three rounds, so the list's length bounds the loop;
 	// what natives put into the list counts too.
+	// The list changes at most twice: for that which handles a failure, and back.
+	stacks := len(c.On.TaskErrorStacks)
 	for n := 0; n < 3*len(c.tasks())+3; n++ {
-		c.refresh(tx)
+		if c.refresh(tx); stacks != len(c.On.TaskErrorStacks) {
+			n, stacks = 0, len(c.On.TaskErrorStacks)
+		}
 		s, again, err := f.advanceOnce(tx, now, c)
 		if err != nil || !again {
 			return s, err
@@ -239,6 +246,9 @@ func Fail(tx *resource.Tx, now time.Time, id, cause string) error {
 func (f *Flow) complete(tx *resource.Tx, now time.Time, c *Cursor) error {
 	if c.Order != nil {
 		return endOrder(tx, now, c.Order.Uuid, api.OrderFinished, nil)
+	}
+	if len(c.On.TaskErrorStacks) > 0 {
+		return c.handledAll(tx)
 	}
 	if c.On.WorkflowComplete && c.On.CurrentTask == len(c.On.Tasks) {
 		return nil

@@ -78,9 +78,11 @@ func Abandon(tx *resource.Tx, now time.Time, machine, context, cause string) err
 	if verb, _ := api.Entry(j.Task); verb != "" || api.Operation(tx, j.Task) != "" {
 		return nil
 	}
-	again := c.On.Runnable && c.On.RetryTaskAttempt < maxRetries
-	if err := Fail(tx, now, j.Uuid, cause); err != nil || !again || c.Order != nil {
+	if !c.On.Runnable || c.On.RetryTaskAttempt >= maxRetries || c.Order != nil {
+		return Fail(tx, now, j.Uuid, cause)
+	}
+	if err := api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { j.Note = resource.Params{noteAgain: true}; return nil }); err != nil {
 		return err
 	}
-	return c.Kind.Modify(tx, machine, func(m *api.Machine) error { m.Runnable = true; return nil })
+	return Fail(tx, now, j.Uuid, cause)
 }

@@ -113,6 +113,9 @@ func retask(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machin
 	}
 	if past == 0 {
 		begin(new, new.Tasks)
+		if len(old.TaskErrorStacks) > 0 { // it ends when nothing is left to handle
+			new.TaskErrorStacks, new.WorkflowComplete = old.TaskErrorStacks, false
+		}
 		return nil
 	}
 	new.WorkflowComplete = old.WorkflowComplete && new.CurrentTask >= len(new.Tasks)
