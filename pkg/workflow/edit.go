@@ -45,6 +45,9 @@ func inStage(r resource.Reader, m *api.Machine) bool {
 func applyEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machine) error {
 	switch {
 	case new.Workflow != old.Workflow:
+		if slices.Equal(new.Chained, old.Chained) {
+			new.Chained = nil // Switch adds to it; whoever else chooses a workflow begins anew
+		}
 		return restart(tx, old, new)
 	case new.Stage != old.Stage:
 		return enterStage(tx, new)
