@@ -81,7 +81,7 @@ func Abandon(tx *resource.Tx, now time.Time, machine, context, cause string) err
 	if !c.On.Runnable || c.On.RetryTaskAttempt >= maxRetries || c.Order != nil {
 		return Fail(tx, now, j.Uuid, cause)
 	}
-	if err := api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { j.Note = resource.Params{noteAgain: true}; return nil }); err != nil {
+	if err := api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { j.Note = resource.Params{api.NoteAgain: true}; return nil }); err != nil {
 		return err
 	}
 	return Fail(tx, now, j.Uuid, cause)

@@ -8,10 +8,6 @@ import (
 	"drpd/pkg/resource"
 )
 
-// noteAgain marks a failed job whose task is tried again at once: nothing is
-// handled, and nobody needs to repair.
-const noteAgain = "again"
-
 // handlersOf is the task list that handles the failure of a job, empty if there
 // is none. One that cannot run is a cause of its own.
 func (f *Flow) handlersOf(tx *resource.Tx, m *api.Machine, task string) ([]string, error) {
@@ -34,7 +30,7 @@ func (f *Flow) handlersOf(tx *resource.Tx, m *api.Machine, task string) ([]strin
 // its error-handling list begins, ends with it, or the machine waits for repair.
 func (f *Flow) failed(tx *resource.Tx, j *api.Job) error {
 	k, m := api.Runner(tx, j.Machine)
-	if m == nil || m.CurrentJob != j.Uuid || m.PastJob || j.Note[noteAgain] == true {
+	if m == nil || m.CurrentJob != j.Uuid || m.PastJob || j.TriedAgain() {
 		return nil
 	}
 	if len(m.TaskErrorStacks) > 0 {
