@@ -160,7 +160,9 @@ func TestFailuresThatAreNoAlerts(t *testing.T) {
 	assert.Equal(t, 0, all, "the pool holds it")
 
 	x = newMember(t)
-	x.edit(func(m *api.Machine) { m.Params = resource.Params{"task-error-handlers": map[string]any{"patch": []any{"mend"}}} })
+	x.edit(func(m *api.Machine) {
+		m.Params = resource.Params{"task-error-handlers": map[string]any{"patch": []any{"mend"}}}
+	})
 	x.does(api.JobFailed)
 	x.does(api.JobFailed)
 	open, _ := x.alerts()

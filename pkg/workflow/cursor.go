@@ -14,7 +14,7 @@ type Cursor struct {
 }
 
 // At finds the cursor that a machine's next job comes from; nil in WorkOrder
-// mode while no order runs.
+// mode while no order runs. An order that yields comes after one that does not.
 func At(r resource.Reader, id string) *Cursor {
 	k, m := api.Runner(r, id)
 	if m == nil {
@@ -23,12 +23,17 @@ func At(r resource.Reader, id string) *Cursor {
 	if !m.WorkOrderMode {
 		return &Cursor{Kind: k, On: m}
 	}
+	var yields *Cursor
 	for o := range api.WorkOrders.By(r, "Active", id) {
-		if o.State == api.OrderRunning {
+		if o.State != api.OrderRunning {
+			continue
+		}
+		if !o.Yields {
 			return &Cursor{Kind: k, On: m, Order: o}
 		}
+		yields = &Cursor{Kind: k, On: m, Order: o}
 	}
-	return nil
+	return yields
 }
 
 // refresh reads again what other objects' hooks may have changed.

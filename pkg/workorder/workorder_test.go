@@ -180,7 +180,7 @@ func TestOldestFirst(t *testing.T) {
 	assert.Equal(t, first, j.WorkOrder)
 	assert.Equal(t, [2]int{1, 1}, r.counts("a"))
 	r.look(second)
-	assert.Equal(t, "queued behind work order "+first, r.order(second).Status)
+	assert.Equal(t, "queued behind work order "+first+", which runs on a", r.order(second).Status)
 	r.update(func(tx *resource.Tx) error {
 		return api.Machines.Modify(tx, r.machine("a").Uuid, func(m *api.Machine) error { m.Runnable = false; return nil })
 	})
