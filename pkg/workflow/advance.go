@@ -120,7 +120,7 @@ func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (st
 		_, err := newJob(tx, now, c, index, api.JobRunning)
 		return step{}, true, err
 	}
-	return step{ready: true, waiting: agentWait(tx, c, entry), brief: c.On.Runnable && c.On.Available && c.On.Context == ""}, false, nil
+	return step{ready: true, waiting: agentWait(tx, c, entry), brief: c.On.Runnable && c.On.Available && c.context() == ""}, false, nil
 }
 
 func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int, name string) error {
@@ -136,13 +136,13 @@ func agentWait(r resource.Reader, c *Cursor, task string) string {
 	switch b := c.On.Boot; {
 	case !c.On.Available:
 		return fmt.Sprintf("task %s waits until the machine is available: %s", task, strings.Join(c.On.Errors, "; "))
-	case b != nil && !b.Home && c.On.Context == "":
+	case b != nil && !b.Home && c.context() == "":
 		return fmt.Sprintf("task %s waits for the machine to boot into %s", task, b.Env)
 	case !c.On.Runnable:
 		return fmt.Sprintf("task %s waits for the machine to be runnable", task)
-	case c.On.Context != "":
-		return fmt.Sprintf("task %s waits for the runner of context %s: %s", task, c.On.Context,
-			first(served(r, c.On.Context), "it is being started, or busy"))
+	case c.context() != "":
+		return fmt.Sprintf("task %s waits for the runner of context %s: %s", task, c.context(),
+			first(served(r, c.context()), "it is being started, or busy"))
 	}
 	return fmt.Sprintf("task %s waits for the machine's agent to ask for it", task)
 }

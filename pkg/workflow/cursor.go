@@ -63,6 +63,14 @@ func (c *Cursor) index() int {
 	return c.On.CurrentTask
 }
 
+// context is where the tasks of the list run; "" on the machine itself.
+func (c *Cursor) context() string {
+	if c.Order != nil {
+		return c.Order.Context
+	}
+	return c.On.Context
+}
+
 // JobID is the job of the entry at the cursor, or the one before it.
 func (c *Cursor) JobID() string { return c.jobID() }
 

@@ -21,6 +21,7 @@ func (w *Orders) Rule() engine.Rule {
 			}
 			return nil
 		},
+		"contexts":         waitForContext,
 		"machines":         touched,
 		"clusters":         touched,
 		"resource_brokers": touched,
@@ -43,6 +44,17 @@ func (w *Orders) Rule() engine.Rule {
 			return nil
 		},
 	}}
+}
+
+// waitForContext finds the queued orders of a context that came, went or changed.
+func waitForContext(r resource.Reader, e resource.Event) []string {
+	var out []string
+	for o := range api.WorkOrders.By(r, "Context", e.Key) {
+		if o.State == api.OrderCreated {
+			out = append(out, o.Uuid)
+		}
+	}
+	return out
 }
 
 // touched finds the orders that a changed machine matters to: its own, those
@@ -154,10 +166,6 @@ func (w *Orders) readable(r resource.Reader, filter string) error {
 
 // queued says why an order has not been taken by its machine's agent.
 func queued(r resource.Reader, o *api.WorkOrder, m *api.Machine) string {
-	context := ""
-	if c := contextOf(o, m); c != "" {
-		context = " in context " + c
-	}
 	switch busy := workflow.At(r, m.Uuid); {
 	case busy != nil:
 		return behind(busy.Order, m)
@@ -166,7 +174,15 @@ func queued(r resource.Reader, o *api.WorkOrder, m *api.Machine) string {
 	case !m.Available:
 		return fmt.Sprintf("%s is not available: %v", m.Name, m.Errors)
 	}
-	return "queued for the agent of " + m.Name + context
+	context := contextOf(o, m)
+	if context == "" {
+		return "queued for the agent of " + m.Name
+	}
+	text := "queued for the runner of context " + context + " for " + m.Name
+	if why := workflow.Unserved(r, context); why != "" {
+		text += ": " + why
+	}
+	return text
 }
 
 // beginOnServer starts the orders of a cluster or broker one at a time, oldest

@@ -246,7 +246,7 @@ func TestContextsTakeTheirOwn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	id := r.create(&api.WorkOrder{Machine: r.machine("a").Uuid, Context: "box"})
-	assert.Equal(t, "queued for the agent of a in context box", r.order(id).Status)
+	assert.Equal(t, "queued for the runner of context box for a: there is no such context; create it", r.order(id).Status)
 	assert.Empty(t, r.work("a", api.JobFinished))
 	j, err := r.next("a", "box")
 	require.NoError(t, err)
