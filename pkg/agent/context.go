@@ -85,7 +85,7 @@ func (a *agent) contextRound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.Context != a.cfg.Context {
+	if !m.WorkOrderMode && m.Context != a.cfg.Context { // an order has a context of its own
 		a.rest(ctx)
 		return nil
 	}

@@ -147,3 +147,10 @@ func (o *Job) Move(to JobState, now time.Time) error {
 	}
 	return nil
 }
+
+// NoteAgain is the note of a failed job whose task is tried again at once:
+// nothing is handled, and nobody needs to repair.
+const NoteAgain = "again"
+
+// TriedAgain says whether a failed job has that note.
+func (o *Job) TriedAgain() bool { return o.Note[NoteAgain] == true }

@@ -41,7 +41,7 @@ type Machine struct {
 	CurrentTask      int // -1: not started; len(Tasks): done
 	CurrentJob       string
 	RetryTaskAttempt int         // failed tries of the present task in a row
-	TaskErrorStacks  []TaskStack // what goes on after an error-handling task list
+	TaskErrorStacks  []TaskStack // where the task list stands that an error-handling one interrupts
 	Runnable         bool
 	Context          string
 	Profiles         []string
@@ -72,6 +72,9 @@ type Machine struct {
 	Moving bool `json:"-"`
 	// Owner is the uuid of the cluster that holds the machine, "" if none does.
 	Owner string `json:",omitempty"`
+	// Chained is how the machine came to its workflow by itself, one workflow
+	// after the other, since a person chose one or a task did some work.
+	Chained []ChainStep `json:",omitempty"`
 	// Generation counts how often a cluster was provisioned.
 	Generation int `json:",omitempty"`
 }
@@ -89,7 +92,12 @@ type Fingerprint struct {
 type TaskStack struct {
 	CurrentTask int
 	TaskList    []string
+	Job         string `json:",omitempty"` // that which failed there
+	Tries       int    `json:",omitempty"` // RetryTaskAttempt as it was
 }
+
+// ChainStep is one workflow that followed another, and what said so.
+type ChainStep struct{ From, To, By string }
 
 // BootState is the intent to boot a machine into its BootEnv, from the moment
 // that the BootEnv changed until an agent in it called home.
@@ -163,7 +171,7 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
 			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation",
-			"Partial", "TaskErrorStacks", "PastJob", "PendingWorkOrders", "RunningWorkOrders"},
+			"Partial", "TaskErrorStacks", "PastJob", "Chained", "PendingWorkOrders", "RunningWorkOrders"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
 		Profiles: func(m *Machine) *[]string { return &m.Profiles },

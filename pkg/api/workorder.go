@@ -53,6 +53,9 @@ type WorkOrder struct {
 	Archived        bool
 	// For names who asked: the uuid of the cluster, "" for a person.
 	For string `json:",omitempty"`
+	// Yields says that the order has nothing in hand and waits for machines:
+	// other orders of its broker go first meanwhile.
+	Yields bool `json:",omitempty"`
 	// Copied says what the order has of its blueprint, since it began.
 	Copied *CopiedParts `json:",omitempty"`
 }
@@ -68,7 +71,7 @@ type CopiedParts struct {
 var WorkOrders = &resource.Kind[WorkOrder]{
 	Name: "work_orders", Key: func(o *WorkOrder) string { return o.Uuid },
 	Common: func(o *WorkOrder) *resource.Common { return &o.Common },
-	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For", "Copied"}, engineCommon...),
+	Engine: append([]string{"Uuid", "Tasks", "CurrentTask", "CurrentJob", "CreateTime", "StartTime", "EndTime", "JobState", "JobExitState", "JobResultErrors", "Status", "For", "Yields", "Copied"}, engineCommon...),
 	Indexes: []resource.Index[WorkOrder]{
 		byUUID(func(o *WorkOrder) string { return o.Uuid }),
 		typed("Machine", typeUUID, func(o *WorkOrder) string { return o.Machine }),

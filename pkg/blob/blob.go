@@ -52,7 +52,7 @@ type Dir struct {
 }
 
 // OpenDir opens the folder at path, making it if needed, and removes what
-// unfinished uploads left. Only one Dir may be open on a folder.
+// unfinished uploads and stages left. Only one Dir may be open on a folder.
 func OpenDir(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, dirMode); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
@@ -65,10 +65,14 @@ func OpenDir(path string) (*Dir, error) {
 	for _, dir := range []string{tmpDir, sumDir} {
 		err = errors.Join(err, root.MkdirAll(dir, dirMode))
 	}
+	d := &Dir{root: root}
+	if err == nil {
+		err = d.recover()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open blobs %s: %w", path, errors.Join(err, root.Close()))
 	}
-	return &Dir{root: root}, nil
+	return d, nil
 }
 
 // Close frees the folder; files already open stay open.

@@ -80,7 +80,21 @@ func (b broker) allocate(tx *resource.Tx, now time.Time, job string) (engine.Res
 	if w.kind == TypeContext {
 		return w.create(tx, missing)
 	}
-	return b.take(tx, now, w, missing)
+	res, err := b.take(tx, now, w, missing)
+	if err != nil {
+		return res, err
+	}
+	return res, yield(tx, w.order, !res.Done)
+}
+
+// yield notes that an order waits for machines, so that others of its broker go
+// first: the machines may be theirs to release.
+func yield(tx *resource.Tx, order string, waits bool) error {
+	o, err := api.WorkOrders.Get(tx, order)
+	if err != nil || o.Yields == waits {
+		return err
+	}
+	return api.WorkOrders.Modify(tx, order, func(o *api.WorkOrder) error { o.Yields = waits; return nil })
 }
 
 func shortage(w want, need, free int, why []string) string {

@@ -19,6 +19,7 @@ const (
 
 // want is a decoded request.
 type want struct {
+	order   string // uuid of the work order
 	cluster *api.Machine
 	members map[string]member
 	kind    string // broker/type
@@ -63,7 +64,7 @@ func request(tx *resource.Tx, job string) (want, error) {
 	if err != nil {
 		return want{}, resource.Errorf(resource.Invalid, "work_orders", o.Uuid, "param %s: no cluster %q", ParamCluster, id)
 	}
-	w := want{cluster: c, members: map[string]member{}, kind: text(ParamType, TypePool), pool: text(ParamPool, pool.Default),
+	w := want{order: o.Uuid, cluster: c, members: map[string]member{}, kind: text(ParamType, TypePool), pool: text(ParamPool, pool.Default),
 		filter: text(ParamFilter, ""), context: text(ParamContext, defaultContext)}
 	if w.kind != TypePool && w.kind != TypeContext {
 		return want{}, resource.Errorf(resource.Invalid, "resource_brokers", b.Uuid, "param %s is %q: this server has brokers of type %s and %s", ParamType, w.kind, TypePool, TypeContext)

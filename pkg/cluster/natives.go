@@ -168,6 +168,9 @@ func (x run) orderWait(o *api.WorkOrder) string {
 	if j, err := api.Jobs.Get(x.tx, o.CurrentJob); err == nil && j.Waiting != "" {
 		return j.Waiting
 	}
+	if o.State == api.OrderCreated && o.Status != "" {
+		return fmt.Sprintf("work order %s is %s", o.Blueprint, o.Status)
+	}
 	return fmt.Sprintf("work order %s is %s", o.Blueprint, o.State)
 }
 

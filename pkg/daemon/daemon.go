@@ -24,6 +24,7 @@ import (
 	"drpd/pkg/bmc/driver"
 	"drpd/pkg/dhcp"
 	"drpd/pkg/engine"
+	"drpd/pkg/flexi"
 	"drpd/pkg/media"
 	"drpd/pkg/param"
 	"drpd/pkg/pki"
@@ -221,6 +222,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return d.Engine.Run(ctx) })
 	g.Go(func() error { return d.recorder.Run(ctx) })
 	g.Go(func() error { return d.Triggers.Run(ctx, d.DB, d.cfg.Log) })
+	g.Go(func() error { return flexi.Announce(ctx, d.DB, d.DB.Seq(), d.cfg.Log) })
 	g.Go(func() error { return d.watchInterfaces(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
 	for l, h := range map[net.Listener]http.Handler{s.files: d.pxe.Handler(), s.secure: d.pxe.Handler(), s.metrics: d.metrics()} {

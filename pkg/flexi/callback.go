@@ -16,7 +16,9 @@ const (
 	ParamCallbacks = "callback/callbacks" // action -> request
 	ParamAction    = "callback/action"    // which of them a stage makes
 	ParamNoCall    = "callback/skip"
-	ParamAuths     = "callback/auths" // name -> credentials, for Auth of a request
+	ParamAuths     = "callback/auths"         // name -> credentials, for Auth of a request
+	ParamBody      = "callback/data-override" // the body, instead of the machine
+	ParamEvent     = "callback/event"         // publish that the callback is over
 )
 
 // request is one entry of callback/callbacks.
@@ -27,6 +29,7 @@ type request struct {
 	Auth           string // an entry of callback/auths
 	Auths          []string
 	NoBody         bool
+	RawBody        bool // a text in callback/data-override is sent as it is, not as JSON
 	Aggregate      bool // the body's Params are those of all layers
 	Decode         bool // secure params are opened
 	ExcludeParams  []string
@@ -79,7 +82,7 @@ func (x *run) call(action string) (engine.Result, error) {
 		return engine.Result{}, err
 	}
 	if req == nil {
-		return done()
+		return x.over(action)
 	}
 	cb := &api.Callback{Job: x.job.Uuid, Machine: x.on.Uuid, Action: action, Created: x.now}
 	if err := api.Callbacks.Create(x.tx, cb); err != nil {
@@ -92,6 +95,16 @@ func (x *run) replied(cb *api.Callback) (engine.Result, error) {
 	x.say("callback %s answered with HTTP status %d at try %d", cb.Action, cb.Status, cb.Tries)
 	if cb.Response != nil {
 		if err := x.note("response", cb.Response); err != nil {
+			return engine.Result{}, err
+		}
+	}
+	return x.over(cb.Action)
+}
+
+// over ends the callback. The note is what Announce goes by.
+func (x *run) over(action string) (engine.Result, error) {
+	if x.yes(ParamEvent) {
+		if err := x.note(noteEvent, action); err != nil {
 			return engine.Result{}, err
 		}
 	}

@@ -101,6 +101,10 @@ func (c *Caller) send(ctx context.Context, o *api.Callback) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
+	if err := call.authorize(req); err != nil {
+		var t tokenError
+		return outcome{req: call.request, err: err, again: errors.As(err, &t)}
+	}
 	return call.exchange(req)
 }
 
@@ -111,9 +115,19 @@ type call struct {
 	action, kind string
 }
 
-// exchange sends the request and judges the reply. Errors name the host only:
-// a URL may hold secrets.
+// exchange sends the request and judges the reply.
 func (c call) exchange(req *http.Request) outcome {
+	out := outcome{req: c.request, again: true}
+	var body []byte
+	if body, out.status, out.err = converse(req); out.err == nil {
+		out.kept, out.err = c.keep(body)
+	}
+	return out
+}
+
+// converse sends a request and reads its reply. Errors name the host only: a URL
+// may hold secrets.
+func converse(req *http.Request) (body []byte, status int, err error) {
 	client := http.Client{CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if len(via) > 3 || (r.URL.Scheme != "http" && r.URL.Scheme != "https") || r.URL.Host != req.URL.Host {
 			return errors.New("it redirects to elsewhere")
@@ -121,28 +135,23 @@ func (c call) exchange(req *http.Request) outcome {
 		return nil
 	}}
 	defer client.CloseIdleConnections()
-	out := outcome{req: c.request, again: true}
 	resp, err := client.Do(req)
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		out.err = fmt.Errorf("%s does not answer: %w", req.URL.Host, err)
-		return out
+		return nil, 0, fmt.Errorf("%s does not answer: %w", req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	out.status = resp.StatusCode
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	switch {
 	case err != nil:
-		out.err = fmt.Errorf("%s: its reply broke off: %w", req.URL.Host, err)
+		err = fmt.Errorf("%s: its reply broke off: %w", req.URL.Host, err)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		out.err = fmt.Errorf("%s answers with HTTP status %d", req.URL.Host, resp.StatusCode)
-	default:
-		out.kept, out.err = c.keep(body)
+		err = fmt.Errorf("%s answers with HTTP status %d", req.URL.Host, resp.StatusCode)
 	}
-	return out
+	return body, resp.StatusCode, err
 }
 
 // keep is what the caller wants to keep of a reply.
@@ -175,18 +184,16 @@ func (c call) build(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	var body []byte
-	if !c.NoBody {
-		if body, err = c.body(); err != nil {
-			return nil, err
-		}
+	body, kind, err := c.body()
+	if err != nil {
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, c.Method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, refuse(c.action, "Method or Url cannot be used")
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		value, err := c.fill(c.Headers[name])
@@ -195,7 +202,7 @@ func (c call) build(ctx context.Context) (*http.Request, error) {
 		}
 		req.Header.Set(name, value)
 	}
-	return req, c.authorize(req)
+	return req, nil
 }
 
 func (c call) fill(text string) (string, error) {
@@ -206,69 +213,7 @@ func (c call) fill(text string) (string, error) {
 	out, err := render.Text(render.Context{Reader: c.Reader, Machine: s.Machine, Stage: s.Stage, Order: s.Order, Blueprint: s.Blueprint, Vault: c.Vault},
 		"callback "+c.action, text)
 	if err != nil {
-		return "", refuse(c.action, "a template in Url or Headers does not render")
+		return "", refuse(c.action, "a template in Url or Headers does not render, or one in callback/data-override or callback/auths")
 	}
 	return out, nil
-}
-
-// body is the machine as JSON, without its secret.
-func (c call) body() ([]byte, error) {
-	m := *c.Scope.Machine
-	m.Secret = ""
-	m.Params = maps.Clone(m.Params)
-	if c.Aggregate {
-		m.Params = param.All(c.Reader, c.Scope)
-	}
-	for _, name := range c.ExcludeParams {
-		delete(m.Params, name)
-	}
-	if c.Decode {
-		for name, v := range m.Params {
-			if !param.IsSealed(v) {
-				continue
-			}
-			open, _, _, err := c.Get(name)
-			if err != nil {
-				return nil, refuse(c.action, "secure param "+name+" cannot be opened")
-			}
-			m.Params[name] = open
-		}
-	}
-	out, err := json.Marshal(&m)
-	if err != nil {
-		return nil, fmt.Errorf("callback %s: %w", c.action, err)
-	}
-	if len(out) > maxBody {
-		return nil, refuse(c.action, fmt.Sprintf("the body would have %d bytes, %d at most; use ExcludeParams", len(out), maxBody))
-	}
-	return out, nil
-}
-
-// authorize adds the credentials that Auth names in callback/auths.
-func (c call) authorize(req *http.Request) error {
-	names := c.Auths
-	if c.Auth != "" {
-		names = append([]string{c.Auth}, names...)
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	v, ok, err := c.Compose(ParamAuths)
-	if err != nil || !ok {
-		return refuse(c.action, "its Auth is not in param "+ParamAuths)
-	}
-	all, _ := v.(map[string]any)
-	for _, name := range names {
-		auth, _ := all[name].(map[string]any)
-		field := func(key string) string { s, _ := auth[key].(string); return s }
-		switch field("AuthType") {
-		case "basic":
-			req.SetBasicAuth(field("Username"), field("Password"))
-		case "bearer", "bearer-static":
-			req.Header.Set("Authorization", "Bearer "+field("BearerToken"))
-		default:
-			return refuse(c.action, "Auth "+name+" must be in "+ParamAuths+" with AuthType basic or bearer")
-		}
-	}
-	return nil
 }

@@ -73,7 +73,7 @@ func (x *run) classify() (engine.Result, error) {
 		}
 	}
 	if c.next != "" {
-		return x.become(c.next)
+		return x.become(c.next, "action change_workflow of its classification")
 	}
 	return done()
 }

@@ -54,7 +54,7 @@ func (x *run) flexiStart() (engine.Result, error) {
 // flexiWorkflow switches to the workflow that a param names, if it does.
 func (x *run) flexiWorkflow() (engine.Result, error) {
 	if next := x.text(ParamFlow); next != "" {
-		return x.become(next)
+		return x.become(next, "param "+ParamFlow)
 	}
 	return done()
 }

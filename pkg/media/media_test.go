@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,12 +18,15 @@ import (
 	"drpd/pkg/resource"
 	"drpd/pkg/store"
 	"drpd/pkg/store/mem"
+	"drpd/pkg/unpack"
 )
 
 type rig struct {
 	db    *resource.DB
 	blobs *blob.Dir
 	store store.Store
+
+	limits unpack.Limits
 }
 
 func newRig(t *testing.T) *rig {
@@ -46,7 +50,7 @@ func (r *rig) open(t *testing.T) {
 // run starts rule and action; they end with the test, or with stop.
 func (r *rig) run(t *testing.T) (stop func()) {
 	t.Helper()
-	w := &media.Worker{DB: r.db, Blobs: r.blobs}
+	w := &media.Worker{DB: r.db, Blobs: r.blobs, Limits: r.limits}
 	e, err := engine.New(engine.Config{DB: r.db, Rules: []engine.Rule{media.Rule()}, Actions: []engine.Runner{w.Action()}})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -163,6 +167,21 @@ func TestBadImageIsSaid(t *testing.T) {
 	r.upload(t, "deb.iso", isotest.Image(map[string]string{"linux": "k"}))
 	r.until(t, "deb/install", api.MediumUnpacked)
 	assert.True(t, r.env(t, "deb-install").Available)
+}
+
+// TestFailedUnpackingLeavesNothing of what it had written before, but the media
+// within its directory.
+func TestFailedUnpackingLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.limits = unpack.Limits{Bytes: 5000}
+	r.run(t)
+	debian(t, r)
+	r.upload(t, "deb.iso", isotest.Image(map[string]string{"a": "1", "b/c": "2", "z": strings.Repeat("x", 5001)}))
+	r.until(t, "deb/install", api.MediumFailed)
+	list, err := r.blobs.List(t.Context(), "media/")
+	require.NoError(t, err)
+	assert.Empty(t, list)
 }
 
 func TestCrashWhileUnpacking(t *testing.T) {

@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path"
@@ -86,8 +87,8 @@ func (w *Worker) one(ctx context.Context, m *api.Medium) done {
 	if err == nil {
 		err = w.Blobs.Sync()
 	}
-	if err != nil {
-		return done{state: api.MediumFailed, problem: err.Error()}
+	if err != nil { // nothing of it stays behind
+		return done{state: api.MediumFailed, problem: errors.Join(err, w.Blobs.RemoveTree(dir, w.within(m.Dir)...)).Error()}
 	}
 	is.state = api.MediumUnpacked
 	return is

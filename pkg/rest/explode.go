@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -29,17 +30,34 @@ func (h *kindServer) explode(c echo.Context, name string) error {
 	if err != nil {
 		return refusedArchive(name, err)
 	}
-	err = x.each(name, x.file)
+	if err := x.unpack(name); err != nil {
+		return refusedArchive(name, err)
+	}
+	return x.record()
+}
+
+// unpack puts all files beside, then gives them their names: all or none.
+func (x *explosion) unpack(name string) (err error) {
+	if x.stage, err = x.h.cfg.Blobs.NewStage(); err != nil {
+		return err
+	}
+	defer func() {
+		if left := x.stage.Close(); left != nil {
+			x.h.cfg.Log.Warn("parts of an archive are left until the next start", "archive", name, "err", left)
+		}
+	}()
+	if err := x.each(name, x.file); err != nil {
+		return err
+	}
 	for _, l := range x.links {
-		if err == nil {
-			err = x.link(l)
+		if err := x.link(l); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		err = h.cfg.Blobs.Sync()
+	if failed, err := x.stage.Publish(); err != nil {
+		return putError(cmp.Or(failed, name), err)
 	}
-	// What was replaced before an error is told as it is now.
-	return errors.Join(refusedArchive(name, err), x.record())
+	return nil
 }
 
 // explosion is one archive being unpacked.
@@ -49,8 +67,9 @@ type explosion struct {
 	dir   string
 	left  int64    // bytes that may still be written
 	names []string // in hand
+	stage *blob.Stage
 	links []unpack.Item
-	done  []*api.File
+	done  []*api.File // by their place in stage
 }
 
 func (x *explosion) each(name string, fn func(unpack.Item) error) error {
@@ -95,7 +114,7 @@ func (x *explosion) file(i unpack.Item) error {
 }
 
 func (x *explosion) put(at string, body io.Reader) error {
-	info, err := x.h.cfg.Blobs.Put(x.ctx, at, body, blob.PutOptions{MaxSize: max(x.left, 1), Bulk: true})
+	info, err := x.stage.Put(x.ctx, at, body, max(x.left, 1))
 	if err != nil {
 		return putError(at, err)
 	}
@@ -109,11 +128,12 @@ func (x *explosion) put(at string, body io.Reader) error {
 func (x *explosion) link(i unpack.Item) error {
 	at := path.Join(x.dir, i.Path)
 	to := path.Join(path.Dir(i.Path), i.Link)
-	if path.IsAbs(i.Link) || blob.CheckName(to) != nil || !slices.ContainsFunc(x.done, func(f *api.File) bool { return f.Path == path.Join(x.dir, to) }) {
+	n := slices.IndexFunc(x.done, func(f *api.File) bool { return f.Path == path.Join(x.dir, to) })
+	if path.IsAbs(i.Link) || blob.CheckName(to) != nil || n < 0 {
 		x.h.cfg.Log.Warn("link of an archive left out", "link", at, "to", i.Link)
 		return nil
 	}
-	f, err := x.h.cfg.Blobs.Open(path.Join(x.dir, to))
+	f, err := x.stage.Open(n)
 	if err != nil {
 		return err
 	}

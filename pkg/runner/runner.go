@@ -139,10 +139,13 @@ func (s *Supervisor) look(ctx context.Context, wg *sync.WaitGroup, id string) {
 			ring(wake)
 		}
 	}
-	if m == nil || m.Context == "" || !workflow.ContextWork(v, m) {
+	if m == nil {
 		return
 	}
-	key := Key{Kind: k.Name, ID: id, Context: m.Context}
+	key := Key{Kind: k.Name, ID: id, Context: workflow.ContextWork(v, m)}
+	if key.Context == "" {
+		return
+	}
 	if s.serving[key] != nil {
 		return
 	}
@@ -162,7 +165,7 @@ func ring(bell chan struct{}) {
 func (s *Supervisor) wanted(key Key) bool {
 	v := s.cfg.DB.View()
 	_, m := api.Runner(v, key.ID)
-	return m != nil && m.Context == key.Context && workflow.ContextWork(v, m)
+	return m != nil && workflow.ContextWork(v, m) == key.Context
 }
 
 // serve keeps a process going while there is work.

@@ -17,6 +17,9 @@ type Flow struct {
 	// Begin picks the next work order of a machine in WorkOrder mode and makes
 	// it running; nil if there is none. Package workorder provides it.
 	Begin func(tx *resource.Tx, now time.Time, machine, context string) (*api.WorkOrder, error)
+	// Handlers are the tasks that handle the failure of a task of a machine's
+	// workflow; nil: none ever do.
+	Handlers func(r resource.Reader, m *api.Machine, task string) ([]string, error)
 }
 
 // DefaultTimeout is how long a task may run before it is overdue, unless its
@@ -37,8 +40,12 @@ type step struct {
 func (f *Flow) Advance(tx *resource.Tx, now time.Time, c *Cursor) (step, error) {
 	// An entry takes at most three rounds, so the list's length bounds the loop;
 	// what natives put into the list counts too.
+	// The list changes at most twice: for that which handles a failure, and back.
+	stacks := len(c.On.TaskErrorStacks)
 	for n := 0; n < 3*len(c.tasks())+3; n++ {
-		c.refresh(tx)
+		if c.refresh(tx); stacks != len(c.On.TaskErrorStacks) {
+			n, stacks = 0, len(c.On.TaskErrorStacks)
+		}
 		s, again, err := f.advanceOnce(tx, now, c)
 		if err != nil || !again {
 			return s, err
@@ -113,7 +120,7 @@ func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (st
 		_, err := newJob(tx, now, c, index, api.JobRunning)
 		return step{}, true, err
 	}
-	return step{ready: true, waiting: agentWait(tx, c, entry), brief: c.On.Runnable && c.On.Available && c.On.Context == ""}, false, nil
+	return step{ready: true, waiting: agentWait(tx, c, entry), brief: c.On.Runnable && c.On.Available && c.context() == ""}, false, nil
 }
 
 func (f *Flow) noSuchAction(tx *resource.Tx, now time.Time, c *Cursor, index int, name string) error {
@@ -129,13 +136,13 @@ func agentWait(r resource.Reader, c *Cursor, task string) string {
 	switch b := c.On.Boot; {
 	case !c.On.Available:
 		return fmt.Sprintf("task %s waits until the machine is available: %s", task, strings.Join(c.On.Errors, "; "))
-	case b != nil && !b.Home && c.On.Context == "":
+	case b != nil && !b.Home && c.context() == "":
 		return fmt.Sprintf("task %s waits for the machine to boot into %s", task, b.Env)
 	case !c.On.Runnable:
 		return fmt.Sprintf("task %s waits for the machine to be runnable", task)
-	case c.On.Context != "":
-		return fmt.Sprintf("task %s waits for the runner of context %s: %s", task, c.On.Context,
-			first(served(r, c.On.Context), "it is being started, or busy"))
+	case c.context() != "":
+		return fmt.Sprintf("task %s waits for the runner of context %s: %s", task, c.context(),
+			first(served(r, c.context()), "it is being started, or busy"))
 	}
 	return fmt.Sprintf("task %s waits for the machine's agent to ask for it", task)
 }
@@ -239,6 +246,9 @@ func Fail(tx *resource.Tx, now time.Time, id, cause string) error {
 func (f *Flow) complete(tx *resource.Tx, now time.Time, c *Cursor) error {
 	if c.Order != nil {
 		return endOrder(tx, now, c.Order.Uuid, api.OrderFinished, nil)
+	}
+	if len(c.On.TaskErrorStacks) > 0 {
+		return c.handledAll(tx)
 	}
 	if c.On.WorkflowComplete && c.On.CurrentTask == len(c.On.Tasks) {
 		return nil

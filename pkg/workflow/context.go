@@ -31,36 +31,52 @@ func served(r resource.Reader, name string) string {
 	return ""
 }
 
-// ContextWork says whether an agent of the server's in the machine's context
-// has something to do: a task to take, to go on with, or to give up.
-func ContextWork(r resource.Reader, m *api.Machine) bool {
-	if m.Context == "" || !m.Runnable || !m.Available || served(r, m.Context) != "" {
-		return false
+// Unserved says why no order or task of that context can run on this server, ""
+// if it can.
+func Unserved(r resource.Reader, name string) string { return served(r, name) }
+
+// ContextWork is the context in which an agent of the server's has something to
+// do for a machine: a task to take, to go on with, or to give up; "" if none has.
+// In WorkOrder mode it is that of the order, which need not be the machine's.
+func ContextWork(r resource.Reader, m *api.Machine) string {
+	if !m.Runnable || !m.Available {
+		return ""
 	}
 	c := At(r, m.Uuid)
 	if c == nil {
 		return queued(r, m)
 	}
 	index := max(c.index(), 0)
-	if index >= len(c.tasks()) {
-		return false
+	if c.context() == "" || index >= len(c.tasks()) || served(r, c.context()) != "" {
+		return ""
 	}
 	verb, _ := api.Entry(c.tasks()[index])
-	return verb == "chroot" || verb == "" && api.Operation(r, c.tasks()[index]) == ""
+	if verb == "chroot" || verb == "" && api.Operation(r, c.tasks()[index]) == "" {
+		return c.context()
+	}
+	return ""
 }
 
-// queued says whether a machine in WorkOrder mode has an order to begin, which
-// its agent does by asking for work.
-func queued(r resource.Reader, m *api.Machine) bool {
+// queued is the context of the oldest order that its agent has to begin, which
+// it does by asking for work; "" if the agent on the machine begins all.
+func queued(r resource.Reader, m *api.Machine) string {
 	if k, _ := api.Runner(r, m.Uuid); k != api.Machines {
-		return false // the server begins those of clusters and brokers
+		return "" // the server begins those of clusters and brokers
 	}
+	var oldest *api.WorkOrder
 	for o := range api.WorkOrders.By(r, "Active", m.Uuid) {
-		if o.State == api.OrderCreated {
-			return true
+		context := first(o.Context, m.Context)
+		if o.State != api.OrderCreated || context == "" || served(r, context) != "" {
+			continue
+		}
+		if oldest == nil || o.CreateTime.Before(oldest.CreateTime) {
+			oldest = o
 		}
 	}
-	return false
+	if oldest == nil {
+		return ""
+	}
+	return first(oldest.Context, m.Context)
 }
 
 // Abandon fails the running job of an agent in a context that has died. The
@@ -78,9 +94,11 @@ func Abandon(tx *resource.Tx, now time.Time, machine, context, cause string) err
 	if verb, _ := api.Entry(j.Task); verb != "" || api.Operation(tx, j.Task) != "" {
 		return nil
 	}
-	again := c.On.Runnable && c.On.RetryTaskAttempt < maxRetries
-	if err := Fail(tx, now, j.Uuid, cause); err != nil || !again || c.Order != nil {
+	if !c.On.Runnable || c.On.RetryTaskAttempt >= maxRetries || c.Order != nil {
+		return Fail(tx, now, j.Uuid, cause)
+	}
+	if err := api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { j.Note = resource.Params{api.NoteAgain: true}; return nil }); err != nil {
 		return err
 	}
-	return c.Kind.Modify(tx, machine, func(m *api.Machine) error { m.Runnable = true; return nil })
+	return Fail(tx, now, j.Uuid, cause)
 }

@@ -14,7 +14,7 @@ type Cursor struct {
 }
 
 // At finds the cursor that a machine's next job comes from; nil in WorkOrder
-// mode while no order runs.
+// mode while no order runs. An order that yields comes after one that does not.
 func At(r resource.Reader, id string) *Cursor {
 	k, m := api.Runner(r, id)
 	if m == nil {
@@ -23,12 +23,17 @@ func At(r resource.Reader, id string) *Cursor {
 	if !m.WorkOrderMode {
 		return &Cursor{Kind: k, On: m}
 	}
+	var yields *Cursor
 	for o := range api.WorkOrders.By(r, "Active", id) {
-		if o.State == api.OrderRunning {
+		if o.State != api.OrderRunning {
+			continue
+		}
+		if !o.Yields {
 			return &Cursor{Kind: k, On: m, Order: o}
 		}
+		yields = &Cursor{Kind: k, On: m, Order: o}
 	}
-	return nil
+	return yields
 }
 
 // refresh reads again what other objects' hooks may have changed.
@@ -56,6 +61,14 @@ func (c *Cursor) index() int {
 		return c.Order.CurrentTask
 	}
 	return c.On.CurrentTask
+}
+
+// context is where the tasks of the list run; "" on the machine itself.
+func (c *Cursor) context() string {
+	if c.Order != nil {
+		return c.Order.Context
+	}
+	return c.On.Context
 }
 
 // JobID is the job of the entry at the cursor, or the one before it.

@@ -45,6 +45,9 @@ func inStage(r resource.Reader, m *api.Machine) bool {
 func applyEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machine) error {
 	switch {
 	case new.Workflow != old.Workflow:
+		if slices.Equal(new.Chained, old.Chained) {
+			new.Chained = nil // Switch adds to it; whoever else chooses a workflow begins anew
+		}
 		return restart(tx, old, new)
 	case new.Stage != old.Stage:
 		return enterStage(tx, new)
@@ -113,6 +116,9 @@ func retask(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Machin
 	}
 	if past == 0 {
 		begin(new, new.Tasks)
+		if len(old.TaskErrorStacks) > 0 { // it ends when nothing is left to handle
+			new.TaskErrorStacks, new.WorkflowComplete = old.TaskErrorStacks, false
+		}
 		return nil
 	}
 	new.WorkflowComplete = old.WorkflowComplete && new.CurrentTask >= len(new.Tasks)

@@ -26,7 +26,7 @@ func (f *Flow) saveJob(tx *resource.Tx, old, new *api.Job) error {
 	if new.State != api.JobFailed || new.WorkOrder != "" {
 		return nil
 	}
-	return stopMachine(tx, new)
+	return f.failed(tx, new)
 }
 
 // passFinished moves a machine on from a job that has just finished, in the
@@ -72,13 +72,4 @@ func saveOrder(tx *resource.Tx, old, new *api.WorkOrder) error {
 		return nil
 	}
 	return dropJob(tx, new.CurrentJob, "its work order is "+string(new.State))
-}
-
-// stopMachine makes a machine wait for repair after its current job failed.
-func stopMachine(tx *resource.Tx, j *api.Job) error {
-	k, m := api.Runner(tx, j.Machine)
-	if m == nil || m.CurrentJob != j.Uuid || !m.Runnable {
-		return nil
-	}
-	return k.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Runnable = false; return nil })
 }

@@ -156,6 +156,9 @@ func (f *Flow) drive(tx *resource.Tx, now time.Time, id string) (engine.Result, 
 // Drive is Advance for a rule.
 func (f *Flow) Drive(tx *resource.Tx, now time.Time, c *Cursor) (engine.Result, error) {
 	s, err := f.Advance(tx, now, c)
+	if task := handled(c.On); task != "" && c.Order == nil && s.waiting != "" {
+		s.waiting = fmt.Sprintf("task %s failed, which is being handled: %s", task, s.waiting)
+	}
 	return engine.Result{Waiting: s.waiting, Until: s.until, Brief: s.brief}, err
 }
 

@@ -99,7 +99,7 @@ func inUse(v resource.Reader, m *api.Machine, j *api.Job) bool {
 	if o, err := api.WorkOrders.Get(v, j.WorkOrder); err == nil && o.CurrentJob == j.Uuid && !o.Ended() {
 		return true
 	}
-	return m != nil && (m.CurrentJob == j.Uuid || !j.Ended())
+	return m != nil && (m.CurrentJob == j.Uuid || !j.Ended() || len(m.TaskErrorStacks) > 0 && m.TaskErrorStacks[0].Job == j.Uuid)
 }
 
 func (r Retention) old(now time.Time, j *api.Job) bool {

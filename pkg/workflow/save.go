@@ -145,6 +145,12 @@ func restart(tx *resource.Tx, old, m *api.Machine) error {
 // led to its present boot environment, never past it, so that an agent which
 // starts again repeats its own part and no installation before that.
 func reset(tx *resource.Tx, m *api.Machine, from int) error {
+	if len(m.TaskErrorStacks) > 0 { // the agent starts anew: so does the list, not the handling
+		from = m.TaskErrorStacks[0].CurrentTask
+		job := m.CurrentJob
+		restore(m)
+		m.Moving, m.CurrentJob = false, job
+	}
 	m.CurrentTask = lastBoot(m.Tasks, from)
 	if len(m.Tasks) == 0 {
 		m.CurrentTask = 0

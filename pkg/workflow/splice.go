@@ -82,8 +82,10 @@ func (c *Cursor) setTasks(tx *resource.Tx, list []string) error {
 }
 
 // Switch ends a running job of the server as finished and begins another
-// workflow on its machine.
-func Switch(tx *resource.Tx, j *api.Job, workflow string) error {
+// workflow on its machine. chained is how the machine has come there; its last
+// step is this one.
+func Switch(tx *resource.Tx, j *api.Job, chained []api.ChainStep) error {
+	workflow := chained[len(chained)-1].To
 	c, err := holding(tx, j)
 	if err != nil {
 		return err
@@ -100,5 +102,5 @@ func Switch(tx *resource.Tx, j *api.Job, workflow string) error {
 	if err := api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error { return j.Move(api.JobFinished, tx.Now()) }); err != nil {
 		return err
 	}
-	return c.Kind.Modify(tx, c.On.Uuid, func(m *api.Machine) error { m.Workflow = workflow; return nil })
+	return c.Kind.Modify(tx, c.On.Uuid, func(m *api.Machine) error { m.Workflow, m.Chained = workflow, chained; return nil })
 }

@@ -21,6 +21,7 @@ func (w *Orders) Rule() engine.Rule {
 			}
 			return nil
 		},
+		"contexts":         waitForContext,
 		"machines":         touched,
 		"clusters":         touched,
 		"resource_brokers": touched,
@@ -45,6 +46,17 @@ func (w *Orders) Rule() engine.Rule {
 	}}
 }
 
+// waitForContext finds the queued orders of a context that came, went or changed.
+func waitForContext(r resource.Reader, e resource.Event) []string {
+	var out []string
+	for o := range api.WorkOrders.By(r, "Context", e.Key) {
+		if o.State == api.OrderCreated {
+			out = append(out, o.Uuid)
+		}
+	}
+	return out
+}
+
 // touched finds the orders that a changed machine matters to: its own, those
 // of the cluster that owns it, and the brokers' orders that wait for machines.
 func touched(r resource.Reader, e resource.Event) []string {
@@ -57,8 +69,12 @@ func touched(r resource.Reader, e resource.Event) []string {
 			}
 		}
 	}
-	for b := range api.Brokers.All(r) {
-		out = append(out, active(r, b.Uuid)...)
+	for b := range api.Brokers.All(r) { // queued ones wait for their turn only
+		for o := range api.WorkOrders.By(r, "Active", b.Uuid) {
+			if o.State == api.OrderRunning {
+				out = append(out, o.Uuid)
+			}
+		}
 	}
 	return out
 }
@@ -116,7 +132,18 @@ func (w *Orders) advance(tx *resource.Tx, now time.Time, o *api.WorkOrder) (engi
 		}
 		return w.beginOnServer(tx, now, k, m, o)
 	}
+	if busy := atWork(tx, m.Uuid); o.Yields && busy != nil {
+		return engine.Result{Waiting: fmt.Sprintf("%s; work order %s, which runs on %s, goes first", jobWaits(tx, o), busy.Uuid, m.Name), Until: now.Add(queuePoll)}, nil
+	}
 	return w.Flow.Drive(tx, now, &workflow.Cursor{Kind: k, On: m, Order: o})
+}
+
+// jobWaits says what an order's job waits for.
+func jobWaits(r resource.Reader, o *api.WorkOrder) string {
+	if j, err := api.Jobs.Get(r, o.CurrentJob); err == nil && j.Waiting != "" {
+		return j.Waiting
+	}
+	return "waits for machines"
 }
 
 // unbound says why no machine has taken the order.
@@ -139,38 +166,57 @@ func (w *Orders) readable(r resource.Reader, filter string) error {
 
 // queued says why an order has not been taken by its machine's agent.
 func queued(r resource.Reader, o *api.WorkOrder, m *api.Machine) string {
-	context := ""
-	if c := contextOf(o, m); c != "" {
-		context = " in context " + c
-	}
 	switch busy := workflow.At(r, m.Uuid); {
 	case busy != nil:
-		return "queued behind work order " + busy.Order.Uuid
+		return behind(busy.Order, m)
 	case !m.Runnable:
 		return m.Name + " is not runnable"
 	case !m.Available:
 		return fmt.Sprintf("%s is not available: %v", m.Name, m.Errors)
 	}
-	return "queued for the agent of " + m.Name + context
+	context := contextOf(o, m)
+	if context == "" {
+		return "queued for the agent of " + m.Name
+	}
+	text := "queued for the runner of context " + context + " for " + m.Name
+	if why := workflow.Unserved(r, context); why != "" {
+		text += ": " + why
+	}
+	return text
 }
 
-// beginOnServer starts orders of clusters one at a time. A broker's orders run
-// side by side: each is one atomic step at a time, and a request that waits
-// for machines must not hold up the release that would free some.
+// beginOnServer starts the orders of a cluster or broker one at a time, oldest
+// first.
 func (w *Orders) beginOnServer(tx *resource.Tx, now time.Time, k *resource.Kind[api.Machine], m *api.Machine, o *api.WorkOrder) (engine.Result, error) {
-	if k == api.Clusters {
-		if busy := workflow.At(tx, m.Uuid); busy != nil {
-			return engine.Result{Waiting: "queued behind work order " + busy.Order.Uuid, Until: now.Add(5 * time.Second)}, nil
-		}
-		if first := w.oldest(tx, m, contextOf(o, m)); first != nil && first.Uuid != o.Uuid {
-			return engine.Result{Waiting: "queued behind work order " + first.Uuid, Until: now.Add(5 * time.Second)}, nil
-		}
+	if busy := atWork(tx, m.Uuid); busy != nil {
+		return engine.Result{Waiting: behind(busy, m), Until: now.Add(queuePoll)}, nil
+	}
+	if first := w.oldest(tx, m, contextOf(o, m)); first != nil && first.Uuid != o.Uuid {
+		return engine.Result{Waiting: "queued behind work order " + first.Uuid + ", which is older", Until: now.Add(queuePoll)}, nil
 	}
 	started, err := w.start(tx, now, m, o)
 	if err != nil || started == nil {
 		return engine.Result{}, err
 	}
 	return w.Flow.Drive(tx, now, &workflow.Cursor{Kind: k, On: m, Order: started})
+}
+
+// queuePoll is how often a queued order looks whether it is its turn, beside
+// being woken when another ends.
+const queuePoll = 5 * time.Second
+
+// atWork is the order that has its turn on a machine, nil if there is none. One
+// that waits for machines and has nothing in hand lets others go first: one of
+// them may be the release that frees what it waits for.
+func atWork(r resource.Reader, machine string) *api.WorkOrder {
+	if c := workflow.At(r, machine); c != nil && c.Order != nil && !c.Order.Yields {
+		return c.Order
+	}
+	return nil
+}
+
+func behind(o *api.WorkOrder, m *api.Machine) string {
+	return fmt.Sprintf("queued behind work order %s, which runs on %s", o.Uuid, m.Name)
 }
 
 func fail(tx *resource.Tx, now time.Time, id, why string) error {

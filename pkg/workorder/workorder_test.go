@@ -180,7 +180,7 @@ func TestOldestFirst(t *testing.T) {
 	assert.Equal(t, first, j.WorkOrder)
 	assert.Equal(t, [2]int{1, 1}, r.counts("a"))
 	r.look(second)
-	assert.Equal(t, "queued behind work order "+first, r.order(second).Status)
+	assert.Equal(t, "queued behind work order "+first+", which runs on a", r.order(second).Status)
 	r.update(func(tx *resource.Tx) error {
 		return api.Machines.Modify(tx, r.machine("a").Uuid, func(m *api.Machine) error { m.Runnable = false; return nil })
 	})
@@ -246,7 +246,7 @@ func TestContextsTakeTheirOwn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	id := r.create(&api.WorkOrder{Machine: r.machine("a").Uuid, Context: "box"})
-	assert.Equal(t, "queued for the agent of a in context box", r.order(id).Status)
+	assert.Equal(t, "queued for the runner of context box for a: there is no such context; create it", r.order(id).Status)
 	assert.Empty(t, r.work("a", api.JobFinished))
 	j, err := r.next("a", "box")
 	require.NoError(t, err)
