@@ -54,7 +54,6 @@ func TestNobodyGivesMoreThanTheyHave(t *testing.T) {
 	claim := func(s, a, o string) string {
 		return `{"scope":"` + s + `","action":"` + a + `","specific":"` + o + `"}`
 	}
-	set := func(path, value string) string { return `[{"op":"add","path":"` + path + `","value":` + value + `}]` }
 	const shown = `{"Validated":true,"Available":true,`
 	for _, c := range []struct {
 		name, method, path, body string
