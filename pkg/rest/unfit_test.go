@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 )
 
@@ -77,4 +78,29 @@ func TestMachinesAreRefusedWhatTheyCannotRun(t *testing.T) {
 // set is a patch that adds one value.
 func set(path, value string) string {
 	return `[{"op":"add","path":"` + path + `","value":` + value + `}]`
+}
+
+// TestTheServersOwn: what the server keeps for itself nobody else writes.
+func TestTheServersOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.put(t, func(tx *resource.Tx) error {
+		if err := engine.Waits.Create(tx, &engine.Wait{Id: "w"}); err != nil {
+			return err
+		}
+		return api.BootRecords.Create(tx, &api.BootRecord{Mac: "w"})
+	})
+	for _, kind := range []string{"waits", "boot_records"} {
+		for _, c := range []struct{ method, path, body string }{
+			{"POST", "", `{"Id":"x"}`},
+			{"PUT", "/w", `{"Id":"w"}`},
+			{"PATCH", "/w", set("/Waiting", `"x"`)},
+			{"DELETE", "/w", ""},
+		} {
+			got := r.do(t, c.method, "/"+kind+c.path, c.body)
+			assert.Equal(t, 403, got.status, "%s %s: %s", c.method, kind, got.body)
+			assert.Contains(t, got.body, kind+" are the server's own", c.method)
+		}
+		assert.Equal(t, 200, r.do(t, "GET", "/"+kind+"/w", "").status, kind)
+	}
 }
