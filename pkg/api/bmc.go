@@ -80,7 +80,7 @@ type BootStep struct {
 
 // BootRecords by MAC address.
 var BootRecords = &resource.Kind[BootRecord]{
-	Name: "boot_records", Key: func(o *BootRecord) string { return o.Mac },
+	Name: "boot_records", Key: func(o *BootRecord) string { return o.Mac }, Sealed: true,
 	Indexes: []resource.Index[BootRecord]{
 		keyed("Mac", func(o *BootRecord) string { return o.Mac }),
 		textual("Machine", func(o *BootRecord) string { return o.Machine }),

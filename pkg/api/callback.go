@@ -33,7 +33,7 @@ type Callback struct {
 
 // Callbacks by the job that waits.
 var Callbacks = &resource.Kind[Callback]{
-	Name: "callbacks", Key: func(o *Callback) string { return o.Job },
+	Name: "callbacks", Key: func(o *Callback) string { return o.Job }, Sealed: true,
 	Indexes: []resource.Index[Callback]{
 		keyed("Job", func(o *Callback) string { return o.Job }),
 		textual("Machine", func(o *Callback) string { return o.Machine }),

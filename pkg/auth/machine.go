@@ -44,7 +44,7 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 
 // mayWrite: secure params too, but not reading them back.
 func (i Identity) mayWrite(action string) bool {
-	if action == "token" || action == "update" || action == "updateSecure" {
+	if action == "token" || action == "update" || action == "updateSecure" || action == "updateTaskList" {
 		return true
 	}
 	field, ok := strings.CutPrefix(action, "update:/")

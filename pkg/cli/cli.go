@@ -129,7 +129,7 @@ func (s *session) commands() []*cobra.Command {
 	return []*cobra.Command{
 		s.loginCmd(), s.sitesCmd(), s.infoCmd(), s.versionCmd(), s.prefsCmd(), s.isosCmd(), s.eventsCmd(), s.logsCmd(), s.whyCmd(),
 		s.stuckCmd(), s.exitCodesCmd(), s.objectsCmd(), s.systemCmd(), s.extendedCmd(), s.supportCmd(), s.certsCmd(), s.debugCmd(),
-		s.proxyCmd(), s.autocompleteCmd(), s.environmentCmd(),
+		s.proxyCmd(), s.catalogCmd(), s.autocompleteCmd(), s.environmentCmd(),
 	}
 }
 

@@ -27,6 +27,7 @@ func environment() [][2]string {
 		{"RS_TRUNCATE_LENGTH", "width at which the columns of --columns are cut"},
 		{"RS_OBJECT_ERRORS_ARE_FATAL", "true: exit 1 if an object has errors"},
 		{"RS_DOWNLOAD_PROXY", "HTTP proxy for downloads from elsewhere"},
+		{"RS_CATALOG", "file or URL of a catalog, as --catalog"},
 		{"XDG_CONFIG_HOME", "folder of drpcli/config.yaml: sites and certificates; default ~/.config"},
 		{"XDG_CACHE_HOME", "folder of drpcli/tokens: tokens of logins; default ~/.cache"},
 	}

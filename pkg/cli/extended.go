@@ -28,7 +28,7 @@ func (s *session) extendedCmd() *cobra.Command {
 
 func (s *session) autocompleteCmd() *cobra.Command {
 	c := &cobra.Command{Use: "autocomplete <file>", Short: "Write the completion script for bash into a file; completion has more shells."}
-	c.Args = cobra.ArbitraryArgs
+	c.Args, c.Hidden = cobra.ArbitraryArgs, true // completion says the same
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) != 1 {
 			return usage(c, "missing: <file>")

@@ -53,7 +53,7 @@ func (f *flags) declareOld(p *pflag.FlagSet, env map[string]string) {
 	p.StringVarP(&f.trace, "trace", "t", "", "level at which the server logs the requests")
 	p.StringVarP(&f.traceToken, "trace-token", "Z", "", "mark that the server's log gives the requests")
 	p.StringVarP(&f.downloadProxy, "download-proxy", "D", env["RS_DOWNLOAD_PROXY"], "proxy for downloads from elsewhere")
-	p.StringVarP(&ignored, "catalog", "c", "", "known for the sake of scripts")
+	p.StringVarP(&f.catalog, "catalog", "c", env["RS_CATALOG"], "file or URL of a catalog (RS_CATALOG)")
 	p.StringVarP(&ignored, "colors", "C", "", "known for the sake of scripts")
 	p.BoolVar(&f.noToken, "noToken", false, "the same as --no-token")
 	p.BoolVar(&f.exitEarly, "exitEarly", f.exitEarly, "the same as --exit-early")

@@ -112,16 +112,7 @@ func (g *group) uploadPack(ctx context.Context, from, key string, replaceWritabl
 		g.note("would upload content pack %s %s", name, pack.Meta.Version)
 		return nil
 	}
-	q := packQuery(replaceWritable)
-	var out doc
-	err = g.conn().call(ctx, http.MethodPut, at("contents", name), q, pack, &out)
-	if isNotFound(err) {
-		err = g.conn().call(ctx, http.MethodPost, "/contents", q, pack, &out)
-	}
-	if err != nil {
-		return about(err, "upload content pack %s", name)
-	}
-	return g.print("contents", out)
+	return g.putPack(ctx, pack, replaceWritable)
 }
 
 func packQuery(replaceWritable bool) url.Values {

@@ -110,6 +110,13 @@ func (s *session) systemCmd() *cobra.Command {
 				return err
 			}
 			return s.post(ctx, consensus+"enroll", nil, body)
+		}),
+		s.verb("enroll <url> <user> <password> [<name> <value>]...", "Let the server at a URL join this one's group.", func(ctx context.Context, args []string) error {
+			var intro doc
+			if err := s.conn().get(ctx, consensus+"introduction", nil, &intro); err != nil {
+				return about(err, "enroll %s with this server", args[0])
+			}
+			return failf(exitRefused, "save what it needs by drpcli system ha introduction <file>, then drpcli -E %s system ha join <file>", args[0])
 		}))
 	certs := s.certPair("/system/cert", "the API")
 	c := s.parent("system", "Look after the server itself.", "  drpcli system ha state\n  drpcli system certs get cert.pem key.pem\n  drpcli system upgrade drpd.zip",

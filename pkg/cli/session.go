@@ -36,7 +36,7 @@ type flags struct {
 	exitEarly, noToken, noColor           bool
 	truncate                              int
 	trace, traceToken                     string
-	downloadProxy                         string
+	downloadProxy, catalog                string
 	timeout                               time.Duration
 }
 

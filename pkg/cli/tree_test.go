@@ -82,9 +82,9 @@ func TestEveryCommandChecksItsArguments(t *testing.T) {
 // and why.
 var lacking = map[string]string{
 	"bootenvs fromAppleNBI": "NetBoot of Apple's older machines is not served",
-	"catalog":               "the catalog is the vendor's; packs are uploaded from files, folders and URLs",
+	"catalog create":        "makes a part of the vendor's catalog",
+	"catalog updateLocal":   "copies what the vendor's catalog has to the server; packs are installed from any catalog",
 	"net":                   "writes network configurations of the machine it runs on, which is the matter of tasks",
-	"system ha enroll":      "joining is introduction and join, each at its own server",
 	"system signurl":        "signs downloads from the vendor",
 	"agent":                 "is brought by cmd/drpcli; its verbs are run and whoami",
 	"plugin_providers meta": "what a program says of itself is not changed from outside",

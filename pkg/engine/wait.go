@@ -21,7 +21,7 @@ type Wait struct {
 
 // Waits by Id; ByObject finds all reasons of one object.
 var Waits = &resource.Kind[Wait]{
-	Name: "waits", Key: func(w *Wait) string { return w.Id },
+	Name: "waits", Key: func(w *Wait) string { return w.Id }, Sealed: true,
 	Indexes: []resource.Index[Wait]{{Name: ByObject, Of: func(w *Wait) []string { return []string{w.Object} }}},
 	Engine:  []string{"Id", "Rule", "Object", "Waiting", "Since", "Until", "Tries", "LastError"},
 }

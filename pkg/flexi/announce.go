@@ -32,7 +32,7 @@ type Announced struct {
 // not be told of.
 func Announce(ctx context.Context, db *resource.DB, after uint64, log *slog.Logger) error {
 	for ctx.Err() == nil {
-		for evs, err := range db.Watch(ctx, after) {
+		for evs, err := range db.Watch(ctx, after, wantsTelling) {
 			if err != nil {
 				log.Warn("events of callbacks were lost", "err", err)
 				after = db.Seq()
@@ -40,28 +40,27 @@ func Announce(ctx context.Context, db *resource.DB, after uint64, log *slog.Logg
 			}
 			for _, e := range evs {
 				after = e.Seq
-				if told := announced(db.View(), e); told != nil {
-					publish(db, told)
-				}
+				publish(db, announced(db.View(), e))
 			}
 		}
 	}
 	return nil
 }
 
-// announced is what to tell because of an event, nil if nothing.
-func announced(r resource.Reader, e resource.Event) *Announced {
+// wantsTelling picks the ends of callbacks that are to be told of.
+func wantsTelling(e *resource.Event) bool {
 	j, ok := e.New.(*api.Job)
-	if !ok || j.State != api.JobFinished {
-		return nil
+	if !ok || j.State != api.JobFinished || j.Note[noteEvent] == nil {
+		return false
 	}
-	if was, ok := e.Old.(*api.Job); ok && was != nil && was.State == api.JobFinished {
-		return nil
-	}
+	was, ok := e.Old.(*api.Job)
+	return !ok || was == nil || was.State != api.JobFinished
+}
+
+// announced is what to tell because of an event that wantsTelling picked.
+func announced(r resource.Reader, e resource.Event) *Announced {
+	j := e.New.(*api.Job)
 	action, _ := j.Note[noteEvent].(string)
-	if action == "" {
-		return nil
-	}
 	out := &Announced{Action: action, Machine: j.Machine, Job: j.Uuid, Workflow: j.Workflow, Stage: j.Stage}
 	if k, m := api.Runner(r, j.Machine); m != nil {
 		out.Kind, out.Name = k.Name, m.Name

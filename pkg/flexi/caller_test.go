@@ -235,7 +235,7 @@ func TestCallbackIsAnnounced(t *testing.T) {
 func (r *rig) told(from uint64, n int) (out []string) {
 	r.Helper()
 	end := false
-	for evs, err := range r.db.Watch(r.Context(), from) {
+	for evs, err := range r.db.Watch(r.Context(), from, nil) {
 		require.NoError(r, err)
 		for _, e := range evs {
 			if end = end || e.Type == "test"; e.Type != EventType {

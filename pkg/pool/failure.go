@@ -11,12 +11,13 @@ import (
 
 // Hooks raise an alert when a job of a machine in use fails, in the update that
 // fails it, so once for each failure; and settle it when the task has been done
-// after all. What fails in a transition is Rule's: the machine is held.
+// after all. What fails in a transition is Rule's: the machine is held. A pool
+// stays while machines are in it (keepPool).
 //
 // They come before those of package workflow, which end the handling of a
 // failure: a failed handler is no failure of its own.
 func Hooks() []resource.Hook {
-	return []resource.Hook{
+	return []resource.Hook{keepPool(),
 		resource.OnSave(api.Jobs, func(tx *resource.Tx, old, new *api.Job) error {
 			if old == nil || new == nil || old.State == new.State {
 				return nil

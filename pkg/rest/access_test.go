@@ -54,7 +54,6 @@ func TestNobodyGivesMoreThanTheyHave(t *testing.T) {
 	claim := func(s, a, o string) string {
 		return `{"scope":"` + s + `","action":"` + a + `","specific":"` + o + `"}`
 	}
-	set := func(path, value string) string { return `[{"op":"add","path":"` + path + `","value":` + value + `}]` }
 	const shown = `{"Validated":true,"Available":true,`
 	for _, c := range []struct {
 		name, method, path, body string
@@ -265,6 +264,35 @@ func TestSecureParamsNeedTheirClaim(t *testing.T) {
 		assert.Equal(t, c.plain, r.as(t, tok["plain"], c.method, "/api/v3"+c.path, c.body).status, "plain %s %s", c.method, c.path)
 		got := r.as(t, tok["secure"], c.method, "/api/v3"+c.path, c.body)
 		assert.Equal(t, c.secure, got.status, "secure %s %s: %s", c.method, c.path, got.body)
+	}
+}
+
+// TestSteppingBackNeedsItsClaim: repeating some tasks is more than beginning
+// anew. Package workflow says how far.
+func TestSteppingBackNeedsItsClaim(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	tok := people(t, r, map[string][]api.Claim{
+		"plain": one("machines", "get,update", "*"),
+		"list":  one("machines", "get,updateTaskList", "*"),
+		"both":  one("machines", "get,update:/CurrentTask,updateTaskList", "*"),
+	})
+	id := r.machine(t, &api.Machine{Name: "m", Tasks: []string{"action:a", "action:b", "action:c"}, CurrentTask: 3})
+	at := "/machines/" + id
+	var err error
+	tok["agent"], err = r.auth.MachineToken(auth.Identity{}, id, time.Hour)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		who, value string
+		status     int
+	}{
+		{"agent", "2", 200}, {"plain", "1", 403}, {"list", "1", 403}, {"both", "1", 200}, {"plain", "0", 403}, {"plain", "-1", 200},
+	} {
+		got := r.as(t, tok[c.who], "PATCH", "/api/v3"+at, `[{"op":"replace","path":"/CurrentTask","value":`+c.value+`}]`)
+		assert.Equal(t, c.status, got.status, "%s to %s: %s", c.who, c.value, got.body)
+		if c.who == "plain" && c.status == 403 {
+			assert.Contains(t, got.body, "updateTaskList")
+		}
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"drpd/pkg/api"
 	"drpd/pkg/resource"
 )
 
@@ -135,25 +134,6 @@ func (h *kindServer) refuseLocked(c echo.Context, o resource.Object, changed []s
 		return nil
 	}
 	return &fail{http.StatusForbidden, "Locked", resource.Errorf(resource.Forbidden, o.Kind, o.Key, "Locked: set Locked to false first")}
-}
-
-// refuseUnfit refuses profiles, stages, boot environments and workflows that a
-// machine would newly have and that do not exist or are not for machines, as
-// DRP does. What exists and is not available yet a machine waits for, and with
-// force also for what does not exist; other kinds always wait.
-func (h *kindServer) refuseUnfit(c echo.Context, tx *resource.Tx, was, is any) error {
-	if _, ok := is.(*api.Machine); !ok || isTrue(c.QueryParam("force")) {
-		return nil
-	}
-	msgs := h.kind.Unfit(tx, is)
-	if was != nil {
-		old := h.kind.CommonOf(was).Errors
-		msgs = slices.DeleteFunc(msgs, func(msg string) bool { return slices.Contains(old, msg) })
-	}
-	if len(msgs) == 0 {
-		return nil
-	}
-	return &resource.Error{Code: resource.Invalid, Kind: h.kind.KindName(), Key: h.kind.KeyOf(is), Msgs: msgs}
 }
 
 func rawOf(val any) (map[string]json.RawMessage, error) {

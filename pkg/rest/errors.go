@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -163,6 +164,19 @@ func (s *server) answerError(err error, c echo.Context) {
 
 func noRoute(c echo.Context) error {
 	return failf(http.StatusNotFound, c.Request().Method, "there is no %s %s", c.Request().Method, c.Request().URL.Path)
+}
+
+// noRoute is for what no route serves; writes to what only the server writes
+// are told so.
+func (s *server) noRoute(c echo.Context) error {
+	_, path, _ := strings.Cut(c.Request().URL.Path, "/api/v3/")
+	name, key, _ := strings.Cut(path, "/")
+	k := s.kinds[name]
+	reads := c.Request().Method == http.MethodGet || c.Request().Method == http.MethodHead
+	if k == nil || !k.ServerOnly() || reads || strings.Contains(key, "/") {
+		return noRoute(c)
+	}
+	return resource.Errorf(resource.Forbidden, name, key, "%s are the server's own: it alone creates, changes and deletes them, and everybody else may only read them", name)
 }
 
 func notWired(what string) error {

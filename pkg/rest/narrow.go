@@ -10,12 +10,18 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"drpd/pkg/api"
 	"drpd/pkg/resource"
 )
 
 // mayChange checks one changed path. Who may not change all of it may change
 // parts: then each part that differs must be covered by a claim.
 func (h *kindServer) mayChange(c echo.Context, o resource.Object, is func() map[string]json.RawMessage, path string) error {
+	if path == "/CurrentTask" {
+		if err := mayStepBack(c, o, is); err != nil {
+			return err
+		}
+	}
 	whole := allow(c, o.Kind, "update:"+path, o.Key)
 	if whole == nil {
 		return nil
@@ -40,6 +46,18 @@ func (h *kindServer) mayChange(c echo.Context, o resource.Object, is func() map[
 		return whole
 	}
 	return nil
+}
+
+// mayStepBack wants a claim of its own for putting a machine before an entry of
+// its task list that has run, as DRP does: to begin anew, which -1 asks for, who
+// may update the machine may.
+func mayStepBack(c echo.Context, o resource.Object, is func() map[string]json.RawMessage) error {
+	m, ok := o.Val.(*api.Machine)
+	var to int
+	if !ok || json.Unmarshal(is()["CurrentTask"], &to) != nil || to < 0 || to >= m.CurrentTask {
+		return nil
+	}
+	return allow(c, o.Kind, "updateTaskList", o.Key)
 }
 
 // differing are JSON pointers to the smallest parts in which two values differ.

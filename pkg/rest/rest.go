@@ -192,5 +192,5 @@ func (s *server) routes(g *echo.Group) {
 	for _, k := range s.cfg.DB.Kinds() {
 		s.kindRoutes(q, k)
 	}
-	g.RouteNotFound("/*", func(c echo.Context) error { return noRoute(c) })
+	g.RouteNotFound("/*", s.noRoute)
 }

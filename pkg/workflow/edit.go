@@ -1,7 +1,9 @@
 package workflow
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"drpd/pkg/api"
 	"drpd/pkg/resource"
@@ -48,9 +50,9 @@ func applyEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Mac
 		if slices.Equal(new.Chained, old.Chained) {
 			new.Chained = nil // Switch adds to it; whoever else chooses a workflow begins anew
 		}
-		return restart(tx, old, new)
+		return restart(tx, k, old, new)
 	case new.Stage != old.Stage:
-		return enterStage(tx, new)
+		return enterStage(tx, k, new)
 	case !slices.Equal(new.Tasks, old.Tasks):
 		return retask(tx, k, old, new)
 	case new.CurrentTask < 0 && old.CurrentTask >= 0:
@@ -76,19 +78,30 @@ func stepBack(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Mach
 
 // enterStage gives a machine without a workflow the tasks of its stage. A stage
 // that is missing has none; the machine is not available then.
-func enterStage(tx *resource.Tx, m *api.Machine) error {
+func enterStage(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) error {
 	if err := dropJob(tx, m.CurrentJob, "the stage was changed"); err != nil {
 		return err
 	}
 	list := []string{}
 	if s, err := api.Stages.Get(tx, m.Stage); err == nil {
 		if list, err = ExpandTasks(tx, s.Tasks); err != nil {
-			return err
+			return unusable(k, m, "Stage "+m.Stage, err)
 		}
 		m.BootEnv = first(s.BootEnv, m.BootEnv)
 	}
 	begin(m, list)
 	return nil
+}
+
+// unusable says in DRP's words that the tasks of what the machine wants cannot
+// be listed.
+func unusable(k *resource.Kind[api.Machine], m *api.Machine, what string, err error) error {
+	e, ok := errors.AsType[*resource.Error](err)
+	if !ok || e.Code != resource.Invalid {
+		return err
+	}
+	return resource.Errorf(resource.Invalid, k.Name, m.Uuid, "Machine %s wants %s, which is not available: %s/%s: %s",
+		m.Uuid, what, e.Kind, e.Key, strings.Join(e.Msgs, "; "))
 }
 
 // begin puts the cursor before a new list.

@@ -94,6 +94,29 @@ func TestEditsOfTheCursorAndStage(t *testing.T) {
 	}
 }
 
+// TestBackNeverOverABoot: entries before the last boot are not repeated without
+// booting again.
+func TestBackNeverOverABoot(t *testing.T) {
+	t.Parallel()
+	for to, want := range map[int]string{
+		5: "Cannot move CurrentTask from 9 to 5: the machine booted into rocky-9-install at 6",
+		6: "at 6, stage os, bootenv rocky-9-install, runnable true, complete false",
+		8: "at 8, stage os, bootenv rocky-9-install, runnable true, complete false",
+	} {
+		r := newRig(t)
+		r.begin()
+		r.edit(func(m *api.Machine) {
+			m.CurrentTask, m.Stage, m.BootEnv, m.Moving = 9, "os", "rocky-9-install", true
+		})
+		r.home("rocky-9-install")
+		if err := r.try(false, func(m *api.Machine) { m.CurrentTask = to }); err != nil {
+			assert.ErrorContains(t, err, want)
+			continue
+		}
+		assert.Equal(t, want, r.state())
+	}
+}
+
 // TestStageWithoutAWorkflow loads the stage's tasks, not over pending ones.
 func TestStageWithoutAWorkflow(t *testing.T) {
 	t.Parallel()

@@ -72,9 +72,9 @@ func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machin
 	}
 	m.Runnable = true
 	if m.Workflow == "" {
-		return createIdle(tx, m)
+		return createIdle(tx, k, m)
 	}
-	if err := restart(tx, nil, m); err != nil {
+	if err := restart(tx, k, nil, m); err != nil {
 		return err
 	}
 	// A machine that its own discovery agent creates is already there.
@@ -86,9 +86,9 @@ func createMachine(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machin
 
 // createIdle is for a machine without a workflow: it has the tasks given, or
 // those of its stage.
-func createIdle(tx *resource.Tx, m *api.Machine) error {
+func createIdle(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) error {
 	if len(m.Tasks) == 0 {
-		return enterStage(tx, m)
+		return enterStage(tx, k, m)
 	}
 	begin(m, m.Tasks)
 	return nil
@@ -112,7 +112,7 @@ func preference(r resource.Reader, name string) string {
 }
 
 // restart begins the machine's workflow anew, or clears its tasks without one.
-func restart(tx *resource.Tx, old, m *api.Machine) error {
+func restart(tx *resource.Tx, k *resource.Kind[api.Machine], old, m *api.Machine) error {
 	if err := dropJob(tx, m.CurrentJob, "the workflow was changed"); err != nil {
 		return err
 	}
@@ -121,11 +121,11 @@ func restart(tx *resource.Tx, old, m *api.Machine) error {
 		if old == nil || m.Stage == old.Stage {
 			m.Stage = "none"
 		}
-		return enterStage(tx, m)
+		return enterStage(tx, k, m)
 	}
 	list, err := Expand(tx, m.Workflow)
 	if err != nil {
-		return err
+		return unusable(k, m, "Workflow "+m.Workflow, err)
 	}
 	begin(m, list)
 	m.CurrentTask, m.WorkflowComplete, m.Runnable = -1, false, true
