@@ -69,7 +69,8 @@ var rows = map[string]row{
 	"workflow":        {may: "api engine resource", libs: uuidLib},
 
 	"workorder":  {may: "api engine param resource workflow"},
-	"runner":     {may: "api engine resource workflow", clock: true},
+	"child":      {clock: true},
+	"runner":     {may: "api child engine resource workflow", clock: true},
 	"alert":      {may: "api resource"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
