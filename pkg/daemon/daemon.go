@@ -27,6 +27,7 @@ import (
 	"drpd/pkg/media"
 	"drpd/pkg/param"
 	"drpd/pkg/pki"
+	"drpd/pkg/plugin"
 	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
@@ -53,6 +54,7 @@ type Daemon struct {
 	cache    *render.Cache
 	pxe      *pxe.Server
 	recorder *pxe.Recorder
+	plugins  *plugin.Supervisor // nil: none are run
 	logs     *logRing
 	started  time.Time
 	apiPort  string
@@ -157,6 +159,7 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	if err := d.firstUser(ctx); err != nil {
 		return err
 	}
+	d.openPlugins()
 	d.recorder = pxe.NewRecorder(pxe.RecorderConfig{DB: d.DB, Log: d.cfg.Log})
 	return nil
 }
@@ -237,6 +240,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return d.dropLogs(ctx) })
 	if len(d.cfg.Runner) > 0 {
 		g.Go(func() error { return d.runners().Run(ctx) })
+	}
+	if d.plugins != nil {
+		g.Go(func() error { return d.plugins.Run(ctx) })
 	}
 	if d.servesDHCP() {
 		g.Go(func() error { return d.runDHCP(ctx) })
