@@ -107,5 +107,5 @@ func noAction(call rest.ActionCall) error {
 	if call.Object != nil {
 		kind, key = call.Object.Kind, call.Object.Key
 	}
-	return resource.Errorf(resource.NotFound, kind, key, "no action %q here; machines have %v, and running plugins may offer more", call.Command, bmcCommands)
+	return resource.Errorf(resource.NotFound, kind, key, "no action %q here; machines have %v", call.Command, bmcCommands)
 }
