@@ -70,7 +70,7 @@ var rows = map[string]row{
 
 	"workorder":  {may: "api engine param resource workflow"},
 	"child":      {clock: true},
-	"plugin":     {may: "api blob bundle child engine resource", clock: true},
+	"plugin":     {may: "api blob bundle child engine resource workflow", clock: true},
 	"runner":     {may: "api child engine resource workflow", clock: true},
 	"alert":      {may: "api resource"},
 	"trigger":    {may: "alert api engine param resource workorder"},

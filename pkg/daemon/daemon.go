@@ -138,11 +138,12 @@ func hostAddrs() []netip.Addr {
 
 func (d *Daemon) openCore(ctx context.Context) error {
 	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log}), Now: time.Now}
+	calls := &plugin.Caller{Now: time.Now}
 	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
 		Actions: func(db *resource.DB) []engine.Runner {
-			worker.DB = db
+			worker.DB, calls.DB = db, db
 			unpacker := &media.Worker{DB: db, Blobs: d.blobs, Log: d.cfg.Log}
-			return []engine.Runner{worker.Action(), unpacker.Action()}
+			return []engine.Runner{worker.Action(), unpacker.Action(), calls.Action()}
 		}})
 	if err != nil {
 		return err
@@ -160,6 +161,7 @@ func (d *Daemon) openCore(ctx context.Context) error {
 		return err
 	}
 	d.openPlugins()
+	calls.Sup = d.plugins
 	d.recorder = pxe.NewRecorder(pxe.RecorderConfig{DB: d.DB, Log: d.cfg.Log})
 	return nil
 }

@@ -72,7 +72,7 @@ func define(how string) {
 	out, _ := json.Marshal(map[string]any{"Name": name, "Version": "v1.0.0", "PluginVersion": version, "AutoStart": how == "auto", "HasPublish": true,
 		"Content": fmt.Sprintf(fakeContent, name), "OptionalParams": []string{"volume"},
 		"AvailableActions": []map[string]any{{"Model": "machines", "Command": "echo", "RequiredParams": []string{"tone"}}, {"Model": "machines", "Command": "fail"},
-			{"Model": "machines", "Command": "die"}, {"Model": "machines", "Command": "flood"}, {"Model": "system", "Command": "heard"}, {"Command": "own"}}})
+			{"Model": "machines", "Command": "die"}, {"Model": "machines", "Command": "flood"}, {"Model": "system", "Command": "heard"}, {"Command": "own"}, {"Command": "leave"}}})
 	fmt.Println(string(out))
 }
 
@@ -144,7 +144,9 @@ func listen(how, to, from string) {
 				return r.Status
 			}
 			reply(w, 200, []string{tell("publish", `{"Type":"bells","Action":"rung","Key":"b"}`), tell("publish", `{"Type":"machines","Action":"delete","Key":"b"}`),
-				tell("log", `{"Level":3,"Message":"hi"}`), tell("leaving", `{"Messages":["tired"]}`)})
+				tell("log", `{"Level":3,"Message":"hi"}`)})
+		case "leave":
+			_, _ = server.Post("http://unix/api-server-plugin/v4/leaving", "application/json", strings.NewReader(`{"Messages":["tired"]}`))
 		}
 	})
 	fmt.Println("starting")

@@ -191,10 +191,14 @@ func (s *Supervisor) fault(ctx context.Context, plugin string, cause error, trie
 	}
 }
 
-// messages are those of a plugin's own error, else the one of err.
+// messages are those of a plugin's own error or of ours, without the object
+// that they are about, else the one of err.
 func messages(err error) []string {
 	if e, ok := errors.AsType[*Error](err); ok && len(e.Messages) > 0 {
 		return e.Messages
+	}
+	if e, ok := errors.AsType[*resource.Error](err); ok && error(e) == err {
+		return e.Msgs
 	}
 	return []string{err.Error()}
 }
