@@ -11,14 +11,8 @@ import (
 	"drpd/pkg/rest"
 )
 
-// bmcCommands are the actions on machines that go to their BMC.
-var bmcCommands = []api.BMCWant{api.BMCOn, api.BMCOff, api.BMCCycle, api.BMCBootPXE, api.BMCBootDisk, api.BMCStatus}
-
-// bmcParams are what each of them needs.
+// bmcParams are what each action of a BMC needs.
 var bmcParams = []string{bmc.ParamAddress, bmc.ParamUser, bmc.ParamPassword}
-
-// bmcProvider is the plugin that offers these actions in DRP.
-const bmcProvider = "ipmi"
 
 // actions are those of running plugins, and those that are built in instead of
 // DRP's plugins, which go first.
@@ -28,7 +22,7 @@ type actions struct{ *Daemon }
 // plugins can do.
 func (a actions) Available(_ context.Context, o *resource.Object, plugin string) ([]api.AvailableAction, error) {
 	var out []api.AvailableAction
-	if plugin == "" || plugin == bmcProvider {
+	if plugin == "" || plugin == bmc.Provider {
 		out = a.ofBMC(o)
 	}
 	if a.plugins != nil {
@@ -42,8 +36,8 @@ func (a actions) ofBMC(o *resource.Object) (out []api.AvailableAction) {
 	if !ok || !driven(a.DB.View(), m) {
 		return nil
 	}
-	for _, c := range bmcCommands {
-		out = append(out, api.AvailableAction{Provider: bmcProvider, Model: api.Machines.Name, Command: string(c),
+	for _, c := range bmc.Commands {
+		out = append(out, api.AvailableAction{Provider: bmc.Provider, Model: api.Machines.Name, Command: string(c),
 			RequiredParams: slices.Clone(bmcParams), OptionalParams: []string{bmc.ParamMode, bmc.ParamPort}})
 	}
 	return out
@@ -84,7 +78,7 @@ func (a actions) Run(ctx context.Context, call rest.ActionCall) (any, error) {
 // the reply names, and carried out from there.
 func (a actions) runBMC(ctx context.Context, call rest.ActionCall) (any, error) {
 	m, ok := bmcOwner(call.Object)
-	if !ok || !slices.Contains(bmcCommands, api.BMCWant(call.Command)) || call.Plugin != "" && call.Plugin != bmcProvider {
+	if !ok || !slices.Contains(bmc.Commands, api.BMCWant(call.Command)) || call.Plugin != "" && call.Plugin != bmc.Provider {
 		return nil, noAction(call)
 	}
 	if !bmc.Has(a.DB.View(), m) {
@@ -107,5 +101,5 @@ func noAction(call rest.ActionCall) error {
 	if call.Object != nil {
 		kind, key = call.Object.Kind, call.Object.Key
 	}
-	return resource.Errorf(resource.NotFound, kind, key, "no action %q here; machines have %v", call.Command, bmcCommands)
+	return resource.Errorf(resource.NotFound, kind, key, "no action %q here; machines have %v", call.Command, bmc.Commands)
 }
