@@ -40,6 +40,9 @@ func fake(how string, args []string) {
 	case "unpack":
 		_ = os.WriteFile(filepath.Join(args[1], "tool"), []byte("tool of "+how), 0o600)
 		_ = os.Symlink("/etc/passwd", filepath.Join(args[1], "link"))
+		if how == "linker" {
+			_ = os.Link(filepath.Join(args[1], "tool"), filepath.Join(args[1], "hard"))
+		}
 	case "listen":
 		listen(how, args[1], args[2])
 	}

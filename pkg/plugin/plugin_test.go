@@ -234,6 +234,15 @@ func TestAProviderBringsContentFilesAndPlugin(t *testing.T) {
 	assert.Equal(t, []string{`plugin_provider "auto" does not exist`}, p.Errors)
 }
 
+func TestFilesThatAreLinksAreNotServed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0, 0)
+	_, err := r.sup.Upload(t.Context(), "linker", program("linker"))
+	require.ErrorContains(t, err, "it is loaded, but its files are not: file ")
+	require.ErrorContains(t, err, "is a link, or not the program's own")
+	assert.Zero(t, api.Files.Len(r.db.View()))
+}
+
 func TestContentIsThereAfterARestart(t *testing.T) {
 	t.Parallel()
 	s := mem.New(mem.Config{})

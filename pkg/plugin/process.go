@@ -135,7 +135,6 @@ func (s *Supervisor) ask(ctx context.Context, provider, program string, keep fun
 	if err != nil {
 		return nil, fmt.Errorf("start provider %s: %w", provider, err)
 	}
-	defer child.Reap(cmd.Process.Pid)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Define)
 	defer cancel()
 	select {
@@ -144,6 +143,7 @@ func (s *Supervisor) ask(ctx context.Context, provider, program string, keep fun
 		child.End(cmd.Process, ended)
 		err = fmt.Errorf("it did not end within %s", s.cfg.Define)
 	}
+	child.Reap(cmd.Process.Pid) // nobody changes its files any more
 	switch {
 	case out.over:
 		return nil, fmt.Errorf("provider %s: %s printed more than %d bytes", provider, args[0], maxSays)
@@ -231,7 +231,7 @@ func (p *instance) ready(ctx context.Context, s *Supervisor, want spec, svc *ser
 			return ctx.Err()
 		case <-svc.wake:
 			if now, ok := s.wanted(want.plugin); !ok || !now.same(want) {
-				return errors.New("something else is wanted of it now")
+				return errChanged
 			}
 		}
 	}

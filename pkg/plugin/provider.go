@@ -14,7 +14,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"drpd/pkg/api"
 	"drpd/pkg/blob"
@@ -68,6 +70,9 @@ func (s *Supervisor) define(ctx context.Context, name, program string) (old stri
 		return "", err
 	}
 	def.Program = program
+	if len(def.StoreObjects) > 0 {
+		s.cfg.Log.Warn("plugin provider has kinds of objects of its own, which are not stored", "provider", name, "kinds", slices.Sorted(maps.Keys(def.StoreObjects)))
+	}
 	err = s.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
 		if was, err := api.PluginProviders.Get(tx, name); err == nil {
 			old = was.Program
@@ -212,6 +217,9 @@ func (s *Supervisor) collect(ctx context.Context, under, dir string) ([]*api.Fil
 			return err
 		}
 		defer f.Close()
+		if err := s.theirs(f); err != nil {
+			return err
+		}
 		at := under + filepath.ToSlash(name)
 		info, err := s.cfg.Blobs.Put(ctx, at, f, blob.PutOptions{MaxSize: left, Bulk: true})
 		left -= info.Size
@@ -219,6 +227,20 @@ func (s *Supervisor) collect(ctx context.Context, under, dir string) ([]*api.Fil
 		return err
 	})
 	return out, errors.Join(err, s.cfg.Blobs.Sync())
+}
+
+// theirs refuses a file that the program only linked to: the server may read
+// what the program may not.
+func (s *Supervisor) theirs(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Nlink != 1 || os.Geteuid() == 0 && int(st.Uid) != s.cfg.User {
+		return fmt.Errorf("file %s is a link, or not the program's own", f.Name())
+	}
+	return nil
 }
 
 // clear removes the files of a provider but those to keep.

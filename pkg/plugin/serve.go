@@ -60,6 +60,9 @@ func (s *Supervisor) goesOn(ctx context.Context, name string, svc *service) (spe
 	return spec{}, false
 }
 
+// errChanged means that something else is wanted than what is being started.
+var errChanged = errors.New("something else is wanted of it now")
+
 // errLacks means that nothing but a change of the plugin helps.
 var errLacks = errors.New("not started")
 
@@ -70,6 +73,9 @@ func (s *Supervisor) once(ctx context.Context, want spec, svc *service) error {
 		return fmt.Errorf("%w: %s", errLacks, want.lacks)
 	}
 	p, err := s.start(ctx, want, svc)
+	if errors.Is(err, errChanged) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

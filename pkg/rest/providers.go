@@ -40,18 +40,26 @@ func (s *server) providerRoutes(bulk *echo.Group) {
 	bulk.GET(at+"/binary", s.downloadProvider)
 }
 
-// provider checks what a request for a provider needs, and takes its name in
-// hand until done is called.
-func (s *server) provider(c echo.Context, action string) (name string, done func(), err error) {
-	name = c.Param("id")
+// provider is the name in a request for a provider's program, if the caller may
+// do that with it.
+func (s *server) provider(c echo.Context, action string) (string, error) {
+	name := c.Param("id")
 	if err := allow(c, api.PluginProviders.Name, action, name); err != nil {
-		return name, nil, err
+		return name, err
 	}
 	if s.cfg.Providers == nil {
-		return name, nil, notWired("plugins: they are switched off")
+		return name, notWired("plugins: they are switched off")
 	}
 	if msgs := api.NameProblems("Name", name); len(msgs) > 0 {
-		return name, nil, &resource.Error{Code: resource.Malformed, Kind: api.PluginProviders.Name, Key: name, Msgs: msgs}
+		return name, &resource.Error{Code: resource.Malformed, Kind: api.PluginProviders.Name, Key: name, Msgs: msgs}
+	}
+	return name, nil
+}
+
+// providerAlone is provider for one caller at a time, until done is called.
+func (s *server) providerAlone(c echo.Context, action string) (name string, done func(), err error) {
+	if name, err = s.provider(c, action); err != nil {
+		return name, nil, err
 	}
 	id := api.PluginProviders.Name + "/" + name
 	if !s.uploads.add(id) {
@@ -63,7 +71,7 @@ func (s *server) provider(c echo.Context, action string) (name string, done func
 // uploadProvider takes a program. Its processes may do everything, so only who
 // may do that too can bring one.
 func (s *server) uploadProvider(c echo.Context) error {
-	name, done, err := s.provider(c, "create")
+	name, done, err := s.providerAlone(c, "create")
 	if err != nil {
 		return err
 	}
@@ -83,7 +91,7 @@ func (s *server) uploadProvider(c echo.Context) error {
 }
 
 func (s *server) removeProvider(c echo.Context) error {
-	name, done, err := s.provider(c, "delete")
+	name, done, err := s.providerAlone(c, "delete")
 	if err != nil {
 		return err
 	}
@@ -99,11 +107,10 @@ func (s *server) removeProvider(c echo.Context) error {
 }
 
 func (s *server) downloadProvider(c echo.Context) error {
-	name, done, err := s.provider(c, "get")
+	name, err := s.provider(c, "get")
 	if err != nil {
 		return err
 	}
-	defer done()
 	f, err := s.cfg.Providers.Program(name)
 	if err != nil {
 		return err
