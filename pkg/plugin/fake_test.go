@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,11 +25,29 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, plugin.Launch(os.Args[2:]))
 		os.Exit(1)
 	}
+	if len(os.Args) > 2 && os.Args[1] == "doomed" {
+		doomed(os.Args[2])
+	}
 	if how := os.Getenv(envFake); how != "" {
 		fake(how, os.Args[1:])
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// doomed is a server that starts a program and is killed.
+func doomed(program string) {
+	f, err := os.Open(program)
+	if err != nil {
+		panic(err)
+	}
+	cmd := exec.Command(os.Args[0], "launch", "doomed")
+	cmd.ExtraFiles, cmd.Stdout = []*os.File{f}, os.Stdout
+	cmd.Env = append(os.Environ(), fmt.Sprintf("DRPD_PLUGIN_PARENT=%d", os.Getpid()))
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	select {}
 }
 
 const fakeContent = "sections: {tasks: {%s-task: {}}}"

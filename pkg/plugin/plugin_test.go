@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -388,6 +390,27 @@ func TestRefusedParamsAndRepair(t *testing.T) {
 	out, err := r.do(t, r.machine(t, resource.Params{"tone": "c"}), "echo")
 	require.NoError(t, err)
 	assert.JSONEq(t, `["g",{"tone":"c"},"high"]`, out)
+}
+
+func TestAProcessEndsWithAServerThatIsKilled(t *testing.T) {
+	t.Parallel()
+	script := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho $DRPD_PLUGIN_PARENT.\nexec sleep 600\n"), 0o755))
+	out, w, err := os.Pipe()
+	require.NoError(t, err)
+	server := exec.Command(os.Args[0], "doomed", script)
+	server.Stdout = w
+	require.NoError(t, server.Start())
+	require.NoError(t, w.Close())
+	require.NoError(t, out.SetReadDeadline(time.Now().Add(30*time.Second)))
+	buf := make([]byte, 16)
+	n, err := out.Read(buf)
+	require.NoError(t, err)
+	assert.Equal(t, ".\n", string(buf[:n]))
+	require.NoError(t, server.Process.Kill())
+	_ = server.Wait() // it was killed
+	_, err = out.Read(buf)
+	assert.ErrorIs(t, err, io.EOF, "the program is gone, and with it the last writer")
 }
 
 func TestASlowPluginBlocksNobody(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -36,10 +38,14 @@ const (
 	maxFiles = 4096    // open files
 )
 
+// envParent tells Launch the process id of the server.
+const envParent = "DRPD_PLUGIN_PARENT"
+
 // Launch turns this process into a plugin's, whose file the server has opened
-// for it: it bounds what the process may use, and lets it gain no rights. args
-// are the program's name and arguments.
+// for it: it bounds what the process may use, lets it gain no rights, and ends
+// it with the server. args are the program's name and arguments.
 func Launch(args []string) error {
+	runtime.LockOSThread() // what prctl sets is the thread's that becomes the program
 	for what, n := range map[int]uint64{unix.RLIMIT_DATA: maxData, unix.RLIMIT_NOFILE: maxFiles, unix.RLIMIT_CORE: 0} {
 		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
 			return fmt.Errorf("limit resource %d to %d: %w", what, n, err)
@@ -48,7 +54,13 @@ func Launch(args []string) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("forbid new privileges: %w", err)
 	}
-	var err error
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("ask to be ended with the server: %w", err)
+	}
+	if want := os.Getenv(envParent); want != strconv.Itoa(os.Getppid()) {
+		return fmt.Errorf("the server (process %s) is gone", want)
+	}
+	err := os.Unsetenv(envParent)
 	// A process that the server starts at the same time may hold the file open
 	// for writing for a moment.
 	for range 50 {
@@ -108,7 +120,8 @@ func (s *Supervisor) command(x *scratch, provider string, args ...string) *exec.
 		cmd = exec.Command(programFD, args...)
 	}
 	cmd.Dir, cmd.ExtraFiles = x.dir, []*os.File{x.program}
-	cmd.Env = append([]string{"PATH=" + child.Path, "HOME=" + x.dir, "TMPDIR=" + x.dir, "LANG=C.UTF-8", "RS_TOKEN=" + x.token}, s.cfg.Env()...)
+	cmd.Env = append([]string{"PATH=" + child.Path, "HOME=" + x.dir, "TMPDIR=" + x.dir, "LANG=C.UTF-8", "RS_TOKEN=" + x.token,
+		envParent + "=" + strconv.Itoa(os.Getpid())}, s.cfg.Env()...)
 	child.Confine(cmd, s.cfg.User)
 	return cmd
 }
