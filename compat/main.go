@@ -1,7 +1,8 @@
 // Command compat proves that drpd serves Digital Rebar's own clients: it
 // builds the unmodified drpcli of an open release, runs scenarios of ours
 // through it, each command compared with a literal expectation, and then that
-// release's agent suite, with drpd under the name dr-provision.
+// release's agent suite, with drpd under the name dr-provision. One scenario
+// runs a plugin that is made with the kit of that release.
 //
 // It is a module of its own, so that the client's dependencies stay out of
 // drpd's.
@@ -103,7 +104,8 @@ func scenarioFiles(names []string) ([]string, error) {
 	return out, nil
 }
 
-// build puts drpcli, dr-provision and the agent suite into dir/bin.
+// build puts drpcli, dr-provision, the agent suite and a plugin made with the
+// client's kit into dir/bin.
 func build(ctx context.Context, dir string) error {
 	bin := filepath.Join(dir, "bin")
 	for _, b := range []struct {
@@ -111,6 +113,7 @@ func build(ctx context.Context, dir string) error {
 		args  []string
 	}{
 		{".", []string{"build", "-o", filepath.Join(bin, "drpcli"), client + "/cmds/drpcli"}},
+		{".", []string{"build", "-o", filepath.Join(bin, "ring"), "./ring"}},
 		{".", []string{"test", "-c", "-o", filepath.Join(bin, "agent.test"), client + "/agent"}},
 		{"..", []string{"build", "-buildvcs=false", "-o", filepath.Join(bin, "dr-provision"), "./cmd/drpd"}},
 		{"..", []string{"build", "-buildvcs=false", "-o", filepath.Join(bin, "ours", "drpcli"), "./cmd/drpcli"}},

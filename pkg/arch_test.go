@@ -71,7 +71,9 @@ var rows = map[string]row{
 	"workflow":        {may: "api engine resource", libs: uuidLib},
 
 	"workorder":  {may: "api engine param resource workflow"},
-	"runner":     {may: "api engine resource workflow", clock: true},
+	"child":      {clock: true},
+	"plugin":     {may: "api blob bundle child engine resource workflow", clock: true},
+	"runner":     {may: "api child engine resource workflow", clock: true},
 	"alert":      {may: "api resource"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
@@ -106,12 +108,12 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine flexi media openapi param pki pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
+		"engine flexi media openapi param pki plugin pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},
 	"/content/gen": {libs: yamlLib},
 	"/web":         {},
-	"/cmd/drpd":    {may: "agent auth daemon", libs: cobra + " github.com/spf13/pflag"},
+	"/cmd/drpd":    {may: "agent auth daemon plugin", libs: cobra + " github.com/spf13/pflag"},
 	"/cmd/drpcli":  {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
 }
 

@@ -34,7 +34,7 @@ var idle = map[string]string{
 
 // idleValues are such flags with a value.
 var idleValues = map[string]string{
-	"plugin-comm-root": "plugins are not run", "plugin-root": "plugins are not run",
+	"plugin-comm-root": "each plugin has its sockets in a temporary directory of its own", "plugin-root": "programs of plugins are kept in the data directory",
 	"file-root": "files are kept in the data directory", "replace-root": "nothing is replaced from disk",
 	"local-content": "content is loaded through the API", "default-content": "content is built in",
 	"saas-content-root": "content is kept in the database", "log-root": "logs are kept in the data directory",

@@ -16,6 +16,7 @@ type options struct {
 	cfg       daemon.Config
 	addresses []string
 	level     string
+	noPlugins bool
 	drp       drpOptions
 }
 
@@ -35,6 +36,7 @@ func (o *options) addOurs(f *pflag.FlagSet) {
 	f.StringVar(&c.CertFile, "tls-cert", "", "certificate chain (PEM) to show instead of one of our own authority; used if it and its key exist")
 	f.StringVar(&c.KeyFile, "tls-key", "", "key of --tls-cert (PEM)")
 	f.StringVar(&c.Loaders, "loaders", "/usr/lib/ipxe", "directory of iPXE's boot loaders")
+	f.BoolVar(&o.noPlugins, "no-plugins", false, "run no plugins, and take no programs of plugin providers")
 	f.StringVar(&o.level, "log-level", "info", "debug, info, warn or error")
 }
 
@@ -46,6 +48,9 @@ func (o *options) config(log io.Writer) (daemon.Config, error) {
 			return daemon.Config{}, fmt.Errorf("--address %q: %w", a, err)
 		}
 		o.cfg.Addresses = append(o.cfg.Addresses, addr)
+	}
+	if o.noPlugins {
+		o.cfg.Plugins = nil
 	}
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(o.level)); err != nil {

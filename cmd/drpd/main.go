@@ -16,6 +16,7 @@ import (
 	"drpd/pkg/agent"
 	"drpd/pkg/auth"
 	"drpd/pkg/daemon"
+	"drpd/pkg/plugin"
 )
 
 // version is set by the linker.
@@ -39,7 +40,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func command(name string, stdout, stderr io.Writer) *cobra.Command {
-	o := options{cfg: daemon.Config{Version: version, Runner: []string{"/proc/self/exe", "context-runner"}}}
+	o := options{cfg: daemon.Config{Version: version, Runner: []string{"/proc/self/exe", "context-runner"}, Plugins: []string{"/proc/self/exe", launchCmd}}}
 	c := &cobra.Command{
 		Use: name, Short: "Provision bare-metal machines and clusters", Args: cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true, Version: version,
@@ -52,13 +53,23 @@ func command(name string, stdout, stderr io.Writer) *cobra.Command {
 			return serve(cmd.Context(), cfg, stdout)
 		},
 	}
-	c.AddCommand(agent.ContextCommand())
+	c.AddCommand(agent.ContextCommand(), launchCommand())
 	o.addOurs(c.Flags())
 	o.addDRP(c.Flags())
 	if name == dropIn {
 		o.asDRP()
 	}
 	return c
+}
+
+// launchCmd is the hidden command by which drpd starts the program of a plugin.
+const launchCmd = "plugin-launch"
+
+func launchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: launchCmd, Short: "Become a plugin's process", Hidden: true, DisableFlagParsing: true, Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return plugin.Launch(args) },
+	}
 }
 
 func serve(ctx context.Context, cfg daemon.Config, stdout io.Writer) error {

@@ -12,7 +12,7 @@ func Kinds() []resource.Any {
 		BootEnvs, Profiles, ParamDefs, Blueprints, WorkOrders, Triggers, TriggerProviders,
 		Batches, Alerts, Filters, Subnets, Reservations, Leases, Interfaces, Contexts,
 		Plugins, PluginProviders, Users, Roles, Tenants, Preferences, Endpoints, VersionSets,
-		CatalogItems, ContentPacks, Files, BMCActions, BootRecords, Media, Callbacks,
+		CatalogItems, ContentPacks, Files, BMCActions, BootRecords, Media, Callbacks, PluginCalls,
 	}
 }
 
@@ -21,7 +21,7 @@ var kindNames = []string{"machines", "clusters", "resource_brokers", "pools", "w
 	"bootenvs", "profiles", "params", "blueprints", "work_orders", "triggers", "trigger_providers",
 	"batches", "alerts", "filters", "subnets", "reservations", "leases", "interfaces", "contexts",
 	"plugins", "plugin_providers", "users", "roles", "tenants", "preferences", "endpoints", "version_sets",
-	"catalog_items", "contents", "files", "bmc_actions", "boot_records", "media", "callbacks"}
+	"catalog_items", "contents", "files", "bmc_actions", "boot_records", "media", "callbacks", "plugin_calls"}
 
 // Described is for kinds that have a line about themselves.
 type Described struct{ Description string }

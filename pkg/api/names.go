@@ -99,3 +99,10 @@ func paramNames(params resource.Params) []string {
 }
 
 func paramKeys(params resource.Params) []string { return slices.Sorted(maps.Keys(params)) }
+
+// NameProblems says what is wrong with a name of the plainest grammar.
+func NameProblems(field, value string) []string {
+	var p problems
+	p.name(field, value, plainName)
+	return p
+}

@@ -1,6 +1,10 @@
 package api
 
-import "drpd/pkg/resource"
+import (
+	"strings"
+
+	"drpd/pkg/resource"
+)
 
 // Context is where an agent may run other than on the machine: a container of
 // Image, started by the plugin Engine.
@@ -37,6 +41,8 @@ type PluginProvider struct {
 	Documentation    string
 	Content          string
 	Meta             map[string]string
+	// Program names the executable that said all this; no reply shows it.
+	Program string `json:",omitempty"`
 }
 
 // AvailableAction is one command that can be run on objects of a kind.
@@ -48,7 +54,7 @@ type AvailableAction struct {
 	OptionalParams []string
 }
 
-// The kinds of extensions. drpd runs no plugin processes: providers are its own.
+// The kinds of extensions. Package plugin runs the programs of providers.
 var (
 	Contexts = &resource.Kind[Context]{
 		Name: "contexts", Key: func(o *Context) string { return o.Name },
@@ -76,15 +82,24 @@ var (
 			p.name("Provider", o.Provider, plainName)
 			return append(p, paramNames(o.Params)...)
 		},
-		Refs:   func(o *Plugin) []resource.Ref { return refs(PluginProviders.Name, one(o.Provider)) },
+		Refs:   (*Plugin).refs,
 		Params: func(o *Plugin) *resource.Params { return &o.Params },
 	}
 	PluginProviders = &resource.Kind[PluginProvider]{
 		Name: "plugin_providers", Key: func(o *PluginProvider) string { return o.Name }, Sealed: true,
 		Indexes: []resource.Index[PluginProvider]{keyed(ByName, func(o *PluginProvider) string { return o.Name })},
-		Default: (*PluginProvider).fill, Virtual: true,
+		Default: (*PluginProvider).fill, Hidden: []string{"Program"},
 	}
 )
+
+// refs: a plugin needs its provider, and a process that works.
+func (o *Plugin) refs() []resource.Ref {
+	out := refs(PluginProviders.Name, one(o.Provider))
+	for i := range out {
+		out[i].Check = func(any) string { return strings.Join(o.PluginErrors, "; ") }
+	}
+	return out
+}
 
 func (o *PluginProvider) fill() {
 	o.RequiredParams, o.OptionalParams = full(o.RequiredParams), full(o.OptionalParams)

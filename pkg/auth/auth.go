@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,7 @@ type Auth struct {
 	limit  *limiter
 	dir    atomic.Pointer[directory]
 	trail  trail
+	alive  sync.Map // ids of plugins' processes that run, see PluginToken
 	// hashing bounds the memory of concurrent scrypt runs, 32 MiB each.
 	hashing   chan struct{}
 	verifying singleflight.Group // logins by their digest

@@ -85,6 +85,9 @@ type grant struct {
 func (a *Auth) grantOf(v *resource.View, p token.Payload) (*grant, error) {
 	d := a.directory(v)
 	g := &grant{payload: p, dir: d, users: api.Users.Stamp(v)}
+	if err := a.ended(p); err != nil {
+		return nil, err
+	}
 	var err error
 	if g.secrets, err = d.secrets(v, p); err != nil {
 		return nil, err
@@ -106,6 +109,8 @@ func (a *Auth) grantOf(v *resource.View, p token.Payload) (*grant, error) {
 		}
 		g.machine = m.Uuid
 		g.sets = []*claim.Set{claim.Compile(claimsOf(p))}
+	case token.Plugin:
+		g.sets = d.named([]string{Superuser})
 	}
 	return g, nil
 }
@@ -123,6 +128,9 @@ func claimsOf(p token.Payload) []api.Claim {
 func (a *Auth) current(v *resource.View, g *grant, now time.Time) (*grant, error) {
 	if !g.payload.Expires.IsZero() && !now.Before(g.payload.Expires) {
 		return nil, fmt.Errorf("%w: %w", ErrDenied, token.ErrExpired)
+	}
+	if err := a.ended(g.payload); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	if g.dir == a.directory(v) && g.users == api.Users.Stamp(v) && g.sameMachine(v) {
 		return g, nil

@@ -56,6 +56,8 @@ func (i Identity) Allow(scope, action, specific string) bool {
 		return i.machineMay(scope, action, specific) || i.covered(scope, action, specific)
 	case token.Profile:
 		return i.profileMay(scope, action, specific)
+	case token.Plugin:
+		return i.covered(scope, action, specific)
 	case token.Boot:
 		return bootMay(scope, action)
 	case token.Unknown:
@@ -104,6 +106,11 @@ func (i Identity) AllowEvent(e resource.Event) bool {
 // aside.
 func (i Identity) Contains(claims []api.Claim) bool {
 	return i.g != nil && claim.Contains(i.g.sets, claims) && (i.g.only == nil || claim.Contains(i.g.only, claims))
+}
+
+// All says whether the caller may do everything, in no tenant.
+func (i Identity) All() bool {
+	return i.g != nil && i.g.limit == nil && i.Contains([]api.Claim{claim.Everything()})
 }
 
 // Refresh looks again whether the identity still holds and what it may do:

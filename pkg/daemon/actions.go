@@ -11,30 +11,36 @@ import (
 	"drpd/pkg/rest"
 )
 
-// bmcCommands are the actions on machines that go to their BMC.
-var bmcCommands = []api.BMCWant{api.BMCOn, api.BMCOff, api.BMCCycle, api.BMCBootPXE, api.BMCBootDisk, api.BMCStatus}
-
-// bmcParams are what each of them needs.
+// bmcParams are what each action of a BMC needs.
 var bmcParams = []string{bmc.ParamAddress, bmc.ParamUser, bmc.ParamPassword}
 
-// bmcProvider is the plugin that offers these actions in DRP.
-const bmcProvider = "ipmi"
-
-// actions are built in instead of DRP's plugins.
+// actions are those of running plugins, and those that are built in instead of
+// DRP's plugins, which go first.
 type actions struct{ *Daemon }
 
-// Available lists what the BMC of a machine can do, if it has one.
-func (a actions) Available(_ context.Context, o *resource.Object) ([]api.AvailableAction, error) {
-	m, ok := bmcOwner(o)
-	if !ok || !driven(a.DB.View(), m) {
-		return nil, nil
-	}
+// Available lists what the BMC of a machine can do, if it has one, and what
+// plugins can do.
+func (a actions) Available(_ context.Context, o *resource.Object, plugin string) ([]api.AvailableAction, error) {
 	var out []api.AvailableAction
-	for _, c := range bmcCommands {
-		out = append(out, api.AvailableAction{Provider: bmcProvider, Model: api.Machines.Name, Command: string(c),
-			RequiredParams: slices.Clone(bmcParams), OptionalParams: []string{bmc.ParamMode, bmc.ParamPort}})
+	if plugin == "" || plugin == bmc.Provider {
+		out = a.ofBMC(o)
+	}
+	if a.plugins != nil {
+		out = append(out, a.plugins.Available(o, plugin)...)
 	}
 	return out, nil
+}
+
+func (a actions) ofBMC(o *resource.Object) (out []api.AvailableAction) {
+	m, ok := bmcOwner(o)
+	if !ok || !driven(a.DB.View(), m) {
+		return nil
+	}
+	for _, c := range bmc.Commands {
+		out = append(out, api.AvailableAction{Provider: bmc.Provider, Model: api.Machines.Name, Command: string(c),
+			RequiredParams: slices.Clone(bmcParams), OptionalParams: []string{bmc.ParamMode, bmc.ParamPort}})
+	}
+	return out
 }
 
 // bmcOwner is the machine that an action is asked of.
@@ -56,11 +62,23 @@ func driven(r resource.Reader, m *api.Machine) bool {
 	return bmc.Has(r, m)
 }
 
-// Run orders an action of a BMC: the effect is stored as an object, which the
-// reply names, and carried out from there.
+// Run runs an action of a BMC, else one of a plugin.
 func (a actions) Run(ctx context.Context, call rest.ActionCall) (any, error) {
+	reply, err := a.runBMC(ctx, call)
+	if a.plugins == nil || resource.CodeOf(err) != resource.NotFound {
+		return reply, err
+	}
+	if c := pluginCall(call); a.plugins.Has(c) {
+		return a.runPlugin(ctx, c)
+	}
+	return nil, err
+}
+
+// runBMC orders an action of a BMC: the effect is stored as an object, which
+// the reply names, and carried out from there.
+func (a actions) runBMC(ctx context.Context, call rest.ActionCall) (any, error) {
 	m, ok := bmcOwner(call.Object)
-	if !ok || !slices.Contains(bmcCommands, api.BMCWant(call.Command)) || call.Plugin != "" && call.Plugin != bmcProvider {
+	if !ok || !slices.Contains(bmc.Commands, api.BMCWant(call.Command)) || call.Plugin != "" && call.Plugin != bmc.Provider {
 		return nil, noAction(call)
 	}
 	if !bmc.Has(a.DB.View(), m) {
@@ -83,5 +101,5 @@ func noAction(call rest.ActionCall) error {
 	if call.Object != nil {
 		kind, key = call.Object.Kind, call.Object.Key
 	}
-	return resource.Errorf(resource.NotFound, kind, key, "no action %q here; machines have %v", call.Command, bmcCommands)
+	return resource.Errorf(resource.NotFound, kind, key, "no action %q here; machines have %v", call.Command, bmc.Commands)
 }

@@ -36,6 +36,9 @@ type Config struct {
 	// Runner is the command of a context runner, program first; none: this
 	// server serves no contexts.
 	Runner []string
+	// Plugins is the command that starts a plugin's program, program first; none:
+	// this server runs no plugins.
+	Plugins []string
 	// BestEffort goes on without DHCP or TFTP if their sockets cannot be had.
 	BestEffort bool
 }

@@ -25,6 +25,7 @@ import (
 	"drpd/pkg/flexi"
 	"drpd/pkg/media"
 	"drpd/pkg/param"
+	"drpd/pkg/plugin"
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
@@ -75,7 +76,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	flow := &workflow.Flow{Natives: natives(cfg), Handlers: flexi.ErrorTasks}
+	flow := &workflow.Flow{Natives: natives(cfg), Handlers: flexi.ErrorTasks, Plugin: plugin.Native}
 	orders := &workorder.Orders{Flow: flow, Match: cfg.Match}
 	flow.Begin = orders.Begin
 	triggers := newTriggers(cfg.Match)
@@ -83,7 +84,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
 		Base: func(tx *resource.Tx) error { return layer(tx, packs, cfg.BuiltIn) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
-		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), pool.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook()}),
+		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), pool.Hooks(), cfg.Vault.Hooks(api.Kinds()), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook()}),
 	})
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ import (
 	"drpd/pkg/media"
 	"drpd/pkg/param"
 	"drpd/pkg/pki"
+	"drpd/pkg/plugin"
 	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
@@ -54,6 +55,7 @@ type Daemon struct {
 	cache     *render.Cache
 	pxe       *pxe.Server
 	recorder  *pxe.Recorder
+	plugins   *plugin.Supervisor // nil: none are run
 	logs      *logRing
 	started   time.Time
 	cut       cuts
@@ -139,11 +141,12 @@ func hostAddrs() []netip.Addr {
 
 func (d *Daemon) openCore(ctx context.Context) error {
 	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log}), Now: time.Now}
+	calls := &plugin.Caller{Now: time.Now}
 	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
 		Actions: func(db *resource.DB) []engine.Runner {
-			worker.DB = db
+			worker.DB, calls.DB = db, db
 			unpacker := &media.Worker{DB: db, Blobs: d.blobs, Log: d.cfg.Log}
-			return []engine.Runner{worker.Action(), unpacker.Action()}
+			return []engine.Runner{worker.Action(), unpacker.Action(), calls.Action()}
 		}})
 	if err != nil {
 		return err
@@ -160,6 +163,8 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	if err := d.firstUser(ctx); err != nil {
 		return err
 	}
+	d.openPlugins()
+	calls.Sup = d.plugins
 	d.recorder = pxe.NewRecorder(pxe.RecorderConfig{DB: d.DB, Log: d.cfg.Log})
 	return nil
 }
@@ -241,6 +246,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return d.dropLogs(ctx) })
 	if len(d.cfg.Runner) > 0 {
 		g.Go(func() error { return d.runners().Run(ctx) })
+	}
+	if d.plugins != nil {
+		g.Go(func() error { return d.plugins.Run(ctx) })
 	}
 	if d.servesDHCP() {
 		g.Go(func() error { return d.runDHCP(ctx) })

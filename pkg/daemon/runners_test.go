@@ -19,10 +19,16 @@ import (
 	"drpd/pkg/client"
 	"drpd/pkg/daemon"
 	"drpd/pkg/engine"
+	"drpd/pkg/plugin"
 )
 
-// TestMain lets the test's own program be the process of a context runner.
+// TestMain lets the test's own program be the process of a context runner, and
+// what starts a plugin's.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "plugin-launch" {
+		fmt.Fprintln(os.Stderr, plugin.Launch(os.Args[2:]))
+		os.Exit(1)
+	}
 	if len(os.Args) > 1 && os.Args[1] == "context-runner" {
 		c := agent.ContextCommand()
 		c.SetArgs([]string{})

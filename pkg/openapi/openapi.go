@@ -46,7 +46,7 @@ func newDocument(kinds []resource.Any) (*Document, *builder, error) {
 	for _, k := range kinds {
 		b.kind(k)
 	}
-	for _, r := range slices.Concat(machineRoutes(), jobRoutes(), poolRoutes(), fileRoutes(), accessRoutes(), eventRoutes(), systemRoutes()) {
+	for _, r := range slices.Concat(machineRoutes(), jobRoutes(), poolRoutes(), fileRoutes(), providerRoutes(), accessRoutes(), eventRoutes(), systemRoutes()) {
 		b.add(r)
 	}
 	b.tags()

@@ -96,6 +96,18 @@ func poolRoutes() []route {
 	return out
 }
 
+// providerRoutes put programs of plugins on the server.
+func providerRoutes() []route {
+	const at = "/plugin_providers/{id}"
+	return []route{
+		{method: "POST", path: at, summary: "Upload the program of a plugin provider", body: octets, status: 201, reply: rest.ProviderUpload{},
+			query: []Parameter{ask("replaceWritable", "Take over objects that its content holds and that exist outside of packs.", yes())},
+			about: "The program is asked what it offers. Its processes may do everything, so only who may do that too can upload one."},
+		{method: "DELETE", path: at, summary: "Remove a plugin provider with its content and files", reply: api.PluginProvider{}, says: "The provider as it was."},
+		{method: "GET", path: at + "/binary", summary: "Download the program of a plugin provider", reply: octets},
+	}
+}
+
 // poolRequest is the body of these, with DRP's names.
 func poolRequest() *Schema {
 	with := func(s *Schema, about string) *Schema { s.Description = about; return s }

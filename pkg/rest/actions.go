@@ -23,8 +23,9 @@ type ActionCall struct {
 // Actions are what plugins, or what is built in instead of them, can do to
 // objects and to the system (object nil).
 type Actions interface {
-	// Available lists the actions whose required params the object has.
-	Available(ctx context.Context, object *resource.Object) ([]api.AvailableAction, error)
+	// Available lists the actions whose required params the object has, of one
+	// plugin or provider if it is named.
+	Available(ctx context.Context, object *resource.Object, plugin string) ([]api.AvailableAction, error)
 	// Run carries one out. The reply is the caller's.
 	Run(ctx context.Context, call ActionCall) (any, error)
 }
@@ -65,15 +66,12 @@ func (s *server) available(c echo.Context, find target) ([]api.AvailableAction, 
 	if err != nil || s.cfg.Actions == nil {
 		return []api.AvailableAction{}, err
 	}
-	list, err := s.cfg.Actions.Available(c.Request().Context(), o)
+	list, err := s.cfg.Actions.Available(c.Request().Context(), o, c.QueryParam("plugin"))
 	if err != nil {
 		return nil, err
 	}
 	out := []api.AvailableAction{}
 	for _, a := range list {
-		if p := c.QueryParam("plugin"); p != "" && p != a.Provider {
-			continue
-		}
 		a.RequiredParams, a.OptionalParams = full(a.RequiredParams), full(a.OptionalParams)
 		out = append(out, a)
 	}

@@ -28,6 +28,9 @@ type ErrorReply struct {
 	Code     int // the HTTP status again
 }
 
+// Error makes a reply an error, for what a plugin answers with.
+func (r ErrorReply) Error() string { return strings.Join(r.Messages, "; ") }
+
 // fail is an error whose status does not follow from its class. An empty kind
 // stands for the method of the request.
 type fail struct {
@@ -99,6 +102,9 @@ func replyOf(err error, verb string) ErrorReply {
 	r := ErrorReply{Messages: []string{err.Error()}}
 	if e, ok := errors.AsType[*resource.Error](err); ok {
 		r.Model, r.Key, r.Messages = e.Kind, e.Key, worded(e)
+	}
+	if own, ok := errors.AsType[ErrorReply](err); ok {
+		return own
 	}
 	var f *fail
 	var h *echo.HTTPError

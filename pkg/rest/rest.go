@@ -71,6 +71,8 @@ type Config struct {
 	WhoAmI func(ctx context.Context, req WhoAmIRequest) (WhoAmIReply, error)
 	// Actions are behind <kind>/<id>/actions and /system/actions. Nil: none.
 	Actions Actions
+	// Providers keeps the programs of plugins. Nil: plugins are switched off.
+	Providers Providers
 	// Verbs are POST /<kind>/<id>/<verb>, by "<kind>/<verb>".
 	Verbs map[string]Verb
 	// Reads are GET /<kind>/<id>/<name>, by "<kind>/<name>".
@@ -180,6 +182,7 @@ func (s *server) routes(g *echo.Group) {
 	q := g.Group("", s.limitTime, s.idempotent)
 	s.specialRoutes(q)
 	s.blobRoutes(g, q)
+	s.providerRoutes(g)
 	for _, r := range s.cfg.Routes {
 		switch {
 		case r.Open:

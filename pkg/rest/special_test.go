@@ -227,8 +227,12 @@ func TestJobLog(t *testing.T) {
 // panicky is what a broken plugin would be.
 type panicky struct{}
 
-func (panicky) Available(context.Context, *resource.Object) ([]api.AvailableAction, error) {
-	return []api.AvailableAction{{Provider: "p", Model: "clusters", Command: "poweron"}, {Provider: "q", Model: "clusters", Command: "status"}}, nil
+func (panicky) Available(_ context.Context, _ *resource.Object, plugin string) ([]api.AvailableAction, error) {
+	all := []api.AvailableAction{{Provider: "p", Model: "clusters", Command: "poweron"}, {Provider: "q", Model: "clusters", Command: "status"}}
+	if plugin == "p" {
+		return all[:1], nil
+	}
+	return all, nil
 }
 
 func (panicky) Run(context.Context, rest.ActionCall) (any, error) { panic("oops") }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/child"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 	"drpd/pkg/workflow"
@@ -74,7 +75,7 @@ func New(cfg Config) *Supervisor {
 func (s *Supervisor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	s.sweep()
+	child.Sweep(s.cfg.TempDir, dirPrefix, s.cfg.Log)
 	s.forget(ctx)
 	for ctx.Err() == nil {
 		after := s.cfg.DB.Seq()

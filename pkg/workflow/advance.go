@@ -14,6 +14,8 @@ import (
 // that follows "action:".
 type Flow struct {
 	Natives map[string]engine.Native
+	// Plugin runs actions that are not among Natives; nil: there are no others.
+	Plugin engine.Native
 	// Begin picks the next work order of a machine in WorkOrder mode and makes
 	// it running; nil if there is none. Package workorder provides it.
 	Begin func(tx *resource.Tx, now time.Time, machine, context string) (*api.WorkOrder, error)
@@ -96,7 +98,7 @@ func (f *Flow) atOnce(r resource.Reader, entry string) bool {
 	if verb, _ := api.Entry(entry); verb == "stage" {
 		return true
 	}
-	return f.Natives[api.Operation(r, entry)] != nil
+	return f.operation(api.Operation(r, entry)) != nil
 }
 
 func failure(j *api.Job) string {
@@ -114,7 +116,7 @@ func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (st
 		return f.pass(tx, now, c, index)
 	}
 	if op := api.Operation(tx, entry); op != "" {
-		if f.Natives[op] == nil {
+		if f.operation(op) == nil {
 			return step{}, false, f.noSuchAction(tx, now, c, index, op)
 		}
 		_, err := newJob(tx, now, c, index, api.JobRunning)
@@ -194,12 +196,21 @@ func uncurrent(tx *resource.Tx, id string) error {
 	return api.Jobs.Modify(tx, id, func(j *api.Job) error { j.Current = false; return nil })
 }
 
+// operation is what carries out an operation, nil if nothing does.
+func (f *Flow) operation(name string) engine.Native {
+	if n := f.Natives[name]; n != nil || name == "" {
+		return n
+	}
+	return f.Plugin
+}
+
 // native runs one step of a server operation.
 func (f *Flow) native(tx *resource.Tx, now time.Time, c *Cursor, j *api.Job, op string) (step, bool, error) {
-	if f.Natives[op] == nil {
+	run := f.operation(op)
+	if run == nil {
 		return step{}, true, Fail(tx, now, j.Uuid, fmt.Sprintf("this server has no action %q", op))
 	}
-	res, err := f.Natives[op](tx, now, j.Uuid)
+	res, err := run(tx, now, j.Uuid)
 	if code := resource.CodeOf(err); err != nil && code != "" {
 		return step{}, true, Fail(tx, now, j.Uuid, err.Error())
 	}

@@ -131,7 +131,7 @@ func (f *Flow) Rules() []engine.Rule {
 	}
 	var out []engine.Rule
 	for _, k := range api.MachineLike() {
-		wake := map[string]engine.Wake{"jobs": wakeByJob, "callbacks": caller}
+		wake := map[string]engine.Wake{"jobs": wakeByJob, "callbacks": caller, "plugin_calls": caller}
 		if k == api.Clusters {
 			wake["machines"] = owner
 			wake["work_orders"] = asker
@@ -186,7 +186,10 @@ func bmcMachine(_ resource.Reader, e resource.Event) []string {
 }
 
 func caller(_ resource.Reader, e resource.Event) []string {
-	if c, ok := e.New.(*api.Callback); ok {
+	switch c := e.New.(type) {
+	case *api.Callback:
+		return []string{c.Machine}
+	case *api.PluginCall:
 		return []string{c.Machine}
 	}
 	return nil

@@ -37,6 +37,12 @@ func (w *Orders) Rule() engine.Rule {
 			}
 			return nil
 		},
+		"plugin_calls": func(r resource.Reader, e resource.Event) []string {
+			if c, ok := e.New.(*api.PluginCall); ok {
+				return active(r, c.Machine)
+			}
+			return nil
+		},
 		"work_orders": func(r resource.Reader, e resource.Event) []string {
 			if o, ok := e.New.(*api.WorkOrder); ok && o.For != "" {
 				return active(r, o.For)

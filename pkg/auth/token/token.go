@@ -1,5 +1,5 @@
 // Package token mints and verifies the bearer tokens of users, machines, boot
-// scripts, jobs and profiles.
+// scripts, jobs, profiles and plugins.
 //
 // A token is its payload and an HMAC-SHA-256 over it, both in base64url, so a
 // replica needs only the key to check one. It is bound to the secrets of those
@@ -44,6 +44,7 @@ const (
 	Boot    Kind = "boot"    // a machine we do not know yet, in our own boot script
 	Unknown Kind = "unknown" // a machine we do not know yet, in a template of content
 	Job     Kind = "job"
+	Plugin  Kind = "plugin"  // a plugin's process
 	Profile Kind = "profile" // one profile, for the machine that is the Key
 )
 

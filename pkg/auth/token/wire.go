@@ -21,7 +21,7 @@ type wire struct {
 	Bound   []byte      `json:"b"` // see binding
 }
 
-var kinds = []Kind{User, Machine, Boot, Unknown, Job, Profile}
+var kinds = []Kind{User, Machine, Boot, Unknown, Job, Profile, Plugin}
 
 func encode(p Payload, bound []byte) ([]byte, error) {
 	if !slices.Contains(kinds, p.Kind) {
