@@ -171,17 +171,29 @@ func (d *Daemon) restConfig(pages map[string]http.Handler) rest.Config {
 		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info, Cut: d.cutOff, Followers: &d.followers}
 }
 
-// serveHTTP serves until ctx ends, then gives running requests 5 seconds.
+// serveHTTP serves until ctx ends. Then running requests get 5 seconds, of which
+// those that follow something are let go after one, and it returns when all of
+// them are answered: who was let in meets no torn connection, and the store is
+// there until the last.
 func serveHTTP(ctx context.Context, l net.Listener, s *http.Server) error {
+	requests, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	s.BaseContext = func(net.Listener) context.Context { return requests }
+	answered := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(answered)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
+		defer time.AfterFunc(time.Second, release).Stop()
 		if s.Shutdown(end) != nil {
 			s.Close()
 		}
 	})
-	defer stop()
-	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	err := s.Serve(l)
+	if !stop() {
+		<-answered
+	}
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	}
 	return nil

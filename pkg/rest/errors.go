@@ -172,6 +172,14 @@ func noRoute(c echo.Context) error {
 	return failf(http.StatusNotFound, c.Request().Method, "there is no %s %s", c.Request().Method, c.Request().URL.Path)
 }
 
+// notServed says what to do instead of what Digital Rebar has and this server
+// has not.
+var notServed = map[string]string{
+	"system/upgrade": "replace the program drpd and start it again",
+	"system/cert":    "the server's key never leaves it; to show another certificate, start it with --tls-cert and --tls-key",
+	"static/cert":    "the server's key never leaves it; to show another certificate, start it with --tls-cert and --tls-key",
+}
+
 // noRoute is for what no route serves; writes to what only the server writes
 // are told so.
 func (s *server) noRoute(c echo.Context) error {
@@ -179,6 +187,9 @@ func (s *server) noRoute(c echo.Context) error {
 	name, key, _ := strings.Cut(path, "/")
 	k := s.kinds[name]
 	reads := c.Request().Method == http.MethodGet || c.Request().Method == http.MethodHead
+	if cure := notServed[path]; cure != "" {
+		return failf(http.StatusNotFound, c.Request().Method, "there is no %s %s: %s", c.Request().Method, c.Request().URL.Path, cure)
+	}
 	if k == nil || !k.ServerOnly() || reads || strings.Contains(key, "/") {
 		return noRoute(c)
 	}

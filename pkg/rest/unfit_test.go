@@ -104,3 +104,14 @@ func TestTheServersOwn(t *testing.T) {
 		assert.Equal(t, 200, r.do(t, "GET", "/"+kind+"/w", "").status, kind)
 	}
 }
+
+// TestWhatIsNotServedNamesTheCure for routes that Digital Rebar has.
+func TestWhatIsNotServedNamesTheCure(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	for path, cure := range map[string]string{"/system/upgrade": "replace the program", "/system/cert": "--tls-cert", "/static/cert": "--tls-cert"} {
+		got := r.do(t, "POST", path, "{}")
+		assert.Equal(t, 404, got.status, path)
+		assert.Contains(t, got.body, cure, path)
+	}
+}
