@@ -53,6 +53,17 @@ func TestDefaultsByName(t *testing.T) {
 	assert.Equal(t, "/var/lib/x.db", theirs.Database)
 }
 
+func TestNoPlugins(t *testing.T) {
+	t.Parallel()
+	o := options{cfg: daemon.Config{Plugins: []string{"x"}}}
+	f := pflag.NewFlagSet("drpd", pflag.ContinueOnError)
+	o.addOurs(f)
+	require.NoError(t, f.Parse([]string{"--no-plugins"}))
+	cfg, err := o.config(io.Discard)
+	require.NoError(t, err)
+	assert.Empty(t, cfg.Plugins)
+}
+
 func TestBadFlags(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]string{

@@ -5,73 +5,19 @@ package plugin
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"drpd/pkg/api"
 	"drpd/pkg/child"
 )
-
-// maxSays bounds what define prints, so that it fits into a record.
-const maxSays = 12 << 20
-
-// programFD is the program's file in the process that becomes it. Its path
-// would be no use: it lies where only the server may look.
-const programFD = "/proc/self/fd/3"
-
-// Limits of a plugin's process and those that it starts.
-const (
-	maxData  = 2 << 30 // bytes of private memory
-	maxFiles = 4096    // open files
-)
-
-// envParent tells Launch the process id of the server.
-const envParent = "DRPD_PLUGIN_PARENT"
-
-// Launch turns this process into a plugin's, whose file the server has opened
-// for it: it bounds what the process may use, lets it gain no rights, and ends
-// it with the server. args are the program's name and arguments.
-func Launch(args []string) error {
-	runtime.LockOSThread() // what prctl sets is the thread's that becomes the program
-	for what, n := range map[int]uint64{unix.RLIMIT_DATA: maxData, unix.RLIMIT_NOFILE: maxFiles, unix.RLIMIT_CORE: 0} {
-		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
-			return fmt.Errorf("limit resource %d to %d: %w", what, n, err)
-		}
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("forbid new privileges: %w", err)
-	}
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("ask to be ended with the server: %w", err)
-	}
-	if want := os.Getenv(envParent); want != strconv.Itoa(os.Getppid()) {
-		return fmt.Errorf("the server (process %s) is gone", want)
-	}
-	err := os.Unsetenv(envParent)
-	// A process that the server starts at the same time may hold the file open
-	// for writing for a moment.
-	for range 50 {
-		err = syscall.Exec(programFD, args, os.Environ())
-		if !errors.Is(err, syscall.ETXTBSY) {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return fmt.Errorf("execute the program of provider %s: %w", args[0], err)
-}
 
 // scratch is the directory of a process, its token, and the open program.
 type scratch struct {
@@ -124,65 +70,6 @@ func (s *Supervisor) command(x *scratch, provider string, args ...string) *exec.
 		envParent + "=" + strconv.Itoa(os.Getpid())}, s.cfg.Env()...)
 	child.Confine(cmd, s.cfg.User)
 	return cmd
-}
-
-// ask runs a program to its end and returns what it printed; into is where it
-// may leave files. ctx and Config.Define bound it.
-func (s *Supervisor) ask(ctx context.Context, provider, program string, keep func(dir string) error, args ...string) ([]byte, error) {
-	x, err := s.scratch(provider, program, provider)
-	if err != nil {
-		return nil, err
-	}
-	defer x.close()
-	if keep != nil {
-		into := filepath.Join(x.dir, "files")
-		if err := errors.Join(os.Mkdir(into, 0o700), child.Own(s.cfg.User, into)); err != nil {
-			return nil, err
-		}
-		args = append(args, into)
-	}
-	out, last := &bounded{left: maxSays}, &child.Tail{}
-	cmd := s.command(x, provider, args...)
-	cmd.Stdout, cmd.Stderr = out, last
-	ended, err := child.Start(cmd)
-	if err != nil {
-		return nil, fmt.Errorf("start provider %s: %w", provider, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Define)
-	defer cancel()
-	select {
-	case err = <-ended:
-	case <-ctx.Done():
-		child.End(cmd.Process, ended)
-		err = fmt.Errorf("it did not end within %s", s.cfg.Define)
-	}
-	child.Reap(cmd.Process.Pid) // nobody changes its files any more
-	switch {
-	case out.over:
-		return nil, fmt.Errorf("provider %s: %s printed more than %d bytes", provider, args[0], maxSays)
-	case err != nil:
-		return nil, fmt.Errorf("provider %s: %s failed: %w: %s", provider, args[0], err, last)
-	case keep != nil:
-		err = keep(filepath.Join(x.dir, "files"))
-	}
-	return out.data, err
-}
-
-// bounded keeps so many bytes; one more ends the writer. The buffer is no
-// embedded one, which would take everything by its ReadFrom.
-type bounded struct {
-	data []byte
-	left int
-	over bool
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.left -= len(p); b.left < 0 {
-		b.over = true
-		return 0, io.ErrShortWrite
-	}
-	b.data = append(b.data, p...)
-	return len(p), nil
 }
 
 // instance is one process that serves a plugin.
