@@ -60,7 +60,7 @@ func (f *flags) declareOld(p *pflag.FlagSet, env map[string]string) {
 	p.BoolVar(&f.exitEarly, "exitEarly", f.exitEarly, "the same as --exit-early")
 	p.StringVar(&f.traceToken, "traceToken", "", "the same as --trace-token")
 	for _, name := range []string{"format", "print-fields", "debug", "no-color", "no-token", "truncate-length", "trace", "trace-token",
-		"download-proxy", "catalog", "colors", "plan-out", "noToken", "exitEarly", "traceToken"} {
+		"download-proxy", "catalog", "colors", "plan-out", "exit-early", "noToken", "exitEarly", "traceToken"} {
 		_ = p.MarkHidden(name)
 	}
 }
