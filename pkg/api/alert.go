@@ -93,7 +93,7 @@ var (
 		Default: func(o *Filter) { o.Params = fullParams(o.Params) },
 		Validate: func(o *Filter) []string {
 			p := problems(named(o.Name, plainName))
-			if !slices.Contains(kindNames, o.Object) {
+			if !isKind(o.Object) {
 				p.add("Object: there is no kind %q", o.Object)
 			}
 			return p

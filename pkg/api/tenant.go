@@ -40,7 +40,7 @@ const ByUser = "Users"
 func (o *Tenant) problems() []string {
 	p := problems(named(o.Name, plainName))
 	for scope := range o.Members {
-		if !slices.Contains(kindNames, scope) {
+		if !isKind(scope) {
 			p.add("Members: there is no kind %q", scope)
 		}
 	}

@@ -61,6 +61,9 @@ func (c Config) Main(ctx context.Context, args, env []string, stdin io.Reader, s
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
+		err = s.savePlan()
+	}
+	if err == nil {
 		return exitDone
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -129,7 +132,7 @@ func (s *session) commands() []*cobra.Command {
 	return []*cobra.Command{
 		s.loginCmd(), s.sitesCmd(), s.infoCmd(), s.versionCmd(), s.prefsCmd(), s.isosCmd(), s.eventsCmd(), s.logsCmd(), s.whyCmd(),
 		s.stuckCmd(), s.exitCodesCmd(), s.objectsCmd(), s.systemCmd(), s.extendedCmd(), s.supportCmd(), s.certsCmd(), s.debugCmd(),
-		s.proxyCmd(), s.catalogCmd(), s.autocompleteCmd(), s.environmentCmd(),
+		s.proxyCmd(), s.catalogCmd(), s.autocompleteCmd(), s.environmentCmd(), s.planCmd(),
 	}
 }
 

@@ -27,6 +27,7 @@ type conn struct {
 	api      *client.Client
 	endpoint string
 	err      error
+	planning bool // nothing may be changed
 }
 
 // conn returns the session's connection, set up on first use.
@@ -83,7 +84,7 @@ func (s *session) dial(t target) *conn {
 	if err != nil {
 		err = failf(exitUsage, "%v", err)
 	}
-	return &conn{api: c, endpoint: t.Endpoint, err: err}
+	return &conn{api: c, endpoint: t.Endpoint, err: err, planning: s.flags.planOut != ""}
 }
 
 // worded makes a failure of an error of the client.
@@ -147,6 +148,9 @@ func (c *conn) raw(ctx context.Context, q client.Request) (*client.Reply, error)
 	if c.err != nil {
 		return nil, c.err
 	}
+	if err := c.onlyReads(q.Method, q.Path); err != nil {
+		return nil, err
+	}
 	r, err := c.api.Raw(ctx, q)
 	return r, c.worded(ctx, err)
 }
@@ -156,6 +160,9 @@ func (c *conn) raw(ctx context.Context, q client.Request) (*client.Reply, error)
 func (c *conn) stream(ctx context.Context, q client.Request) (*http.Response, error) {
 	if c.err != nil {
 		return nil, c.err
+	}
+	if err := c.onlyReads(q.Method, q.Path); err != nil {
+		return nil, err
 	}
 	resp, err := c.api.Stream(ctx, q)
 	return resp, c.worded(ctx, err)

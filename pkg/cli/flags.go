@@ -26,7 +26,8 @@ func (f *flags) declare(p *pflag.FlagSet, env map[string]string) {
 	p.StringVar(&f.color, "color", "auto", "auto, always or never (NO_COLOR, RS_NO_COLOR)")
 	p.BoolVarP(&f.force, "force", "f", false, "let the server relax its checks")
 	p.StringVarP(&f.ref, "ref", "r", "", "the object (or param) as it must still be, or nothing is changed")
-	p.BoolVar(&f.dryRun, "dry-run", false, "say what would change, and change nothing")
+	p.BoolVar(&f.dryRun, "dry-run", false, "say what would change, and change nothing; --plan-out <file> does that and saves it for plan apply")
+	p.StringVar(&f.planOut, "plan-out", "", "a dry run that writes its plan to this file; drpcli plan apply carries it out")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "print requests, without secrets")
 	p.BoolVar(&f.silent, "silent", false, "ask nothing")
@@ -59,7 +60,7 @@ func (f *flags) declareOld(p *pflag.FlagSet, env map[string]string) {
 	p.BoolVar(&f.exitEarly, "exitEarly", f.exitEarly, "the same as --exit-early")
 	p.StringVar(&f.traceToken, "traceToken", "", "the same as --trace-token")
 	for _, name := range []string{"format", "print-fields", "debug", "no-color", "no-token", "truncate-length", "trace", "trace-token",
-		"download-proxy", "catalog", "colors", "noToken", "exitEarly", "traceToken"} {
+		"download-proxy", "catalog", "colors", "plan-out", "exit-early", "noToken", "exitEarly", "traceToken"} {
 		_ = p.MarkHidden(name)
 	}
 }
@@ -70,6 +71,7 @@ func isOn(text string) bool {
 }
 
 func (f *flags) check(c *cobra.Command) error {
+	f.dryRun = f.dryRun || f.planOut != ""
 	switch f.format {
 	case "text":
 		f.format = "table"

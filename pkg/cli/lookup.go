@@ -135,7 +135,11 @@ func (s *session) dry(ctx context.Context, k resource.Any, key string, ops []pat
 	if err != nil {
 		return doc{}, err
 	}
-	s.note("would patch %s/%s: %s", k.KindName(), key, strings.TrimSpace(string(data)))
+	does := fmt.Sprintf("patch %s/%s: %s", k.KindName(), key, strings.TrimSpace(string(data)))
+	s.note("would %s", does)
+	if err := s.planned(ctx, planStep{Does: does, Method: http.MethodPatch, Path: at(k.KindName(), key), Body: ops}); err != nil {
+		return doc{}, err
+	}
 	return s.fetch(ctx, k, key, nil)
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -123,7 +124,18 @@ func (g *group) swapParam(ctx context.Context, key, param string, v any) error {
 }
 
 func (g *group) storeParam(ctx context.Context, key, param string, v any) error {
+	if g.flags.dryRun {
+		return g.planParam(ctx, "set", key, param, patchOp{"add", "/Params/" + pointer(param), v})
+	}
 	return g.conn().call(ctx, http.MethodPost, at(g.name, key, "params")+slashed(param), g.forced(), jsonValue{v}, nil)
+}
+
+// planParam says what would become of a param, without its value: it may be a
+// secret.
+func (g *group) planParam(ctx context.Context, verb, key, param string, op patchOp) error {
+	does := fmt.Sprintf("%s param %s of %s/%s", verb, param, g.name, key)
+	g.note("would %s", does)
+	return g.planned(ctx, planStep{Does: does, Method: http.MethodPatch, Path: at(g.name, key), Body: []patchOp{op}})
 }
 
 // jsonValue makes null a body too.
@@ -148,6 +160,9 @@ func (g *group) removeParam(ctx context.Context, args []string) error {
 		return err
 	}
 	var old doc
+	if g.flags.dryRun {
+		return g.planParam(ctx, "remove", key, args[2], patchOp{Op: "remove", Path: "/Params/" + pointer(args[2])})
+	}
 	err = g.conn().call(ctx, http.MethodDelete, at(g.name, key, "params")+slashed(args[2]), g.forced(), nil, &old)
 	if err != nil {
 		return about(err, "remove param %s of %s", args[2], args[0])

@@ -23,13 +23,14 @@ type session struct {
 	width  int
 	flags  flags
 	link   *conn
+	steps  []planStep
 	alive  string // the one of RS_ENDPOINTS that answered
 }
 
 // flags are those that every command has.
 type flags struct {
 	endpoint, user, password, token, site string
-	format, fields, color                 string
+	format, fields, color, planOut        string
 	ref, yes, via                         string
 	noHeader, force, quiet, verbose       bool
 	silent, strict, dryRun                bool

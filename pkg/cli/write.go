@@ -29,7 +29,11 @@ func (g *group) create(ctx context.Context, args []string) error {
 		return err
 	}
 	if g.flags.dryRun {
-		g.note("would create %s %s", one(g.name), nameOf(body))
+		does := fmt.Sprintf("create %s %s", one(g.name), nameOf(body))
+		g.note("would %s", does)
+		if err := g.planned(ctx, planStep{Does: does, Method: http.MethodPost, Path: at(g.name), Body: body}); err != nil {
+			return err
+		}
 		return g.print(g.name, body)
 	}
 	var o doc
@@ -52,6 +56,11 @@ func (g *group) patch(ctx context.Context, args []string) error {
 		return err
 	}
 	var o doc
+	if g.flags.dryRun {
+		does := fmt.Sprintf("patch %s/%s with %s", g.name, key, args[1])
+		g.note("would %s", does)
+		return g.planned(ctx, planStep{Does: does, Method: http.MethodPatch, Path: at(g.name, key), Body: v})
+	}
 	if err := g.conn().call(ctx, http.MethodPatch, at(g.name, key), g.forced(), v, &o); err != nil {
 		return about(err, "patch %s %s", one(g.name), args[0])
 	}
@@ -174,10 +183,12 @@ func (g *group) destroy(ctx context.Context, args []string) error {
 func (g *group) destroyOne(ctx context.Context, ref string) error {
 	if g.flags.dryRun {
 		o, err := g.fetch(ctx, g.kind, ref, nil)
-		if err == nil {
-			g.note("would destroy %s %s (%s)", one(g.name), nameOf(o), keyOf(g.kind, o))
+		if err != nil {
+			return err
 		}
-		return err
+		does := fmt.Sprintf("destroy %s %s (%s)", one(g.name), nameOf(o), keyOf(g.kind, o))
+		g.note("would %s", does)
+		return g.planned(ctx, planStep{Does: does, Method: http.MethodDelete, Path: at(g.name, keyOf(g.kind, o))})
 	}
 	key, err := g.keyFor(ctx, g.kind, ref)
 	if err != nil {

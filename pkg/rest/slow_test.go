@@ -39,7 +39,7 @@ func lazy(secure bool) (scheme string, c *http.Client) {
 func slowRig(t *testing.T, secure bool) (r *rig, at string, client *http.Client, cut chan string) {
 	t.Helper()
 	cut = make(chan string, 1)
-	r = newRig(t, func(c *rest.Config) { c.Stall, c.Cut = 100*time.Millisecond, func(how string) { cut <- how } })
+	r = newRig(t, func(c *rest.Config) { c.Stall, c.Cut = time.Second, func(how string) { cut <- how } })
 	srv := httptest.NewUnstartedServer(r.srv.Config.Handler)
 	srv.Config.ConnContext = rest.WithConn
 	start := map[bool]func(){false: srv.Start, true: srv.StartTLS}

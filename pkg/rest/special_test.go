@@ -325,7 +325,7 @@ func TestWebsocket(t *testing.T) {
 
 func TestSlowReaderIsCutOff(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil, 8)
+	r := newRig(t, func(c *rest.Config) { c.Stall = time.Minute }, 8) // it lags before it counts as stuck
 	c := dial(t, r, r.root)
 	say(t, c, "register big.*.*")
 	hear(t, c)

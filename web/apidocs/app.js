@@ -5,14 +5,20 @@
 const state = { doc: null, ops: [], auth: "", current: null, abort: null };
 const $ = (id) => document.getElementById(id);
 
-// el makes an element; what it holds is text or other elements, never HTML.
+// parts are what an element shall hold: text or other elements, never HTML.
+const parts = (inside) => inside.flat(Infinity).filter((x) => x !== undefined && x !== "");
+
+// fillWith puts them in place of what an element holds.
+const fillWith = (e, ...inside) => e.replaceChildren(...parts(inside));
+
+// el makes an element.
 function el(tag, attrs = {}, ...inside) {
   const e = document.createElement(tag);
   for (const [name, v] of Object.entries(attrs)) {
     if (name.startsWith("on")) e.addEventListener(name.slice(2), v);
-    else if (v !== undefined && v !== false) e.setAttribute(name, v === true ? "" : v);
+    else if (v !== undefined && v !== null && v !== false) e.setAttribute(name, v === true ? "" : v);
   }
-  e.append(...inside.flat(Infinity).filter((x) => x !== undefined && x !== ""));
+  e.append(...parts(inside));
   return e;
 }
 
@@ -45,7 +51,7 @@ function showList() {
   const groups = new Map();
   for (const o of ops) groups.set(o.group, [...(groups.get(o.group) || []), o]);
   $("found").textContent = `${ops.length} of ${state.ops.length} operations`;
-  $("groups").replaceChildren(...[...groups].map(([name, list]) => el("details", { open: words.length > 0 || (state.current && state.current.group === name) },
+  fillWith($("groups"), [...groups].map(([name, list]) => el("details", { open: words.length > 0 || (state.current && state.current.group === name) },
     el("summary", {}, `${name} (${list.length})`),
     el("ul", {}, list.map((o) => el("li", {}, el("a", { href: "#" + o.op.operationId, title: o.op.summary,
       "aria-current": o === state.current && "true" }, el("span", { class: "verb" }, o.method.toUpperCase()), el("span", {}, o.path))))))));
@@ -124,7 +130,7 @@ function showOperation(o) {
     type === "application/json" ? el("label", {}, "Body (JSON)", el("textarea", { id: "body", spellcheck: "false" })) : "",
     type && type !== "application/json" ? el("label", {}, `Body (${type}) `, el("input", { id: "file", type: "file" })) : "",
     el("p", {}, el("button", {}, "Send"), " ", el("button", { type: "button", id: "stop", hidden: true, onclick: () => state.abort && state.abort.abort() }, "Stop")));
-  $("main").replaceChildren(
+  fillWith($("main"),
     el("h2", {}, el("span", { class: "verb" }, o.method.toUpperCase() + " "), el("code", {}, "/api/v3" + o.path)),
     el("p", {}, o.op.summary + ".", o.op["x-drpd"] ? el("span", { class: "soft" }, " An addition of drpd.") : ""),
     o.op.description ? el("p", {}, o.op.description) : "",
@@ -139,6 +145,8 @@ function showOperation(o) {
   if (type === "application/json") $("body").value = JSON.stringify(sample(media), null, 2);
   document.title = `${o.method.toUpperCase()} ${o.path} – drpd API`;
   showList();
+  const here = document.querySelector("#groups [aria-current]");
+  if (here) here.scrollIntoView({ block: "nearest" });
 }
 
 // request makes what fetch is given of the form.
@@ -168,21 +176,21 @@ async function send(o) {
   const out = $("reply");
   if ($("body")) {
     try { if ($("body").value.trim()) JSON.parse($("body").value); } catch (e) {
-      out.replaceChildren(el("p", { class: "bad" }, `The body is not JSON: ${e.message}`));
+      fillWith(out, el("p", { class: "bad" }, `The body is not JSON: ${e.message}`));
       return $("body").focus();
     }
   }
   const { url, options } = request(o);
   state.abort = new AbortController();
   $("stop").hidden = false;
-  out.replaceChildren(el("p", { class: "soft" }, "waiting…"));
+  fillWith(out, el("p", { class: "soft" }, "waiting…"));
   const began = performance.now();
   try {
     const r = await fetch(url, { ...options, signal: state.abort.signal });
     const pre = el("pre", { tabindex: "0" });
     const head = el("p", { class: r.ok ? "good" : "bad" }, `${r.status} ${r.statusText}, ${Math.round(performance.now() - began)} ms`);
     const list = el("details", {}, el("summary", {}, "headers"), el("pre", {}, [...r.headers].map(([k, v]) => `${k}: ${v}`).join("\n")));
-    out.replaceChildren(el("h3", {}, "Reply"), head, el("p", { class: "mono soft" }, `${options.method} ${new URL(url, location).pathname}`), list, pre);
+    fillWith(out, el("h3", {}, "Reply"), head, el("p", { class: "mono soft" }, `${options.method} ${new URL(url, location).pathname}`), list, pre);
     await fill(pre, r);
   } catch (e) {
     out.append(el("p", { class: "bad" }, e.name === "AbortError" ? "stopped" : `no reply: ${e.message}`));
@@ -274,4 +282,4 @@ async function start() {
   go();
 }
 
-start().catch((e) => $("main").replaceChildren(el("p", { class: "bad" }, `The description of the API cannot be read: ${e.message}`)));
+start().catch((e) => fillWith($("main"), el("p", { class: "bad" }, `The description of the API cannot be read: ${e.message}`)));

@@ -162,6 +162,9 @@ func parseStat(line string) (procStat, error) {
 	if len(f) < 20 {
 		return procStat{}, fmt.Errorf("process status %q has %d fields after the name, want at least 20", line, len(f))
 	}
+	if len(f[0]) != 1 || f[0][0] < 'A' || f[0][0] > 'z' {
+		return procStat{}, fmt.Errorf("process status %q: the state %q is no letter", line, f[0])
+	}
 	user, err1 := strconv.ParseUint(f[11], 10, 64)
 	system, err2 := strconv.ParseUint(f[12], 10, 64)
 	start, err3 := strconv.ParseUint(f[19], 10, 64)
