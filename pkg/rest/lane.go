@@ -19,6 +19,10 @@ const (
 	// after a silence goes out at once; those of a storm are written together,
 	// for the system calls are what a watcher costs.
 	pace = 10 * time.Millisecond
+	// stormPace is the same in a storm, when storm events or more went out at
+	// once. Who waits for the few events of one machine is in no storm.
+	stormPace = 50 * time.Millisecond
+	storm     = 4
 	// laneBytes bounds what a lane keeps for those a little behind.
 	laneBytes = 1 << 20
 )
@@ -40,7 +44,16 @@ type lane struct {
 // block is the framed events after Seq from up to Seq to.
 type block struct {
 	from, to uint64
+	events   int
 	data     []byte
+}
+
+// pace is how long the next block shall wait after this one.
+func (b block) pace() time.Duration {
+	if b.events >= storm {
+		return stormPace
+	}
+	return pace
 }
 
 // framing adds one event in the form of a connection.
@@ -82,7 +95,7 @@ func (l *lane) next(cfg *Config, after uint64) (step, error) {
 	b, err := l.fill(evs, after, head)
 	if err == nil && head == after {
 		l.keep(b)
-		l.ready = now.Add(pace)
+		l.ready = now.Add(b.pace())
 	}
 	return step{data: b.data, to: b.to}, err
 }
@@ -103,6 +116,7 @@ func (l *lane) fill(evs []resource.Event, from, head uint64) (block, error) {
 		if b.data, err = l.frame(b.data, &evs[i]); err != nil {
 			return b, err
 		}
+		b.events++
 	}
 	return b, nil
 }

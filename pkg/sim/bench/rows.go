@@ -132,30 +132,62 @@ func (b *bed) overTLS(rep *report) error {
 // watchers is how many clients follow events in the measurement of events.
 const watchers = 100
 
-// watch measures what an event costs for each watcher: patches with watchers
-// less the same patches without.
+// eventRate is how many events a second are published meanwhile.
+const eventRate = 1000
+
+// watch measures what an event costs for each watcher: published events of two
+// sizes, about those of a changed job and of a changed machine, with watchers
+// less the same without.
 func (b *bed) watch(rep *report) error {
-	patch := operations()[2]
-	do := func(c *conn, i int) error { return patch.do(b, c, i) }
 	for _, kind := range []string{"websocket", "stream"} {
-		name := "event to a " + kind
-		if !b.wants(name) {
-			continue
+		for _, size := range []int{600, 4000} {
+			name := fmt.Sprintf("event of %d bytes to a %s", size, kind)
+			if !b.wants("event to a "+kind) && !b.wants(name) {
+				continue
+			}
+			m, err := b.fanOut(kind, size)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			rep.add(name, len(b.ids), m)
 		}
-		var without, with sample
-		if err := b.round(&without, b.plan.ops/3, do); err != nil {
-			return err
-		}
-		n, err := b.watched(kind, name, &with, do)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		scale := float64(with.ops) / float64(without.ops)
-		rep.add(name, len(b.ids), sample{ops: n, took: with.took,
-			cpu:     max(with.cpu-time.Duration(scale*float64(without.cpu)), 0),
-			objects: less(with.objects, without.objects, scale), bytes: less(with.bytes, without.bytes, scale)})
 	}
 	return nil
+}
+
+// fanOut is the cost of deliveries alone.
+func (b *bed) fanOut(kind string, size int) (sample, error) {
+	all := b.clients
+	defer func() { b.clients = all }()
+	b.clients = all[:1]
+	do := b.publisher(size)
+	var without, with sample
+	if err := b.round(&without, b.plan.ops/2, do()); err != nil {
+		return with, err
+	}
+	n, err := b.watched(kind, fmt.Sprintf("event-%d-%s", size, kind), &with, do())
+	if err != nil {
+		return with, err
+	}
+	scale := float64(with.ops) / float64(without.ops)
+	return sample{ops: n, took: with.took,
+		cpu:     max(with.cpu-time.Duration(scale*float64(without.cpu)), 0),
+		objects: less(with.objects, without.objects, scale), bytes: less(with.bytes, without.bytes, scale)}, nil
+}
+
+// publisher publishes events of that many bytes, as they are sent to watchers,
+// at eventRate.
+func (b *bed) publisher(size int) func() func(c *conn, i int) error {
+	const around = 180 // time, names and braces
+	text := strings.Repeat("x", size-around)
+	return func() func(c *conn, i int) error {
+		start := time.Now()
+		return func(c *conn, i int) error {
+			time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / eventRate)))
+			_, err := c.want(204, "POST", "events", fmt.Appendf(nil, `{"Type":"bench","Action":"tick","Key":"%06d","Object":{"Text":%q}}`, i, text))
+			return err
+		}
+	}
 }
 
 func less(a, b uint64, scale float64) uint64 { return uint64(max(float64(a)-scale*float64(b), 0)) }
@@ -181,7 +213,7 @@ func (b *bed) watched(kind, name string, m *sample, do func(c *conn, i int) erro
 		for i, w := range all {
 			wg.Go(func() { errs[i] = w.count() })
 		}
-		return b.round(m, b.plan.ops/3, do)
+		return b.round(m, b.plan.ops/2, do)
 	})
 	n := 0
 	for _, w := range all {

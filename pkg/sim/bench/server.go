@@ -101,17 +101,21 @@ func (s *server) usage() (u usage, err error) {
 	return u, err
 }
 
-// idle waits until the server has done what the last operations caused.
+// idle waits until the server has done what the last operations caused, that is
+// until it has been quiet for longer than it holds events back.
 func (s *server) idle() error {
+	const enough = 6
+	calm := 0
 	before, err := s.usage()
 	for range 1000 {
-		if err != nil {
+		if err != nil || calm == enough {
 			return err
 		}
 		time.Sleep(10 * time.Millisecond)
 		var now usage
-		if now, err = s.usage(); err == nil && now.cpu-before.cpu < time.Millisecond {
-			return nil
+		now, err = s.usage()
+		if calm++; now.cpu-before.cpu >= time.Millisecond {
+			calm = 0
 		}
 		before = now
 	}

@@ -8,14 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// watcher follows the events of machines and only counts them.
+// watcher follows the events that the bench publishes and only counts them.
 type watcher struct {
 	*conn
 	kind   string
 	events atomic.Int64
 }
 
-const pattern = "machines.update.*"
+const pattern = "bench.tick.*"
 
 // follow opens a watcher that has had its first answer.
 func (b *bed) follow(kind string) (*watcher, error) {
