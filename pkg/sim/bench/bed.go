@@ -23,6 +23,7 @@ type bed struct {
 	busy    [workers]sync.Mutex // one job of a machine at a time
 	made    atomic.Int64
 	visits  atomic.Int64 // so that each patch changes something
+	turns   atomic.Int64 // so that each workflow is another one
 }
 
 func startBed(ctx context.Context, p plan, machines int) (*bed, error) {

@@ -8,50 +8,27 @@ import (
 	"time"
 )
 
-// jobs measures whole job cycles, in rounds: each worker has jobTasks of them
-// before its workflow begins anew, which is not measured.
+// jobs measures whole job cycles: each worker has jobTasks of them before its
+// workflow begins anew, which is not measured.
 func (b *bed) jobs(rep *report) error {
 	if !b.wants("job cycle") {
 		return nil
 	}
-	var m sample
-	err := b.srv.profiled(b.plan.profile, fmt.Sprintf("job-cycle-%d", len(b.ids)), b.plan.most, func() error {
-		for m.ops < b.plan.ops && m.took < b.plan.most {
-			if err := b.prepareJobs(); err != nil {
-				return err
-			}
-			if err := b.round(&m, min(b.plan.ops, workers*jobTasks), b.cycle); err != nil {
-				return err
-			}
+	return b.rounds(rep, "job cycle", func(m *sample) error {
+		if err := b.prepareJobs(); err != nil {
+			return err
 		}
-		return nil
+		return b.round(m, min(b.plan.ops, workers*jobTasks), b.cycle)
 	})
-	if err == nil {
-		rep.add("job cycle", len(b.ids), m)
-	}
-	return err
 }
 
-// creates measures creation in rounds of a tenth of the fleet, and removes the
-// new machines in between, so that the size stays what the row says.
+// creates measures creation of a tenth of the fleet, and removes the new
+// machines again, so that the size stays what the row says.
 func (b *bed) creates(rep *report) error {
 	if !b.wants("create") {
 		return nil
 	}
-	var m sample
-	file := fmt.Sprintf("create-%d", len(b.ids))
-	err := b.srv.profiled(b.plan.profile, file, b.plan.most/2, func() error {
-		for m.ops < b.plan.ops/2 && m.took < b.plan.most {
-			if err := b.createRound(&m); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		rep.add("create", len(b.ids), m)
-	}
-	return err
+	return b.rounds(rep, "create", b.createRound)
 }
 
 func (b *bed) createRound(m *sample) error {
@@ -77,23 +54,16 @@ func (b *bed) list(rep *report) error {
 	if !b.wants("list slim") {
 		return nil
 	}
-	var m sample
-	err := b.srv.profiled(b.plan.profile, fmt.Sprintf("list-slim-%d", len(b.ids)), b.plan.most/2, func() error {
-		all := b.clients
-		defer func() { b.clients = all }()
-		b.clients = all[:1]
-		return b.round(&m, min(b.plan.ops/100, 50), func(c *conn, _ int) error {
-			data, err := c.want(200, "GET", "machines?slim=Params,Meta", nil)
-			if n := strings.Count(string(data), `"Uuid":"`); err == nil && n != len(b.ids) {
-				err = fmt.Errorf("list has %d of %d machines", n, len(b.ids))
-			}
-			return err
-		})
+	all := b.clients
+	defer func() { b.clients = all }()
+	b.clients = all[:1]
+	return b.row(rep, "list slim", min(b.plan.ops/100, 50), func(c *conn, _ int) error {
+		data, err := c.want(200, "GET", "machines?slim=Params,Meta", nil)
+		if n := strings.Count(string(data), `"Uuid":"`); err == nil && n != len(b.ids) {
+			err = fmt.Errorf("list has %d of %d machines", n, len(b.ids))
+		}
+		return err
 	})
-	if err == nil {
-		rep.add("list slim", len(b.ids), m)
-	}
-	return err
 }
 
 func (b *bed) memory(rep *report) error {
