@@ -117,16 +117,14 @@ func ContextCommand() *cobra.Command {
 	}
 }
 
-// confine bounds this process and those it starts, and lets none of them gain
-// rights. A server that died before we asked to be told of it is noticed here.
+// confine bounds this process and those it starts; that none of them gains
+// rights package child has seen to, which started it. A server that died before
+// it could be asked to tell us is noticed here.
 func confine() error {
 	for what, n := range map[int]uint64{unix.RLIMIT_DATA: runnerData, unix.RLIMIT_NOFILE: runnerFiles, unix.RLIMIT_CORE: 0} {
 		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
 			return fmt.Errorf("limit resource %d to %d: %w", what, n, err)
 		}
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("forbid new privileges: %w", err)
 	}
 	if want := os.Getenv(envParent); want != "" && want != strconv.Itoa(os.Getppid()) {
 		return fmt.Errorf("the server (process %s) is gone", want)

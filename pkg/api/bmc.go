@@ -39,15 +39,16 @@ type BMCAction struct {
 	Power    string `json:",omitempty"` // what the BMC reported: on, off
 }
 
-// BMCActions by uuid.
+// BMCActions by uuid. A person's wish is an action on the machine, which asks
+// for that right, checks that there is a BMC and cancels what was under way.
 var BMCActions = &resource.Kind[BMCAction]{
-	Name: "bmc_actions", Key: func(o *BMCAction) string { return o.Uuid },
+	Name: "bmc_actions", Key: func(o *BMCAction) string { return o.Uuid }, Sealed: true,
 	Indexes: []resource.Index[BMCAction]{
 		byUUID(func(o *BMCAction) string { return o.Uuid }),
 		textual("Machine", func(o *BMCAction) string { return o.Machine }),
 		textual("State", func(o *BMCAction) string { return o.State }),
 	},
-	Engine: []string{"Uuid", "State", "Tries", "Created", "NextTry", "Ended", "Error", "Power"},
+	Engine: []string{"Uuid", "Machine", "Want", "Intent", "State", "Tries", "Created", "NextTry", "Deadline", "Ended", "Error", "Power"},
 	Default: func(o *BMCAction) {
 		if o.Uuid == "" {
 			o.Uuid = uuid.NewString()

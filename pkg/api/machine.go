@@ -210,3 +210,11 @@ func (m *Machine) SameButOrders(other *Machine) bool {
 
 // AtEnd says that the task list is exhausted.
 func (m *Machine) AtEnd() bool { return m.CurrentTask >= len(m.Tasks) }
+
+// Unfinished says what a machine with WorkflowComplete false has to finish.
+func (m *Machine) Unfinished() string {
+	if m.Workflow == "" {
+		return "its tasks are not complete, it has no workflow"
+	}
+	return "workflow " + m.Workflow + " is not complete"
+}

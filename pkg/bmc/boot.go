@@ -205,6 +205,22 @@ func Order(tx *resource.Tx, now time.Time, machine string, want api.BMCWant, int
 	return a.Uuid, err
 }
 
+// Hook deletes the actions of a machine that is deleted: without it they could
+// not be carried out, and nobody else may delete them.
+func Hook() resource.Hook {
+	return resource.OnSave(api.Machines, func(tx *resource.Tx, old, new *api.Machine) error {
+		if new != nil {
+			return nil
+		}
+		for a := range api.BMCActions.By(tx, "Machine", old.Uuid) {
+			if err := api.BMCActions.Delete(tx, a.Uuid); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func hold(tx *resource.Tx, id, why string) error {
 	return api.Machines.Modify(tx, id, func(m *api.Machine) error { m.Boot.Error = why; return nil })
 }

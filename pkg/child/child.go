@@ -15,8 +15,11 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Path is where programs look for others.
@@ -50,7 +53,8 @@ func Own(user int, paths ...string) error {
 	return errors.Join(errs...)
 }
 
-// Start starts a process; ended receives how it ended.
+// Start starts a process that never gains rights, nor do those that it starts;
+// ended receives how it ended.
 func Start(cmd *exec.Cmd) (ended <-chan error, err error) {
 	began, over := make(chan error, 1), make(chan error, 1)
 	go run(cmd, began, over) // ends with the process, which its starter sees to
@@ -58,10 +62,24 @@ func Start(cmd *exec.Cmd) (ended <-chan error, err error) {
 }
 
 // run starts the process and waits for it on one thread: the kernel tells the
-// process that its parent died when the thread ends that started it.
+// process that its parent died when the thread ends that started it. What the
+// thread may not gain the process may not from its first instruction on, in all
+// of its threads, which it could not bring about itself: a thread speaks for
+// itself and those that it makes. The thread is never unlocked, so that it ends
+// with run and serves nobody else.
 func run(cmd *exec.Cmd, began, over chan<- error) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if unix.Gettid() == os.Getpid() { // it never ends; while we hold it, others get another
+		defer runtime.UnlockOSThread()
+		var elsewhere sync.WaitGroup
+		elsewhere.Go(func() { run(cmd, began, over) })
+		elsewhere.Wait()
+		return
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		began <- fmt.Errorf("forbid new privileges: %w", err)
+		return
+	}
 	err := cmd.Start()
 	began <- err
 	if err == nil {

@@ -3,6 +3,7 @@
 package child_test
 
 import (
+	"bufio"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -81,4 +82,42 @@ func TestTailIsTheLastLine(t *testing.T) {
 	tail := &child.Tail{}
 	_, _ = tail.Write([]byte(strings.Repeat("x", 5000) + "\nthe end\n\n"))
 	assert.Equal(t, "the end", tail.String())
+}
+
+// privs is what the kernel says of a process's or thread's new privileges.
+func privs(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(data), "NoNewPrivs:")
+	require.True(t, found, path)
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(line)
+}
+
+// TestNobodyGainsPrivileges: neither the process nor what it starts, whatever
+// their threads; the server itself goes on as it was, and so do its others.
+func TestNobodyGainsPrivileges(t *testing.T) {
+	t.Parallel()
+	was := privs(t, "/proc/self/status")
+	for range 8 {
+		cmd := exec.Command("/bin/sh", "-c", `sleep 600 & echo $!; wait`)
+		out, w, err := os.Pipe()
+		require.NoError(t, err)
+		cmd.Dir, cmd.Stdout = "/", w
+		child.Confine(cmd, 65534)
+		ended, err := child.Start(cmd)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		script, err := bufio.NewReader(out).ReadString('\n')
+		require.NoError(t, err)
+		for _, pid := range []string{strconv.Itoa(cmd.Process.Pid), strings.TrimSpace(script)} {
+			assert.Equal(t, "1", privs(t, "/proc/"+pid+"/status"))
+		}
+		child.End(cmd.Process, ended)
+		child.Reap(cmd.Process.Pid)
+		other, err := exec.Command("/bin/grep", "NoNewPrivs", "/proc/self/status").Output()
+		require.NoError(t, err)
+		assert.Equal(t, "NoNewPrivs:\t"+was+"\n", string(other))
+	}
 }

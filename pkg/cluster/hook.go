@@ -37,9 +37,10 @@ const (
 	ParamJoined    = "cluster/members" // [{Name, Uuid, Address}]: who has joined, in order
 )
 
-// Hooks keep clusters and their profiles together, and guard live ones.
+// Hooks keep clusters and their profiles together, guard live ones, and take
+// back what nobody waits for any more.
 func Hooks() []resource.Hook {
-	return []resource.Hook{resource.OnSave(api.Clusters, save), resource.OnSave(api.Machines, keepMember)}
+	return []resource.Hook{resource.OnSave(api.Clusters, save), resource.OnSave(api.Machines, keepMember), resource.OnSave(api.Jobs, endJob)}
 }
 
 func save(tx *resource.Tx, old, new *api.Machine) error {
@@ -58,6 +59,9 @@ func save(tx *resource.Tx, old, new *api.Machine) error {
 	}
 	if new.Workflow == Provision && (old == nil || old.Workflow != Provision) {
 		new.Generation++
+	}
+	if old != nil && old.WorkOrderMode && !new.WorkOrderMode {
+		return leaveOrderMode(tx, new)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func gather(x run) (engine.Result, error) {
 	if err != nil {
 		return engine.Result{}, err
 	}
-	return x.broker("broker-allocate", want)
+	return x.broker(askFor, want)
 }
 
 // wanted is the definition as a broker's order has it: members by name.
@@ -131,7 +131,7 @@ func (x run) wanted() (map[string]any, error) {
 
 // release gives every member back, through the broker.
 func release(x run) (engine.Result, error) {
-	return x.broker("broker-release", map[string]any{})
+	return x.broker(giveBack, map[string]any{})
 }
 
 // broker sends a request to the cluster's broker and waits for its end.

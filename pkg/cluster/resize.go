@@ -30,7 +30,7 @@ func trim(x run) (engine.Result, error) {
 	if err := x.unseat(surplus); err != nil {
 		return engine.Result{}, err
 	}
-	return x.broker("broker-release", want)
+	return x.broker(giveBack, want)
 }
 
 func heldNames(r resource.Reader, c *api.Machine) []string {

@@ -90,7 +90,7 @@ func logOf(t *testing.T, c *client.Client, job string) string {
 func TestClusterRunsAScriptInItsContext(t *testing.T) {
 	t.Parallel()
 	_, c := withRunners(t)
-	scripted(t, c, "greet", `echo "hello from $RS_UUID as $(id -u)"; . ./helper; addr_port ::1 80`)
+	scripted(t, c, "greet", `echo "hello from $RS_UUID as $(id -u)"; . ./helper; addr_port ::1 80; echo; grep NoNewPrivs /proc/$$/status | tr -d '\t'`)
 	m := cluster(t, c, "greet")
 	assert.Equal(t, "drpcli-runner", m.Context)
 	m = until(t, c, m.Uuid, "workflow complete", func(m *api.Machine) bool { return m.WorkflowComplete })
@@ -102,7 +102,7 @@ func TestClusterRunsAScriptInItsContext(t *testing.T) {
 	if user == 0 {
 		user = 65534 // nobody
 	}
-	assert.Contains(t, log, fmt.Sprintf("hello from %s as %d\n[::1]:80", m.Uuid, user))
+	assert.Contains(t, log, fmt.Sprintf("hello from %s as %d\n[::1]:80\nNoNewPrivs:1", m.Uuid, user))
 }
 
 // TestRunnerKilledInATask: the job that it ran is failed, the task runs again,

@@ -28,17 +28,15 @@ const (
 const envParent = "DRPD_PLUGIN_PARENT"
 
 // Launch turns this process into a plugin's, whose file the server has opened
-// for it: it bounds what the process may use, lets it gain no rights, and ends
-// it with the server. args are the program's name and arguments.
+// for it: it bounds what the process may use and ends it with the server. That
+// it gains no rights package child has seen to. args are the program's name and
+// arguments.
 func Launch(args []string) error {
 	runtime.LockOSThread() // what prctl sets is the thread's that becomes the program
 	for what, n := range map[int]uint64{unix.RLIMIT_DATA: maxData, unix.RLIMIT_NOFILE: maxFiles, unix.RLIMIT_CORE: 0} {
 		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
 			return fmt.Errorf("limit resource %d to %d: %w", what, n, err)
 		}
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("forbid new privileges: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return fmt.Errorf("ask to be ended with the server: %w", err)

@@ -79,7 +79,7 @@ func unfit(m *api.Machine, verb Verb, force bool) string {
 	case !m.Available:
 		return "not available: " + strings.Join(m.Errors, "; ")
 	case !m.WorkflowComplete:
-		return "workflow " + m.Workflow + " is not complete"
+		return m.Unfinished()
 	}
 	return ""
 }

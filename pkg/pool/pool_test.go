@@ -378,3 +378,14 @@ func TestCallersNeverShare(t *testing.T) {
 	wg.Wait()
 	assert.Equal(t, map[api.PoolStatus]int{"Free": 20}, counts(s.db.View(), "default"))
 }
+
+// TestUnfinishedMachines are passed over with what they have to finish, be it
+// of a workflow or not.
+func TestUnfinishedMachines(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "flow", "none")
+	s.edit("flow", func(m *api.Machine) { m.Workflow = "build" })
+	s.edit("none", func(m *api.Machine) { m.Tasks = []string{"enter"} })
+	_, err := s.ask(Allocate, "default", "")
+	assert.ErrorContains(t, err, "(flow: workflow build is not complete, none: its tasks are not complete, it has no workflow)")
+}

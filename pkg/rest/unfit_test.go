@@ -88,9 +88,12 @@ func TestTheServersOwn(t *testing.T) {
 		if err := engine.Waits.Create(tx, &engine.Wait{Id: "w"}); err != nil {
 			return err
 		}
+		if err := api.BMCActions.Create(tx, &api.BMCAction{Uuid: "w"}); err != nil {
+			return err
+		}
 		return api.BootRecords.Create(tx, &api.BootRecord{Mac: "w"})
 	})
-	for _, kind := range []string{"waits", "boot_records"} {
+	for _, kind := range []string{"waits", "boot_records", "bmc_actions"} {
 		for _, c := range []struct{ method, path, body string }{
 			{"POST", "", `{"Id":"x"}`},
 			{"PUT", "/w", `{"Id":"w"}`},

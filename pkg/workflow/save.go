@@ -190,7 +190,7 @@ func dropJob(tx *resource.Tx, id, why string) error {
 // enterOrderMode needs a machine whose workflow is done.
 func enterOrderMode(k *resource.Kind[api.Machine], m *api.Machine) error {
 	if !m.WorkflowComplete {
-		return resource.Errorf(resource.Refused, k.Name, m.Uuid, "workflow %s of %s is not complete; WorkOrder mode begins after it", m.Workflow, m.Name)
+		return resource.Errorf(resource.Refused, k.Name, m.Uuid, "%s: %s; WorkOrder mode begins after that", m.Name, m.Unfinished())
 	}
 	m.Tasks, m.CurrentTask, m.CurrentJob, m.Runnable = []string{}, -1, "", true
 	return nil

@@ -281,7 +281,7 @@ func TestEnteringAndLeavingTheMode(t *testing.T) {
 		return errors.Join(api.Stages.Create(tx, &api.Stage{Name: "none"}), api.Stages.Create(tx, &api.Stage{Name: "s", Tasks: []string{"one"}}), api.Workflows.Create(tx, &api.Workflow{Name: "w", Stages: []string{"s"}}),
 			api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Workflow = "w"; return nil }))
 	})
-	assert.ErrorContains(t, mode("a", true), "workflow w of a is not complete")
+	assert.ErrorContains(t, mode("a", true), "a: workflow w is not complete; WorkOrder mode begins after that")
 	r.update(func(tx *resource.Tx) error {
 		return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Workflow = ""; return nil })
 	})
