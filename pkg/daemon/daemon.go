@@ -116,7 +116,7 @@ func (d *Daemon) openStore(ctx context.Context, path string) (store.Store, error
 	case "":
 		d.cfg.Database = path
 	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database})
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database, LogRows: 1}) // nobody follows the store but by the DB
 	if err != nil {
 		return nil, err // a nil *Store in the interface would not be nil
 	}
