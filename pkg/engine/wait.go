@@ -93,3 +93,20 @@ func saveWait(tx *resource.Tx, now time.Time, r Rule, key string, res Result) er
 	w.Until = res.Until
 	return Waits.Put(tx, w)
 }
+
+// Forget removes all reasons that were stored under a rule's name: those of an
+// earlier process of the server.
+func Forget(tx *resource.Tx, rule string) error {
+	var old []string
+	for w := range Waits.All(tx) {
+		if w.Rule == rule {
+			old = append(old, w.Id)
+		}
+	}
+	for _, id := range old {
+		if err := Waits.Delete(tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -212,20 +212,7 @@ func messages(err error) []string {
 // tidy removes what an earlier server said about its processes, and programs
 // that no provider has.
 func (s *Supervisor) tidy(ctx context.Context) {
-	err := s.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
-		var old []string
-		for w := range engine.Waits.All(tx) {
-			if w.Rule == Rule {
-				old = append(old, w.Id)
-			}
-		}
-		for _, id := range old {
-			if err := engine.Waits.Delete(tx, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.cfg.DB.Update(ctx, func(tx *resource.Tx) error { return engine.Forget(tx, Rule) })
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Log.Error("old reasons not removed", "rule", Rule, "err", err)
 	}

@@ -235,20 +235,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // forget removes what an earlier server said about its runners.
 func (s *Supervisor) forget(ctx context.Context) {
-	err := s.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
-		var old []string
-		for w := range engine.Waits.All(tx) {
-			if w.Rule == Rule {
-				old = append(old, w.Id)
-			}
-		}
-		for _, id := range old {
-			if err := engine.Waits.Delete(tx, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.cfg.DB.Update(ctx, func(tx *resource.Tx) error { return engine.Forget(tx, Rule) })
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Log.Error("old reasons not removed", "rule", Rule, "err", err)
 	}
