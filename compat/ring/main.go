@@ -36,7 +36,8 @@ var def = models.PluginProvider{
 		{Command: "heard", Model: "system"},
 		{Command: "tune"},
 	},
-	StoreObjects: map[string]interface{}{"bells": map[string]interface{}{}},
+	StoreObjects: map[string]interface{}{"bells": map[string]interface{}{}, "towers": map[string]interface{}{
+		"type": "object", "required": []string{"Height"}, "properties": map[string]interface{}{"Height": map[string]interface{}{"type": "integer"}}}},
 }
 
 // ringer is the plugin.

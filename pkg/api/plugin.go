@@ -88,7 +88,7 @@ var (
 	PluginProviders = &resource.Kind[PluginProvider]{
 		Name: "plugin_providers", Key: func(o *PluginProvider) string { return o.Name }, Sealed: true,
 		Indexes: []resource.Index[PluginProvider]{keyed(ByName, func(o *PluginProvider) string { return o.Name })},
-		Default: (*PluginProvider).fill, Hidden: []string{"Program"},
+		Default: (*PluginProvider).fill, Validate: (*PluginProvider).storeProblems, Hidden: []string{"Program"},
 	}
 )
 

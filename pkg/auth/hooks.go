@@ -24,7 +24,11 @@ func Hooks(kinds []resource.Any) []resource.Hook {
 		if tx.Loading() || bundle != "" {
 			return nil
 		}
-		if msgs := known.Problems(claims); len(msgs) > 0 {
+		msgs := known.Problems(claims)
+		if len(msgs) > 0 { // rare, so only then it is asked what providers declare
+			msgs = known.With(declared(tx)).Problems(claims)
+		}
+		if len(msgs) > 0 {
 			return &resource.Error{Code: resource.Invalid, Kind: kind, Key: key, Msgs: msgs}
 		}
 		return nil
@@ -44,6 +48,14 @@ func Hooks(kinds []resource.Any) []resource.Hook {
 		}),
 		resource.OnSave(api.Preferences, func(tx *resource.Tx, _, p *api.Preference) error { return checkPref(tx, p) }),
 	}
+}
+
+// declared are the kinds that plugin providers declare.
+func declared(r resource.Reader) (out []string) {
+	for kind := range api.Declared(r) {
+		out = append(out, kind)
+	}
+	return out
 }
 
 // baseSecretLen is the length of the server's secret in bytes, as DRP has it.

@@ -204,6 +204,7 @@ func (d *Daemon) params(r resource.Reader, o resource.Object, aggregate, decode 
 	if aggregate && scoped {
 		return d.aggregate(r, s, decode)
 	}
+	o = api.Stored(o)
 	own := *d.DB.Kind(o.Kind).ParamsOf(o.Val)
 	if !decode {
 		return own, nil

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"drpd/pkg/api"
 	"errors"
 	"path/filepath"
 
@@ -41,9 +42,9 @@ func (d *Daemon) paramFor(r resource.Reader, o *resource.Object, name string) (a
 	if o != nil {
 		if s, ok := scopeOf(o.Val); ok {
 			get.Scope = s
-		} else if own := d.DB.Kind(o.Kind).ParamsOf(o.Val); own != nil {
-			if v, ok := (*own)[name]; ok {
-				v, err := d.vault.Open(r, o.Kind, o.Key, v)
+		} else if at := api.Stored(*o); d.DB.Kind(at.Kind).ParamsOf(at.Val) != nil {
+			if v, ok := (*d.DB.Kind(at.Kind).ParamsOf(at.Val))[name]; ok {
+				v, err := d.vault.Open(r, at.Kind, at.Key, v)
 				return v, err == nil, err
 			}
 		}

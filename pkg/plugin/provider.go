@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"drpd/pkg/api"
@@ -66,9 +65,6 @@ func (s *Supervisor) define(ctx context.Context, name, program string) (old stri
 		return "", err
 	}
 	def.Program = program
-	if len(def.StoreObjects) > 0 {
-		s.cfg.Log.Warn("plugin provider has kinds of objects of its own, which are not stored", "provider", name, "kinds", slices.Sorted(maps.Keys(def.StoreObjects)))
-	}
 	err = s.cfg.DB.Update(ctx, func(tx *resource.Tx) error {
 		if was, err := api.PluginProviders.Get(tx, name); err == nil {
 			old = was.Program

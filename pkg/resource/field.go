@@ -25,4 +25,10 @@ func (db *DB) Field(kind string, val any, name string) (f Field, ok bool) {
 }
 
 // Copy returns an object of one's own, equal to val.
-func (db *DB) Copy(kind string, val any) (any, error) { return db.kinds[kind].copy(val) }
+func (db *DB) Copy(kind string, val any) (any, error) {
+	k := db.kinds[kind]
+	if k == nil {
+		return nil, Errorf(NotFound, kind, "", "no such kind")
+	}
+	return k.copy(val)
+}

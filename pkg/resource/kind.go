@@ -82,6 +82,9 @@ type Kind[T any] struct {
 	Virtual  bool               // lives in memory only
 	Private  bool               // the server's own: no routes, no events
 	Sealed   bool               // only the server creates, changes and deletes it
+	// Known, if set, is what clients know an object by: its events have that
+	// kind and key, also if the kind is Private.
+	Known func(*T) (kind, key string)
 
 	names indexNames
 }
@@ -142,6 +145,7 @@ type kindOps struct {
 	validate func(any) []string
 	fit      func(Reader, any) []string
 	stays    func(any) string
+	known    func(any) (kind, key string) // nil: by its name and key
 	virtual  bool
 	private  bool
 }
@@ -256,6 +260,9 @@ func (k *Kind[T]) self() *kindOps {
 			return ""
 		}
 		return k.Stays(v.(*T))
+	}
+	if k.Known != nil {
+		o.known = func(v any) (string, string) { return k.Known(v.(*T)) }
 	}
 	if k.Refs != nil {
 		o.refs = func(v any) []Ref { return k.Refs(v.(*T)) }

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -177,7 +178,8 @@ func (db *DB) publish(batch []*update, rev uint64) {
 func events(u *update, rev uint64, now time.Time) []Event {
 	out := make([]Event, 0, len(u.changes))
 	for _, c := range u.changes {
-		if u.snap.kinds[c.kind].private {
+		k := u.snap.kinds[c.kind]
+		if k.private && k.known == nil {
 			continue
 		}
 		e := Event{Rev: rev, Time: now, Type: c.kind, Key: c.key, Principal: u.actor, Action: "update"}
@@ -196,6 +198,9 @@ func events(u *update, rev uint64, now time.Time) []Event {
 			e.Object, e.New = c.new.public, c.new.val
 		} else {
 			e.Object = c.old.public
+		}
+		if k.known != nil {
+			e.Type, e.Key = k.known(cmp.Or(c.new, c.old).val)
 		}
 		out = append(out, e)
 	}

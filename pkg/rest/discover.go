@@ -11,11 +11,16 @@ import (
 	"drpd/pkg/resource"
 )
 
-// objects lists the kinds by name.
+// objects lists the kinds by name, those that providers declare too.
 func (s *server) objects(c echo.Context) error {
 	names := []string{}
 	for _, k := range s.cfg.DB.Kinds() {
 		names = append(names, k.KindName())
+	}
+	if s.kinds[api.PluginProviders.Name] != nil {
+		for name := range api.Declared(s.cfg.DB.View()) {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return c.JSON(http.StatusOK, names)
@@ -39,7 +44,7 @@ func (s *server) indexes(c echo.Context) error {
 }
 
 func (s *server) kindIndexes(c echo.Context) error {
-	k := s.kinds[c.Param("prefix")]
+	k := s.kindNamed(c.Param("prefix"))
 	if k == nil {
 		return resource.Errorf(resource.NotFound, "indexes", c.Param("prefix"), "not found")
 	}
@@ -48,7 +53,7 @@ func (s *server) kindIndexes(c echo.Context) error {
 
 // oneIndex describes an index, or what filtering by a param is like.
 func (s *server) oneIndex(c echo.Context) error {
-	prefix, k := c.Param("prefix"), s.kinds[c.Param("prefix")]
+	prefix, k := c.Param("prefix"), s.kindNamed(c.Param("prefix"))
 	name, err := url.PathUnescape(c.Param("*"))
 	if k == nil || err != nil {
 		return resource.Errorf(resource.NotFound, "indexes", prefix, "not found")

@@ -180,9 +180,13 @@ var notServed = map[string]string{
 	"static/cert":    "the server's key never leaves it; to show another certificate, start it with --tls-cert and --tls-key",
 }
 
-// noRoute is for what no route serves; writes to what only the server writes
+// noRoute is for what no route serves: objects of declared kinds, and mistakes.
+// Writes to what only the server writes
 // are told so.
 func (s *server) noRoute(c echo.Context) error {
+	if handle := s.extended(c); handle != nil {
+		return handle(c)
+	}
 	_, path, _ := strings.Cut(c.Request().URL.Path, "/api/v3/")
 	name, key, _ := strings.Cut(path, "/")
 	k := s.kinds[name]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"drpd/pkg/api"
 	"drpd/pkg/resource"
 )
 
@@ -198,6 +199,7 @@ func (h *kindServer) publicKey(c echo.Context) error {
 		if err != nil {
 			return err
 		}
+		o = api.Stored(o)
 		key, err = h.cfg.PublicKey(tx, o.Kind, o.Key)
 		return err
 	})

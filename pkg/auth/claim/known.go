@@ -2,6 +2,7 @@ package claim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,12 +47,26 @@ func NewKnown(kinds, carriers []string) Known {
 		k.scopes[scope] = actions
 	}
 	for _, kind := range kinds {
+		if actions, ok := partScopes[kind]; ok && actions == nil {
+			continue // any action
+		}
 		k.scopes[kind] = slices.Concat(everyAction, moreActions[kind], partScopes[kind])
 		if slices.Contains(carriers, kind) {
 			k.scopes[kind] = append(k.scopes[kind], secureActions...)
 		}
 	}
 	return k
+}
+
+// With also knows kinds that came later; any action may be done to their objects.
+func (k Known) With(kinds []string) Known {
+	more := Known{scopes: maps.Clone(k.scopes)}
+	for _, kind := range kinds {
+		if _, ok := more.scopes[kind]; !ok {
+			more.scopes[kind] = nil
+		}
+	}
+	return more
 }
 
 // Problems says, in sentences, what in the claims of a role has no meaning.
