@@ -39,7 +39,7 @@ func BenchmarkFanOut(b *testing.B) {
 	p, err := parsePattern("machines.*.*")
 	require.NoError(b, err)
 	now := time.Now()
-	cfg := &Config{DB: db, Auth: a, Now: func() time.Time { now = now.Add(pace); return now }}
+	cfg := &Config{DB: db, Auth: a, Now: func() time.Time { now = now.Add(stormPace); return now }}
 	l := &lane{frame: webFrame, wants: []pattern{p}, id: id}
 	object := fmt.Appendf(nil, `{"Name":%q}`, make([]byte, 300))
 	after, bytes := db.Seq(), 0
