@@ -44,12 +44,13 @@ type feed struct {
 	next    uint64 // Seq of the next event
 	bytes   int    // of the objects of all events in the ring
 	waiting map[*waiter]struct{}
+	all     *waiter // of everybody who wants all; nil: nobody waits
 }
 
 // waiter is a watcher that has seen all there is, until an event comes that it
 // wants: from is that event's Seq once wake is closed.
 type waiter struct {
-	want func(*Event) bool // nil: all
+	want func(*Event) bool // nil: all, and others wait here too
 	wake chan struct{}
 	from uint64
 }
@@ -76,9 +77,14 @@ func (f *feed) add(evs []Event) {
 	for _, e := range evs {
 		f.push(e)
 	}
+	if f.all != nil {
+		f.all.from = start
+		close(f.all.wake)
+		f.all = nil
+	}
 	for w := range f.waiting {
 		for i := range evs {
-			if w.want == nil || w.want(&evs[i]) {
+			if w.want(&evs[i]) {
 				w.from = start + uint64(i)
 				close(w.wake)
 				delete(f.waiting, w)
@@ -135,10 +141,23 @@ func (f *feed) since(after uint64, want func(*Event) bool) (evs []Event, upTo ui
 		}
 	}
 	if len(evs) == 0 && upTo == f.next-1 {
-		w = &waiter{want: want, wake: make(chan struct{})}
-		f.waiting[w] = struct{}{}
+		w = f.wait(want)
 	}
 	return evs, upTo, w, nil
+}
+
+// wait parks a watcher. Those who want all share one waiter, so that whoever
+// goes away without a word leaves nothing behind.
+func (f *feed) wait(want func(*Event) bool) *waiter {
+	if want == nil {
+		if f.all == nil {
+			f.all = &waiter{wake: make(chan struct{})}
+		}
+		return f.all
+	}
+	w := &waiter{want: want, wake: make(chan struct{})}
+	f.waiting[w] = struct{}{}
+	return w
 }
 
 // leave forgets a waiter that waits no longer.

@@ -46,6 +46,24 @@ func TestAWatcherIsWokenByWhatItWants(t *testing.T) {
 	assert.Empty(t, r.feed.waiting, "nobody waits any more")
 }
 
+// TestWhoWantsAllWaitsInOnePlace: lanes come and go without leaving anything.
+func TestWhoWantsAllWaitsInOnePlace(t *testing.T) {
+	t.Parallel()
+	f := newFeed(8)
+	_, _, first, err := f.since(0, nil)
+	require.NoError(t, err)
+	_, _, again, err := f.since(0, nil)
+	require.NoError(t, err)
+	assert.Same(t, first, again)
+	assert.Empty(t, f.waiting)
+	f.add([]Event{{Type: "t"}})
+	<-first.wake
+	assert.Equal(t, uint64(1), first.from)
+	_, _, later, err := f.since(1, nil)
+	require.NoError(t, err)
+	assert.NotSame(t, first, later)
+}
+
 // TestTheRingGrows: it begins small and keeps what it may.
 func TestTheRingGrows(t *testing.T) {
 	t.Parallel()
