@@ -85,10 +85,11 @@ var rows = map[string]row{
 	"bmc":        {may: "api bmc/driver engine param resource"},
 	"bmc/driver": {libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
 
-	"pxe":           {may: "api resource", libs: "github.com/pin/tftp/v3"},
+	"proof":         {may: "alert api resource", libs: uuidLib},
+	"pxe":           {may: "api proof resource", libs: "github.com/pin/tftp/v3"},
 	"dhcp":          {may: "api dhcp/ra pxe resource", libs: dhcpLib, clock: true},
 	"dhcp/ra":       {clock: true},
-	"auth":          {may: "api auth/claim auth/password auth/token resource", libs: uuidLib, clock: true},
+	"auth":          {may: "api auth/claim auth/password auth/token proof resource", libs: uuidLib, clock: true},
 	"auth/claim":    {may: "api"},
 	"auth/password": {},
 	"auth/token":    {},
@@ -108,7 +109,7 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine flexi media openapi param pki plugin pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
+		"engine flexi media openapi param pki plugin pool proof pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},
 	"/content/gen": {libs: yamlLib},

@@ -20,7 +20,7 @@ const DefaultConfig = "/etc/drp-agent/config.json"
 // Command is "agent" with its subcommands.
 func Command() *cobra.Command {
 	c := &cobra.Command{Use: "agent", Short: "Run tasks on this machine"}
-	c.AddCommand(runCommand(), whoamiCommand())
+	c.AddCommand(runCommand(), whoamiCommand(), joinCommand())
 	return c
 }
 

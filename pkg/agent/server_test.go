@@ -21,6 +21,7 @@ import (
 	"drpd/pkg/auth"
 	"drpd/pkg/blob"
 	"drpd/pkg/engine"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 	"drpd/pkg/sim/machine"
@@ -50,7 +51,7 @@ func newServer(t *testing.T, tasks map[string]string) *server {
 	orders := &workorder.Orders{Flow: s.flow, Match: func(resource.Reader, *api.Machine, string) (bool, error) { return false, nil }}
 	s.flow.Begin = orders.Begin
 	var err error
-	s.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), engine.Waits), Hooks: s.flow.Hooks()})
+	s.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), engine.Waits, proof.Claims), Hooks: s.flow.Hooks()})
 	require.NoError(t, err)
 	e, err := engine.New(engine.Config{DB: s.db, Rules: append(s.flow.Rules(), orders.Rule())})
 	require.NoError(t, err)
@@ -204,7 +205,7 @@ func (s *server) actions(_ context.Context, job, _, _ string) ([]api.JobAction, 
 }
 
 // whoAmI knows machines by MAC and creates those it does not know.
-func (s *server) whoAmI(ctx context.Context, req rest.WhoAmIRequest) (rest.WhoAmIReply, error) {
+func (s *server) whoAmI(ctx context.Context, _ auth.Identity, req rest.WhoAmIRequest) (rest.WhoAmIReply, error) {
 	env, _ := ctx.Value(envKey{}).(string)
 	var id string
 	err := s.db.Update(ctx, func(tx *resource.Tx) error {

@@ -37,6 +37,8 @@ type BMCAction struct {
 	Ended    time.Time
 	Error    string `json:",omitempty"` // the last error, kept after success
 	Power    string `json:",omitempty"` // what the BMC reported: on, off
+	// SystemUUID is that of the machine which the BMC says it is in.
+	SystemUUID string `json:",omitempty"`
 }
 
 // BMCActions by uuid. A person's wish is an action on the machine, which asks
@@ -48,7 +50,7 @@ var BMCActions = &resource.Kind[BMCAction]{
 		textual("Machine", func(o *BMCAction) string { return o.Machine }),
 		textual("State", func(o *BMCAction) string { return o.State }),
 	},
-	Engine: []string{"Uuid", "Machine", "Want", "Intent", "State", "Tries", "Created", "NextTry", "Deadline", "Ended", "Error", "Power"},
+	Engine: []string{"Uuid", "Machine", "Want", "Intent", "State", "Tries", "Created", "NextTry", "Deadline", "Ended", "Error", "Power", "SystemUUID"},
 	Default: func(o *BMCAction) {
 		if o.Uuid == "" {
 			o.Uuid = uuid.NewString()
@@ -83,7 +85,7 @@ type BootStep struct {
 var BootRecords = &resource.Kind[BootRecord]{
 	Name: "boot_records", Key: func(o *BootRecord) string { return o.Mac }, Sealed: true,
 	Indexes: []resource.Index[BootRecord]{
-		keyed("Mac", func(o *BootRecord) string { return o.Mac }),
+		ofMAC(keyed("Mac", func(o *BootRecord) string { return o.Mac })),
 		textual("Machine", func(o *BootRecord) string { return o.Machine }),
 	},
 	Engine: []string{"Mac", "Machine", "Steps"},

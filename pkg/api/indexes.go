@@ -44,6 +44,12 @@ func typed[T any](name, form string, of func(*T) string) resource.Index[T] {
 	return x
 }
 
+// ofMAC makes an index one of MAC addresses, which are found in every form.
+func ofMAC[T any](x resource.Index[T]) resource.Index[T] {
+	x.Spell = spelledMAC
+	return x
+}
+
 // several is an index of a list of names.
 func several[T any](name string, of func(*T) []string) resource.Index[T] {
 	return resource.Index[T]{Name: name, Of: of, Type: typeStrings, Unordered: true}

@@ -130,7 +130,7 @@ const (
 // machineIndexes keeps trees for what the server itself asks for, and for what
 // tells machines apart; the rest is read from the objects.
 func machineIndexes() []resource.Index[Machine] {
-	mac := several(ByMAC, func(m *Machine) []string { return m.HardwareAddrs })
+	mac := ofMAC(several(ByMAC, func(m *Machine) []string { return m.HardwareAddrs }))
 	mac.Unique = true
 	name := textual(ByName, func(m *Machine) string { return m.Name })
 	name.Unique = true

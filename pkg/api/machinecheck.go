@@ -34,7 +34,7 @@ func (m *Machine) fill(role string) {
 		m.Meta["machine-role"] = role
 	}
 	for i, a := range m.HardwareAddrs {
-		m.HardwareAddrs[i] = strings.ToLower(a)
+		m.HardwareAddrs[i] = spelledMAC(a)
 	}
 	m.HardwareAddrs, m.Tasks, m.Profiles = full(m.HardwareAddrs), full(m.Tasks), full(m.Profiles)
 	m.Params, m.Partial = fullParams(m.Params), false
@@ -111,7 +111,7 @@ func (m *Machine) problems() []string {
 		seen[name] = true
 	}
 	for _, a := range m.HardwareAddrs {
-		if hw, err := net.ParseMAC(a); err != nil || len(hw) != 6 {
+		if _, ok := MAC(a); !ok {
 			p.add("Invalid Hardware Address `%s`: it is not a MAC address", a)
 		}
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"unicode"
@@ -105,4 +106,38 @@ func NameProblems(field, value string) []string {
 	var p problems
 	p.name(field, value, plainName)
 	return p
+}
+
+// MAC reads a MAC address as people and firmware write it: six bytes with
+// colons, hyphens or nothing between them, or four digits to a dot, in either
+// case, and with PXELINUX's 01- before it. It returns the one form that is
+// stored: lower case with colons.
+func MAC(s string) (mac string, ok bool) {
+	s = strings.TrimSpace(s)
+	if len(s) == 20 && strings.HasPrefix(s, "01-") {
+		s = s[3:]
+	}
+	if len(s) == 12 {
+		var b strings.Builder
+		for i := 0; i < 12; i += 2 {
+			if i > 0 {
+				b.WriteByte(':')
+			}
+			b.WriteString(s[i : i+2])
+		}
+		s = b.String()
+	}
+	hw, err := net.ParseMAC(s)
+	if err != nil || len(hw) != 6 {
+		return "", false
+	}
+	return hw.String(), true
+}
+
+// spelledMAC is MAC for texts that need not be one: those are left in lower case.
+func spelledMAC(s string) string {
+	if mac, ok := MAC(s); ok {
+		return mac
+	}
+	return strings.ToLower(s)
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 
 	"drpd/pkg/resource"
@@ -53,14 +52,14 @@ var (
 		Common: func(o *Reservation) *resource.Common { return &o.Common }, Engine: append([]string{"Subnet"}, engineCommon...),
 		Indexes: []resource.Index[Reservation]{
 			keyed("Addr", func(o *Reservation) string { return o.Addr }),
-			textual("Token", func(o *Reservation) string { return o.Token }),
+			ofMAC(textual("Token", func(o *Reservation) string { return o.Token })),
 			scan(textual("Strategy", func(o *Reservation) string { return o.Strategy })),
 			scan(typed("NextServer", typeIP, func(o *Reservation) string { return o.NextServer })),
 			scan(textual("Subnet", func(o *Reservation) string { return o.Subnet })),
 			scan(boolean("Scoped", func(o *Reservation) bool { return o.Scoped })),
 		},
 		Default: func(o *Reservation) {
-			o.Token = strings.ToLower(o.Token)
+			o.Token = spelledMAC(o.Token)
 			if o.Strategy == "" {
 				o.Strategy = "MAC"
 			}
@@ -78,7 +77,7 @@ var (
 		Engine: append([]string{"Addr", "Token", "State", "ExpireTime"}, engineCommon...),
 		Indexes: []resource.Index[Lease]{
 			keyed("Addr", func(o *Lease) string { return o.Addr }),
-			textual("Token", func(o *Lease) string { return o.Token }),
+			ofMAC(textual("Token", func(o *Lease) string { return o.Token })),
 			textual("State", func(o *Lease) string { return o.State }),
 			scan(textual("Strategy", func(o *Lease) string { return o.Strategy })),
 			scan(typed("NextServer", typeIP, func(o *Lease) string { return o.NextServer })),

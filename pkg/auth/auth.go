@@ -58,6 +58,7 @@ type Auth struct {
 	// hashing bounds the memory of concurrent scrypt runs, 32 MiB each.
 	hashing   chan struct{}
 	verifying singleflight.Group // logins by their digest
+	signs     signs
 }
 
 // New checks the configuration.
@@ -82,7 +83,7 @@ func New(cfg Config) (*Auth, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Auth{cfg: cfg, logins: newLogins(), tokens: newTokens(), limit: newLimiter(cfg.Failures), hashing: make(chan struct{}, 4)}, nil
+	return &Auth{cfg: cfg, signs: signs{started: cfg.Now()}, logins: newLogins(), tokens: newTokens(), limit: newLimiter(cfg.Failures), hashing: make(chan struct{}, 4)}, nil
 }
 
 // Authenticate reads the credentials of a request: HTTP Basic, a bearer token,
@@ -94,13 +95,13 @@ func (a *Auth) Authenticate(ctx context.Context, r *http.Request) (Identity, err
 	}
 	user = user[:min(len(user), 255)] // names are no longer; logs need not be
 	now := a.cfg.Now()
+	from := clientAddr(r)
 	if user == "" {
 		// A token that was valid a moment ago was not guessed: no limit on it.
 		if id, ok := a.byKnownToken(secret, now); ok {
-			return id, nil
+			return a.present(ctx, id, from, r.URL.Path, now)
 		}
 	}
-	from := clientAddr(r)
 	if !a.limit.allowed(from, now) {
 		return Identity{}, ErrTooMany
 	}
@@ -108,11 +109,23 @@ func (a *Auth) Authenticate(ctx context.Context, r *http.Request) (Identity, err
 	if user != "" {
 		id, err = a.byPassword(ctx, user, secret, now)
 	} else {
-		id, err = a.byToken(secret, now)
+		if id, err = a.byToken(secret, now); err == nil {
+			return a.present(ctx, id, from, r.URL.Path, now)
+		}
 	}
 	if errors.Is(err, ErrDenied) {
 		a.limit.failed(from, now)
 		a.Audit(ctx, Record{Action: "refused", Actor: user, Note: err.Error()})
+	}
+	return id, err
+}
+
+// present checks what a token says of its bearer, and notes that a machine's
+// agent is there.
+func (a *Auth) present(ctx context.Context, id Identity, from, path string, now time.Time) (Identity, error) {
+	id, err := a.ticketed(ctx, id, from, path, now)
+	if err == nil && id.g.claim != "" {
+		a.signs.saw(id.g.machine, now)
 	}
 	return id, err
 }
@@ -148,5 +161,5 @@ func clientAddr(r *http.Request) string {
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	return strings.TrimPrefix(host, "::ffff:")
 }

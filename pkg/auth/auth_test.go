@@ -16,6 +16,7 @@ import (
 	"drpd/pkg/auth"
 	"drpd/pkg/auth/password"
 	"drpd/pkg/auth/token"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -37,7 +38,7 @@ func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	var err error
-	r.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Hooks: auth.Hooks(api.Kinds()), Ring: 256})
+	r.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Hooks: auth.Hooks(api.Kinds()), Ring: 256})
 	require.NoError(t, err)
 	r.auth, err = auth.New(auth.Config{DB: r.db, Keys: [][]byte{bytes.Repeat([]byte("k"), 32)},
 		Scrypt: password.Params{LogN: 4, R: 8, P: 1}, Now: func() time.Time { return r.now }})
@@ -119,7 +120,7 @@ func (r *rig) tokens(t testing.TB) map[string]string {
 		"granted": func() (string, error) { return r.auth.UserToken(r.as(t, "root"), "ann", 0, auth.Narrow{}) },
 		"machine": func() (string, error) { return r.auth.MachineToken(auth.Identity{}, mine, 0) },
 		"lent":    func() (string, error) { return r.auth.MachineToken(r.as(t, "root"), mine, 0) },
-		"endless": func() (string, error) { return r.auth.InfiniteToken(mine) },
+		"endless": func() (string, error) { return r.auth.AgentToken(mine, auth.MaxTTL) },
 		"boot":    func() (string, error) { return r.auth.BootToken(0) },
 		"unknown": func() (string, error) { return r.auth.UnknownToken(0) },
 		"profile": func() (string, error) { return r.auth.ProfileToken(mine, "inner", time.Hour) },

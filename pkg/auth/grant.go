@@ -76,6 +76,7 @@ type grant struct {
 	only    []*claim.Set  // if not nil, of that only what one of these covers
 	limit   *limit        // the user's tenant
 	machine string        // that a machine's, job's or profile's token speaks for
+	claim   string        // to be that machine, which the token rests on; "" if on none
 
 	dir   *directory
 	users resource.Stamp
@@ -108,6 +109,9 @@ func (a *Auth) grantOf(v *resource.View, p token.Payload) (*grant, error) {
 			return nil, err
 		}
 		g.machine = m.Uuid
+		if g.claim, err = claimOf(v, m.Uuid, p); err != nil {
+			return nil, err
+		}
 		g.sets = []*claim.Set{claim.Compile(claimsOf(p))}
 	case token.Plugin:
 		g.sets = d.named([]string{Superuser})
@@ -150,7 +154,11 @@ func (g *grant) sameMachine(v *resource.View) bool {
 		return true
 	}
 	m, err := machineOf(v, g.payload.Kind, g.payload.Key)
-	return err == nil && m.Uuid == g.machine && m.Secret == g.secrets.Machine
+	if err != nil || m.Uuid != g.machine || m.Secret != g.secrets.Machine {
+		return false
+	}
+	held, err := claimOf(v, g.machine, g.payload)
+	return err == nil && held == g.claim
 }
 
 // secrets are what a token is bound to now.

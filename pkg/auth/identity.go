@@ -27,6 +27,21 @@ func (g *grant) identity(v *resource.View) Identity {
 	return Identity{Name: p.Subject, Kind: p.Kind, Key: p.Key, Expires: p.Expires, g: g, view: v}
 }
 
+// Held is what the caller's token says of its claim to be a machine: the claim
+// that it rests on, or the ticket that it is and the boot that this was made for.
+// operator says that it is an operator's word.
+func (i Identity) Held() (claim, ticket, intent string, operator bool) {
+	if i.g == nil {
+		return "", "", "", false
+	}
+	p := &i.g.payload
+	return i.g.claim, p.Ticket, p.Intent, p.Kind == token.Join
+}
+
+// unclaimed says that the token is a ticket which nobody has used yet: with it
+// one can only ask to be taken for the machine.
+func (i Identity) unclaimed() bool { return i.g.payload.Ticket != "" && i.g.claim == "" }
+
 // Machine is the uuid that a machine's, job's or profile's token speaks for, ""
 // otherwise.
 func (i Identity) Machine() string {
@@ -51,6 +66,9 @@ func (i Identity) Allow(scope, action, specific string) bool {
 	case token.User:
 		return i.userMay(scope, action, specific)
 	case token.Machine:
+		if i.unclaimed() {
+			return bootMay(scope, action)
+		}
 		return i.machineMay(scope, action, specific)
 	case token.Job:
 		return i.machineMay(scope, action, specific) || i.covered(scope, action, specific)
@@ -58,7 +76,7 @@ func (i Identity) Allow(scope, action, specific string) bool {
 		return i.profileMay(scope, action, specific)
 	case token.Plugin:
 		return i.covered(scope, action, specific)
-	case token.Boot:
+	case token.Boot, token.Join:
 		return bootMay(scope, action)
 	case token.Unknown:
 		return bootMay(scope, action) || i.unknownMay(scope, action, specific)
@@ -123,6 +141,9 @@ func (a *Auth) Refresh(i Identity) (Identity, error) {
 	g, err := a.current(v, i.g, a.cfg.Now())
 	if err != nil {
 		return Identity{}, err
+	}
+	if g.claim != "" {
+		a.signs.saw(g.machine, a.cfg.Now())
 	}
 	return g.identity(v), nil
 }

@@ -12,6 +12,7 @@ import (
 	"drpd/pkg/auth/claim"
 	"drpd/pkg/auth/password"
 	"drpd/pkg/auth/token"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
 
@@ -106,13 +107,18 @@ func (a *Auth) MachineToken(by Identity, id string, ttl time.Duration) (string, 
 	if _, m := api.Runner(a.cfg.DB.View(), id); m == nil {
 		return "", resource.Errorf(resource.NotFound, "machines", id, "not found")
 	}
-	return a.mint(by, token.Payload{Subject: "machines/" + id, Kind: token.Machine, Key: id}, ttl)
+	p := token.Payload{Subject: "machines/" + id, Kind: token.Machine, Key: id}
+	if by.Machine() == id { // what an agent hands on ends with its own claim
+		p.Claim = by.g.claim
+	}
+	return a.mint(by, p, ttl)
 }
 
-// InfiniteToken is a machine's token that lives as long as one can: three
-// years, or until the machine's secret changes.
-func (a *Auth) InfiniteToken(machine string) (string, error) {
-	return a.MachineToken(Identity{}, machine, MaxTTL)
+// AgentToken is a token for whoever speaks for the machine now, and ends with
+// their claim.
+func (a *Auth) AgentToken(machine string, ttl time.Duration) (string, error) {
+	return a.mint(Identity{}, token.Payload{Subject: "machines/" + machine, Kind: token.Machine, Key: machine,
+		Claim: claimNow(a.cfg.DB.View(), machine)}, ttl)
 }
 
 // BootToken issues the token for the boot script of an unknown machine: it can
@@ -132,10 +138,27 @@ func (a *Auth) UnknownToken(ttl time.Duration) (string, error) {
 func (a *Auth) ProfileToken(machine, profile string, ttl time.Duration) (string, error) {
 	v := a.cfg.DB.View()
 	if !carries(v, machine, profile) {
-		return "", resource.Errorf(resource.Invalid, "profiles", profile, "machine %s does not carry the profile", machine)
+		return "", notCarried(machine, profile)
 	}
 	return a.mint(Identity{}, token.Payload{Subject: "machines/" + machine, Kind: token.Profile, Key: machine,
-		Claims: []token.Claim{{Scope: "profiles", Action: "get,list,update,getSecure,updateSecure", Specific: profile}}}, min(ttl, MaxTTL))
+		Claims: profileClaims(profile), Claim: claimNow(v, machine)}, min(ttl, MaxTTL))
+}
+
+func notCarried(machine, profile string) error {
+	return resource.Errorf(resource.Invalid, "profiles", profile, "machine %s does not carry the profile", machine)
+}
+
+func profileClaims(profile string) []token.Claim {
+	return []token.Claim{{Scope: "profiles", Action: "get,list,update,getSecure,updateSecure", Specific: profile}}
+}
+
+// claimNow is the claim of whoever speaks for the machine now.
+func claimNow(r resource.Reader, machine string) string {
+	c, err := proof.Claims.Get(r, machine)
+	if err != nil {
+		return ""
+	}
+	return c.Id
 }
 
 // JobClaims are what a task adds to the rights of its machine while a job runs
@@ -153,6 +176,9 @@ func JobClaims(r resource.Reader, t *api.Task) []api.Claim {
 // in the reply that starts the job; never store it.
 func (a *Auth) JobToken(job *api.Job, claims []api.Claim) (string, error) {
 	p := token.Payload{Subject: "machines/" + job.Machine, Kind: token.Job, Key: job.Uuid}
+	if job.Context == "" { // else the server's own process runs it
+		p.Claim = claimNow(a.cfg.DB.View(), job.Machine)
+	}
 	for _, c := range claims {
 		p.Claims = append(p.Claims, token.Claim(c))
 	}

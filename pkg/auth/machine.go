@@ -2,18 +2,12 @@ package auth
 
 import (
 	"slices"
-	"strings"
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth/claim"
+	"drpd/pkg/auth/token"
 	"drpd/pkg/resource"
 )
-
-// reserved are the fields of its own object that an agent may not write: who
-// holds the machine and what mode it works in are not its to decide. (Fields
-// that the server sets are refused to everybody.)
-var reserved = []string{"Locked", "WorkOrderMode", "Owner", "Generation", "Pool", "PoolAllocated", "PoolStatus",
-	"PoolHoldReason", "Secret", "Boot", "Uuid", "CurrentJob", "Endpoint"}
 
 // machineMay is what an agent needs of its own machine, jobs and orders, and of
 // the content that they name. Nothing of any other machine.
@@ -21,17 +15,17 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 	reads := action == "get" || action == "list"
 	switch scope {
 	case "machines", "clusters", "resource_brokers":
-		return specific == i.g.machine && (reads || action == "action:releaseToPool" || i.mayWrite(action))
+		return specific == i.g.machine && (reads || mayWrite(action))
 	case "jobs":
 		return i.mayJob(action, specific)
 	case "work_orders":
-		return i.ownOrder(specific) && (reads || claim.Within("update", action))
+		return i.ownOrder(specific) && reads
 	case "tasks", "stages", "bootenvs", "workflows", "params", "blueprints", "contexts", "files":
 		return reads
 	case "profiles":
 		return reads && i.carries(specific)
 	case "reservations":
-		return i.ownReservation(specific) && (reads || action == "create" || claim.Within("update", action))
+		return i.ownReservation(specific) && (reads || action == "create" || listed(reservationFields, action))
 	case "whoami":
 		return action == "create"
 	case "events":
@@ -43,13 +37,8 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 }
 
 // mayWrite: secure params too, but not reading them back.
-func (i Identity) mayWrite(action string) bool {
-	if action == "token" || action == "update" || action == "updateSecure" || action == "updateTaskList" {
-		return true
-	}
-	field, ok := strings.CutPrefix(action, "update:/")
-	field, _, _ = strings.Cut(field, "/")
-	return ok && !slices.Contains(reserved, field)
+func mayWrite(action string) bool {
+	return action == "token" || action == "updateSecure" || action == "updateTaskList" || listed(agentFields, action)
 }
 
 // mayJob: a job is created for a machine, whose uuid is then the specific part.
@@ -62,7 +51,7 @@ func (i Identity) mayJob(action, specific string) bool {
 		return false
 	}
 	return action == "get" || action == "list" || action == "log" || action == "actions" ||
-		claim.Within("update", action)
+		listed(jobFields, action)
 }
 
 func (i Identity) ownOrder(id string) bool {
@@ -81,7 +70,8 @@ func (i Identity) ownReservation(addr string) bool {
 	return err != nil || slices.Contains(m.HardwareAddrs, r.Token)
 }
 
-// bootMay is all that the boot script of an unknown machine can do.
+// bootMay is all that whoever proves nothing can do: say who it is, and declare
+// a machine.
 func bootMay(scope, action string) bool {
 	return (scope == "whoami" || scope == api.Machines.Name) && action == "create"
 }
@@ -101,7 +91,7 @@ func (i Identity) unknownMay(scope, action, specific string) bool {
 func (i Identity) profileMay(scope, action, specific string) bool {
 	switch scope {
 	case api.Profiles.Name:
-		return i.covered(scope, action, specific) && i.carries(specific)
+		return i.covered(scope, action, specific) && i.carries(specific) && profileField(action)
 	case api.ParamDefs.Name:
 		return action == "get" || action == "list"
 	case "info":
@@ -109,6 +99,19 @@ func (i Identity) profileMay(scope, action, specific string) bool {
 	}
 	return false
 }
+
+// profileField keeps the token of a profile, which templates hand to machines,
+// from what steers the server.
+func profileField(action string) bool {
+	return !claim.Within("update", action) || listed([]string{"Params"}, action)
+}
+
+// declares says whether the caller is a machine that nobody has declared yet.
+func (i Identity) declares() bool {
+	return i.Kind == token.Boot || i.Kind == token.Unknown || i.Kind == token.Join || i.unclaimed()
+}
+
+func (i Identity) isPlugin() bool { return i.Kind == token.Plugin }
 
 func (i Identity) carries(profile string) bool { return carries(i.view, i.g.machine, profile) }
 

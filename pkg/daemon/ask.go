@@ -12,6 +12,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 )
@@ -47,6 +48,7 @@ func (d *Daemon) why(_ context.Context, o resource.Object) (rest.WhyReply, error
 	if !ok {
 		return r, nil
 	}
+	r.Says = append(r.Says, proof.Says(v, m)...)
 	if j, err := api.Jobs.Get(v, m.CurrentJob); err == nil {
 		r.LastJob = j
 	}

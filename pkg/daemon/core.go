@@ -27,6 +27,7 @@ import (
 	"drpd/pkg/param"
 	"drpd/pkg/plugin"
 	"drpd/pkg/pool"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 	"drpd/pkg/store"
@@ -65,7 +66,7 @@ func newPacks(cfg CoreConfig) bundle.Packs {
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
 // the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, trigger.Firings, rest.KeptReplies)
+	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, proof.Claims, trigger.Firings, rest.KeptReplies)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.
@@ -84,7 +85,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
 		Base: func(tx *resource.Tx) error { return layer(tx, packs, cfg.BuiltIn) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
-		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook()}),
+		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook(), proof.Forget()}),
 	})
 	if err != nil {
 		return nil, err

@@ -226,6 +226,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Engine.Run(ctx) })
 	g.Go(func() error { return d.recorder.Run(ctx) })
+	g.Go(func() error { return d.auth.Run(ctx) })
 	g.Go(func() error { return d.Triggers.Run(ctx, d.DB, d.cfg.Log) })
 	g.Go(func() error { return flexi.Announce(ctx, d.DB, d.DB.Seq(), d.cfg.Log) })
 	g.Go(func() error { return d.watchInterfaces(ctx) })

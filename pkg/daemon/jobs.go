@@ -4,16 +4,16 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/auth"
 	"drpd/pkg/param"
+	"drpd/pkg/proof"
 	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
-	"drpd/pkg/rest"
 	"drpd/pkg/workflow"
 )
 
@@ -21,6 +21,9 @@ import (
 func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.Job, int, string, error) {
 	var n workflow.Next
 	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
+		if m, err := api.Machines.Get(tx, machine); err == nil && jobContext == "" && proof.Awaited(tx, m) {
+			return resource.Errorf(resource.Conflict, "machines", machine, "%s has yet to boot into %s, as its BMC was told", m.Name, m.BootEnv)
+		}
 		var err error
 		n, err = d.Flow.NextJob(tx, tx.Now(), machine, jobContext)
 		return err
@@ -100,13 +103,29 @@ func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.
 func (d *Daemon) renderToken(m *api.Machine, kind, object string, ttl time.Duration) (string, error) {
 	switch {
 	case kind == render.TokenMachine && m != nil:
-		return d.auth.MachineToken(none, m.Uuid, ttl)
+		return d.auth.AgentToken(m.Uuid, ttl)
 	case kind == render.TokenUnknown:
 		return d.auth.UnknownToken(ttl)
 	case kind == render.TokenProfile && m != nil:
 		return d.auth.ProfileToken(m.Uuid, object, ttl)
 	}
 	return "", resource.Errorf(resource.Refused, "", "", "this server makes no %s tokens", kind)
+}
+
+// ticket makes the tokens that boot files ask for: these go over plain HTTP, so
+// they are good for whoever uses them first, in time, and proves to be m.
+func (d *Daemon) ticket(m *api.Machine, kind, object string, ttl time.Duration) (string, error) {
+	lapse := auth.LapseKnown
+	if ttl > lapse {
+		lapse = auth.LapseInfinite
+	}
+	switch {
+	case kind == render.TokenMachine && m != nil:
+		return d.auth.Ticket(m, "", lapse)
+	case kind == render.TokenProfile && m != nil:
+		return d.auth.Ticket(m, object, lapse)
+	}
+	return d.renderToken(m, kind, object, ttl)
 }
 
 // hasFile says whether the static tree has a file.
@@ -116,62 +135,6 @@ func (d *Daemon) hasFile(path string) bool {
 	}
 	_, err := d.blobs.Stat(path)
 	return err == nil
-}
-
-// whoAmI finds or makes the machine of an agent and notes that it is there.
-func (d *Daemon) whoAmI(ctx context.Context, req rest.WhoAmIRequest) (rest.WhoAmIReply, error) {
-	if len(req.MacAddrs) > 64 {
-		return rest.WhoAmIReply{}, resource.Errorf(resource.Malformed, "whoami", "", "%d MAC addresses, 64 at most", len(req.MacAddrs))
-	}
-	var id string
-	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
-		m := recognize(tx, req, resource.Actor(ctx))
-		if m == nil && len(req.MacAddrs) > 0 && req.Env != "" {
-			var err error
-			if m, err = adopt(tx, req); err != nil {
-				return err
-			}
-		}
-		if m == nil {
-			return resource.Errorf(resource.NotFound, "whoami", "", "no machine has one of these MAC addresses: %s", strings.Join(req.MacAddrs, ", "))
-		}
-		id = m.Uuid
-		return workflow.Home(tx, id, req.Env)
-	})
-	if err != nil {
-		return rest.WhoAmIReply{}, err
-	}
-	for _, mac := range req.MacAddrs {
-		d.recorder.Record(strings.ToLower(mac), "agent", req.Env)
-	}
-	t, err := d.auth.MachineToken(none, id, 24*time.Hour)
-	return rest.WhoAmIReply{Result: rest.WhoAmIResult{Score: 100, Uuid: id, Token: t}}, err
-}
-
-// recognize finds the machine by a MAC address, else by the token it came with.
-func recognize(r resource.Reader, req rest.WhoAmIRequest, actor string) *api.Machine {
-	for _, mac := range req.MacAddrs {
-		if m := api.Machines.One(r, api.ByMAC, strings.ToLower(mac)); m != nil {
-			return m
-		}
-	}
-	if id, ok := strings.CutPrefix(actor, "machines/"); ok {
-		if m, err := api.Machines.Get(r, id); err == nil {
-			return m
-		}
-	}
-	return nil
-}
-
-// adopt makes a machine of unknown hardware that booted into discovery by
-// itself; its default workflow then runs.
-func adopt(tx *resource.Tx, req rest.WhoAmIRequest) (*api.Machine, error) {
-	first := strings.ToLower(req.MacAddrs[0])
-	m := &api.Machine{Name: "d" + strings.ReplaceAll(first, ":", "-"), HardwareAddrs: slices.Clone(req.MacAddrs), Fingerprint: req.Fingerprint,
-		BootEnv: req.Env, Boot: &api.BootState{Env: req.Env, Since: tx.Now(), Home: true}}
-	m.Description = "discovered by itself"
-	err := api.Machines.Create(tx, m)
-	return m, err
 }
 
 // paramOf finds a parameter of any object through its profiles and defaults.

@@ -151,6 +151,9 @@ func besideUs() string {
 func (d *Daemon) bootFile(r resource.Reader, t pxe.Text) (string, error) {
 	c := d.context(r, t.Machine, t.Server.String())
 	c.Env, c.MAC, c.Path, c.Vault = t.Env, t.MAC, t.Path, nil
+	c.Token = func(kind, object string, ttl time.Duration) (string, error) {
+		return d.ticket(t.Machine, kind, object, ttl)
+	}
 	if t.Path != "" {
 		if err := render.Required(c, "bootenv "+t.Env.Name, t.Env.RequiredParams); err != nil {
 			return "", err

@@ -16,6 +16,7 @@ import (
 func (d *Daemon) verbs() map[string]rest.Verb {
 	return map[string]rest.Verb{
 		"machines/boot":      d.bootAgain,
+		"machines/admit":     d.admit,
 		"work_orders/rerun":  d.rerunOrder,
 		"batches/rerun":      d.rerunBatch,
 		"batches/cancel":     d.cancelBatch,

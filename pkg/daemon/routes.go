@@ -11,5 +11,6 @@ func (d *Daemon) routes() []rest.Route {
 	return append(d.poolRoutes(), d.webhookRoute(),
 		rest.Route{Method: http.MethodGet, Path: "/bootenvs/:id/purgeLocal", Serve: d.purgeMedia},
 		rest.Route{Method: http.MethodDelete, Path: "/bootenvs/:id/purgeLocal", Serve: d.purgeMedia},
+		rest.Route{Method: http.MethodPost, Path: "/join_tokens", Serve: d.joinToken},
 		rest.Route{Method: http.MethodDelete, Path: "/jobs", Serve: d.purgeJobs})
 }

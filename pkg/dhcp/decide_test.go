@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/pxe"
 	"drpd/pkg/resource"
 	"drpd/pkg/store"
@@ -34,7 +35,7 @@ var (
 
 func newDB(t testing.TB, st store.Store, put func(tx *resource.Tx) error) *resource.DB {
 	t.Helper()
-	db, err := resource.Open(t.Context(), resource.Config{Store: st, Kinds: api.Kinds(), Now: func() time.Time { return epoch }})
+	db, err := resource.Open(t.Context(), resource.Config{Store: st, Kinds: append(api.Kinds(), proof.Claims), Now: func() time.Time { return epoch }})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(t.Context(), put))
 	return db

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/pxe"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
@@ -82,7 +83,7 @@ func (k *rack) timeline() string {
 func serve(t *testing.T, put func(tx *resource.Tx) error, blobs string, probe ProbeFunc) *rack {
 	k := &rack{start: time.Now()}
 	var err error
-	k.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds()})
+	k.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims)})
 	require.NoError(t, err)
 	require.NoError(t, k.db.Update(t.Context(), put))
 	files := pxe.New(pxe.Config{

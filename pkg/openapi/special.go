@@ -18,6 +18,12 @@ func machineRoutes() []route {
 	}
 	return append(out,
 		route{method: "POST", path: "/machines/{id}/boot", summary: "Boot the machine again into its boot environment", ours: true, reply: api.Machine{}},
+		route{method: "POST", path: "/machines/{id}/admit", summary: "Take the next who says to be the machine for it", ours: true,
+			about:    "Once, whatever they can show. For is a duration, 15 minutes if it is not given.",
+			optional: true, body: map[string]string{}, reply: map[string]any{}, sample: map[string]any{"For": "15m"}},
+		route{method: "POST", path: "/join_tokens", group: "machines", summary: "Make a token by which one running system becomes a machine", ours: true, status: 201,
+			about:    "Of Machine, or, without it, a new one or one that nobody uses. The reply has the command to run there.",
+			optional: true, body: map[string]string{}, reply: map[string]any{}, sample: map[string]any{"For": "1h"}},
 		route{method: "POST", path: "/work_orders/{id}/rerun", summary: "Make a new work order like this one", ours: true, status: 201, reply: api.WorkOrder{}},
 		route{method: "POST", path: "/batches/{id}/rerun", summary: "Make a new batch like this one", ours: true, status: 201, reply: api.Batch{}},
 		route{method: "POST", path: "/batches/{id}/cancel", summary: "Cancel a batch and its work orders", ours: true, reply: api.Batch{}},

@@ -1,8 +1,10 @@
 package pxe
 
 // joinScript makes a running system a machine: it installs drpcli, asks who the
-// machine is (which declares it if it is new), and runs its control script. It
-// is there whatever the boot environment for unknown machines is.
+// machine is (which declares it if it is new) over TLS, and runs the agent as a
+// service. An address that we leased to it shows who it is, or the operator's
+// token in JOIN_TOKEN. The script is there whatever the boot environment for
+// unknown machines is.
 const joinScript = `#!/bin/sh
 # Makes this running system a machine of the provisioning server.
 set -eu
@@ -18,17 +20,9 @@ bin=/usr/local/bin/drpcli
 curl -fsS -o "$bin.new" "{{.ProvisionerURL}}/files/drpcli.$arch.linux" || fail "no drpcli for $arch on the server"
 chmod 755 "$bin.new"
 mv "$bin.new" "$bin"
-reply=$("$bin" agent whoami | sed 's/"Env": ""/"Env": "local"/' |
-	curl -fsSk -H "Authorization: Bearer {{.GenerateToken}}" -H "Content-Type: application/json" -d @- "{{.ApiURL}}/api/v3/whoami") ||
-	fail "the server did not say who this machine is"
-id=$(printf '%s' "$reply" | sed -n 's/.*"Uuid": *"\([0-9a-f-]*\)".*/\1/p')
-[ -n "$id" ] || fail "the server does not know this machine: $reply"
-control=$(mktemp)
-trap 'rm -f "$control"' EXIT
-curl -fsS -o "$control" "{{.ProvisionerURL}}/machines/$id/control.sh" || fail "no control script for machine $id"
-sh "$control"
-echo "join-up: this is machine $id"
-`
+"$bin" agent join --endpoint "{{.ApiURL}}" --ca "{{.CAFingerprint}}" --token "${JOIN_TOKEN:-{{.GenerateToken}}}" \
+	--config /etc/drp-agent/config.json || fail "the server does not take this system for one of its machines"
+` + serviceScript
 
 // controlScript runs the agent of one machine as a service of its own system.
 const controlScript = `#!/bin/sh
@@ -41,7 +35,10 @@ cat >/etc/drp-agent/config.json.new <<'EOF'
  "Machine": "{{.Machine.Uuid}}", "Env": "local"}
 EOF
 mv /etc/drp-agent/config.json.new /etc/drp-agent/config.json
-if [ -d /run/systemd/system ]; then
+` + serviceScript
+
+// serviceScript starts the agent by its configuration, now and at each boot.
+const serviceScript = `if [ -d /run/systemd/system ]; then
 	cat >/etc/systemd/system/drp-agent.service <<'EOF'
 [Unit]
 Description=Provisioning agent

@@ -2,13 +2,11 @@ package pxe
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
 	"strings"
-	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
 
@@ -120,44 +118,8 @@ func leasedTo(r resource.Reader, addr netip.Addr) string {
 	return l.Token
 }
 
-// mayRead says whether the client at addr may read what is rendered for m (it
-// may hold a token): not from an address leased to a different known machine,
-// nor from elsewhere while m holds a lease of its own. Processes on this host
-// may.
-func mayRead(r resource.Reader, m *api.Machine, addr netip.Addr, now time.Time) bool {
-	mac := leasedTo(r, addr)
-	switch {
-	case m == nil || addr.IsLoopback() || slices.Contains(m.HardwareAddrs, mac):
-		return true
-	case mac != "" && api.Machines.One(r, api.ByMAC, mac) != nil:
-		return false
-	}
-	for _, own := range m.HardwareAddrs {
-		for l := range api.Leases.By(r, "Token", own) {
-			if l.State == "ACK" && l.ExpireTime.After(now) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// parseMAC reads six bytes with colons, hyphens or nothing between them and
-// returns them in lower case with colons.
-func parseMAC(s string) (string, bool) {
-	if len(s) == 12 {
-		var b strings.Builder
-		for i := 0; i < 12; i += 2 {
-			if i > 0 {
-				b.WriteByte(':')
-			}
-			b.WriteString(s[i : i+2])
-		}
-		s = b.String()
-	}
-	hw, err := net.ParseMAC(s)
-	if err != nil || len(hw) != 6 {
-		return "", false
-	}
-	return hw.String(), true
+// mayRead says whether the client may read what is rendered for m alone, since
+// it may hold a token: only who could claim to be m may.
+func (s *Server) mayRead(r resource.Reader, m *api.Machine, client netip.Addr) bool {
+	return m == nil || proof.MayRead(r, s.cfg.DB.Now(), m, client)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -72,7 +73,7 @@ func newFixture(t testing.TB) *fixture {
 		require.NoError(t, os.WriteFile(filepath.Join(blobs, p), []byte("content of "+p), 0o644))
 	}
 	var err error
-	f.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Now: func() time.Time { return epoch }})
+	f.db, err = resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Now: func() time.Time { return epoch }})
 	require.NoError(t, err)
 	require.NoError(t, f.db.Update(t.Context(), fill))
 	f.Server = New(Config{
@@ -131,6 +132,14 @@ var (
 	serverAddr = netip.MustParseAddr("10.0.0.1")
 	someone    = netip.MustParseAddr("10.0.0.99")
 )
+
+// lease gives an address to a MAC, which is what shows a client to be a machine.
+func (f *fixture) lease(t testing.TB, addr, mac string) {
+	t.Helper()
+	require.NoError(t, f.db.Update(t.Context(), func(tx *resource.Tx) error {
+		return api.Leases.Put(tx, &api.Lease{Addr: addr, Token: mac, State: "ACK", ExpireTime: epoch.Add(time.Hour)})
+	}))
+}
 
 func (f *fixture) body(t *testing.T, path string, client netip.Addr) (string, error) {
 	t.Helper()
@@ -192,6 +201,8 @@ func TestScripts(t *testing.T) {
 func TestInstallerGoesOutOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
+	f.lease(t, "127.0.0.1", macInst)
+	here := netip.MustParseAddr("127.0.0.1")
 	srv := httptest.NewServer(f.Handler())
 	defer srv.Close()
 	path := srv.URL + "/52-54-00-00-00-0c.ipxe"
@@ -221,7 +232,7 @@ func TestInstallerGoesOutOnce(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, installers)
-	seed, err := f.body(t, "machines/"+uuidInst+"/preseed.cfg", someone)
+	seed, err := f.body(t, "machines/"+uuidInst+"/preseed.cfg", here)
 	require.NoError(t, err, "a running installer still gets its files")
 	assert.Contains(t, seed, uuidInst)
 
@@ -231,7 +242,9 @@ func TestInstallerGoesOutOnce(t *testing.T) {
 			return nil
 		})
 	}))
-	again, err := f.body(t, "52-54-00-00-00-0c.ipxe", someone)
+	stranger, err := f.body(t, "52-54-00-00-00-0c.ipxe", netip.MustParseAddr("10.0.0.10"))
+	assert.ErrorIs(t, err, ErrNotFound, stranger)
+	again, err := f.body(t, "52-54-00-00-00-0c.ipxe", here)
 	require.NoError(t, err)
 	assert.Contains(t, again, "files/work/vmlinuz", "a new intent")
 }
@@ -256,6 +269,7 @@ func TestNeverAnInstallerWithoutIntent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
+			f.lease(t, someone.String(), macInst)
 			require.NoError(t, f.db.Update(t.Context(), func(tx *resource.Tx) error {
 				return api.Machines.Modify(tx, uuidInst, func(m *api.Machine) error {
 					m.Boot, m.BootEnv = tt.boot, tt.env

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
 
@@ -153,7 +154,7 @@ func parseBootName(name string) (bootName, bool) {
 // whose reads the MAC or IPv4 address, dotted or in hexadecimal.
 func (b *bootName) whose(s string) bool {
 	var ok bool
-	if b.mac, ok = parseMAC(s); ok {
+	if b.mac, ok = api.MAC(s); ok {
 		return true
 	}
 	if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
@@ -179,8 +180,11 @@ func (s *Server) bootScript(r resource.Reader, q Request, b bootName, a *Answer)
 		addr = b.addr
 	}
 	p := planFor(r, b.mac, addr)
-	if !mayRead(r, p.machine, q.Client, s.cfg.DB.Now()) {
+	if p.machine != nil && proof.Foreign(r, s.cfg.DB.Now(), p.machine, q.Client) {
 		return fmt.Errorf("%s is for machine %s, not for %s: %w", q.Path, p.name(), q.Client, ErrNotFound)
+	}
+	if !s.mayRead(r, p.machine, q.Client) {
+		p = unproven(p)
 	}
 	if a.MAC = b.mac; a.MAC == "" {
 		a.MAC = leasedTo(r, addr)
@@ -201,6 +205,17 @@ func (s *Server) bootScript(r resource.Reader, q Request, b bootName, a *Answer)
 	}
 	a.Body, a.intent = body, p.intent
 	return nil
+}
+
+// unproven is the plan of a client that shows nothing of being the machine: it
+// may boot what unknown machines boot, if the machine boots that too, and wait
+// there; nothing that is rendered for the machine, and no installer.
+func unproven(p plan) plan {
+	if p.local == "" && p.env.OneShot() {
+		p.local = "nothing shows that this client is " + p.name()
+	}
+	p.machine, p.intent = nil, ""
+	return p
 }
 
 // ownDefault says whether the environment for unknown machines has a template

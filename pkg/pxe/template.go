@@ -51,8 +51,11 @@ func (s *Server) builtInScript(r resource.Reader, q Request, m *api.Machine, a *
 func (s *Server) owner(r resource.Reader, q Request) (*api.Machine, *api.BootEnv, error) {
 	missing := fmt.Errorf("%s: %w", q.Path, ErrNotFound)
 	m := findMachine(r, "", q.Client)
+	if !s.mayRead(r, m, q.Client) {
+		m = nil // an address that proves nothing is a stranger's
+	}
 	if id, _, ok := strings.Cut(strings.TrimPrefix(q.Path, "machines/"), "/"); ok && strings.HasPrefix(q.Path, "machines/") {
-		if _, m = api.Runner(r, id); m == nil || !mayRead(r, m, q.Client, s.cfg.DB.Now()) {
+		if _, m = api.Runner(r, id); m == nil || !s.mayRead(r, m, q.Client) {
 			return nil, nil, missing
 		}
 	}

@@ -64,6 +64,7 @@ func tree(t testing.TB) *fixture {
 		return api.Machines.Create(tx, &api.Machine{Name: "tree", Uuid: uuidTree, HardwareAddrs: []string{treeMAC1, treeMAC2}, BootEnv: env.Name,
 			Address: "10.0.0.77", Boot: &api.BootState{Intent: "i", Env: env.Name}})
 	}))
+	f.lease(t, treeAddr.String(), treeMAC1)
 	return f
 }
 
@@ -189,6 +190,7 @@ func TestOwnScriptsForUnknown(t *testing.T) {
 	got, err := f.body(t, "52-54-00-00-00-0a.ipxe", netip.MustParseAddr("10.0.0.10"))
 	require.NoError(t, err)
 	assert.Contains(t, got, "echo drpd: known boots work")
+	f.lease(t, someone.String(), macLocal)
 	got, err = f.body(t, "52-54-00-00-00-0b.ipxe", someone)
 	require.NoError(t, err)
 	assert.Equal(t, "#!ipxe\nexit "+uuidLocal, got, "a disk environment's own way")

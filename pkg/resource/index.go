@@ -110,6 +110,14 @@ func (k *Kind[T]) IndexHas(val any, index, value string) bool {
 	return slices.Contains(k.IndexValues(val, index), value)
 }
 
+// Spelled is a value of an index in the form that objects have it in.
+func (k *Kind[T]) Spelled(index, value string) string {
+	if i := k.declared(index); i >= 0 && k.Indexes[i].Spell != nil {
+		return k.Indexes[i].Spell(value)
+	}
+	return value
+}
+
 // IndexValues returns the object's values under one index.
 func (k *Kind[T]) IndexValues(val any, index string) []string {
 	v := val.(*T)

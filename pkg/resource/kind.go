@@ -47,6 +47,9 @@ type Index[T any] struct {
 	Scan bool
 	// Primary says that the only value is the key: the index needs no tree.
 	Primary bool
+	// Spell, if set, gives the one form that values have of those that people and
+	// machines write: lookups and filters in any of them find the same.
+	Spell func(value string) string
 	// Has, if set, says that the object is found under the value: for values
 	// that cannot be listed, such as the addresses of a range. It needs Scan.
 	Has func(o *T, value string) bool
@@ -116,6 +119,7 @@ type Any interface {
 	ProfilesOf(val any) *[]string
 	IndexValues(val any, index string) []string
 	IndexHas(val any, index, value string) bool
+	Spelled(index, value string) string
 	Lookup(r Reader, ref string) (Object, error)
 	Has(r Reader, key string) bool
 	Len(r Reader) int

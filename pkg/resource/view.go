@@ -70,6 +70,7 @@ func (k *Kind[T]) Len(r Reader) int {
 
 func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool) {
 	main, idx := r.roots(k.Name)
+	value = k.Spelled(index, value)
 	if i := k.tree(index); i >= 0 {
 		idx[i].walk(indexKey(value, ""), func(at string, _ struct{}) bool {
 			return yield(main.get(keyIn(at))) // of the same instant as the index
@@ -95,6 +96,11 @@ func (k *Kind[T]) eachBy(r Reader, index, value string, yield func(*entry) bool)
 func (k *Kind[T]) Lookup(r Reader, ref string) (Object, error) {
 	if e := r.find(k.Name, ref); e != nil {
 		return e.object(k.Name), nil
+	}
+	if len(k.Indexes) > 0 && k.Indexes[0].Primary && k.Indexes[0].Spell != nil {
+		if e := r.find(k.Name, k.Indexes[0].Spell(ref)); e != nil {
+			return e.object(k.Name), nil
+		}
 	}
 	if index, value, ok := strings.Cut(ref, ":"); ok {
 		i := k.declared(index)

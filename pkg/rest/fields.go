@@ -92,6 +92,9 @@ func (f *fields) check(q *query) error {
 		}
 	}
 	for key, conds := range q.any {
+		for i := range conds {
+			conds[i].spell(f.kind, key)
+		}
 		if !f.isBool(key) && f.indexes[key].Type != "boolean" {
 			continue
 		}

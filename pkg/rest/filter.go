@@ -65,13 +65,19 @@ func parseCondition(key, value string) (condition, error) {
 	case "Re":
 		return c.compile()
 	}
-	if key == api.ByMAC {
-		for i, a := range c.args {
-			c.args[i] = strings.ToLower(a)
-		}
-	}
 	c.read()
 	return c, nil
+}
+
+// spell brings the values into the form that objects have them in.
+func (c *condition) spell(k resource.Any, key string) {
+	if c.op == "Re" {
+		return
+	}
+	for i, a := range c.args {
+		c.args[i] = k.Spelled(key, a)
+	}
+	c.read()
 }
 
 func (c condition) compile() (condition, error) {

@@ -10,13 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
 
 func filterRig(t testing.TB) (*kindServer, *resource.View) {
 	t.Helper()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Ring: 64})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Ring: 64})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 		for i := range 12 {

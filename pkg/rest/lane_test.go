@@ -11,6 +11,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -24,7 +25,7 @@ func bearer(token string) *http.Request {
 // newLane is a lane of a superuser who follows machines, at a time of its own.
 func newLane(t testing.TB) (*lane, *Config, *time.Time) {
 	t.Helper()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds()})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims)})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 		return api.Users.Create(tx, &api.User{Name: "root", Roles: []string{auth.Superuser}})

@@ -108,6 +108,9 @@ func (h *kindServer) create(c echo.Context) error {
 	if err := allow(c, h.kind.KindName(), "create", h.kind.KeyOf(val)); err != nil {
 		return err
 	}
+	if err := h.maySet(c, data); err != nil {
+		return err
+	}
 	if p := h.kind.ParamsOf(val); p != nil {
 		if err := h.maySeal(c, h.kind.KeyOf(val), slices.Collect(maps.Keys(*p))); err != nil {
 			return err
@@ -133,6 +136,24 @@ func (h *kindServer) create(c echo.Context) error {
 		return err
 	}
 	return h.reply(c, http.StatusCreated, made)
+}
+
+// maySet refuses what a machine may not say of the object that it creates.
+func (h *kindServer) maySet(c echo.Context, data []byte) error {
+	id := identity(c)
+	if id.IsUser() {
+		return nil
+	}
+	is, err := raw(data)
+	if err != nil {
+		return err
+	}
+	for _, path := range changes(map[string]json.RawMessage{}, is) {
+		if !id.MaySet(h.kind.KindName(), path) {
+			return resource.Errorf(resource.Forbidden, h.kind.KindName(), "", "%s may not set %s of what it creates: a user may, afterwards", id.Name, path[1:])
+		}
+	}
+	return nil
 }
 
 // hooked is the context of an update, with what its hooks are asked for.

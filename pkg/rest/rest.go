@@ -67,8 +67,9 @@ type Config struct {
 	JobActions func(ctx context.Context, job, base, os string) ([]api.JobAction, error)
 	// PackWarnings tells what of a content pack this server ignores. Nil: nothing.
 	PackWarnings func(r resource.Reader, p *api.ContentPack) []string
-	// WhoAmI finds the machine with a fingerprint.
-	WhoAmI func(ctx context.Context, req WhoAmIRequest) (WhoAmIReply, error)
+	// WhoAmI finds or makes the machine with a fingerprint, and says whether the
+	// caller has shown to be it.
+	WhoAmI func(ctx context.Context, by auth.Identity, req WhoAmIRequest) (WhoAmIReply, error)
 	// Actions are behind <kind>/<id>/actions and /system/actions. Nil: none.
 	Actions Actions
 	// Providers keeps the programs of plugins. Nil: plugins are switched off.

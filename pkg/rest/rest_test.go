@@ -21,6 +21,7 @@ import (
 	"drpd/pkg/auth/password"
 	"drpd/pkg/blob"
 	"drpd/pkg/engine"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 	"drpd/pkg/store/mem"
@@ -37,7 +38,7 @@ type rig struct {
 func newRig(t testing.TB, tune func(*rest.Config), ring ...int) *rig {
 	t.Helper()
 	size := append(ring, 1024)[0]
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), api.ExtendedObjects, engine.Waits, rest.KeptReplies), Hooks: auth.Hooks(api.Kinds()), Ring: size})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), api.ExtendedObjects, engine.Waits, rest.KeptReplies, proof.Claims), Hooks: auth.Hooks(api.Kinds()), Ring: size})
 	require.NoError(t, err)
 	a, err := auth.New(auth.Config{DB: db, Keys: [][]byte{bytes.Repeat([]byte("k"), 32)}, Scrypt: password.Params{LogN: 4, R: 8, P: 1}})
 	require.NoError(t, err)

@@ -97,7 +97,7 @@ func (s *server) whoami(c echo.Context) error {
 	if s.cfg.WhoAmI == nil {
 		return notWired("whoami")
 	}
-	r, err := s.cfg.WhoAmI(c.Request().Context(), req)
+	r, err := s.cfg.WhoAmI(c.Request().Context(), identity(c), req)
 	if err != nil {
 		return err
 	}

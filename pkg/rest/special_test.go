@@ -21,6 +21,7 @@ import (
 	"drpd/pkg/auth"
 	"drpd/pkg/auth/password"
 	"drpd/pkg/engine"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 	"drpd/pkg/store/mem"
@@ -34,7 +35,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 			asked = machine
 			return nil, 204, "all tasks done", nil
 		}
-		c.WhoAmI = func(context.Context, rest.WhoAmIRequest) (rest.WhoAmIReply, error) { return rest.WhoAmIReply{}, nil }
+		c.WhoAmI = func(context.Context, auth.Identity, rest.WhoAmIRequest) (rest.WhoAmIReply, error) {
+			return rest.WhoAmIReply{}, nil
+		}
 	})
 	mine, other := r.machine(t, &api.Machine{Name: "mine", Profiles: []string{"outer"}}), r.machine(t, &api.Machine{Name: "other"})
 	myJob, otherJob := uuid.NewString(), uuid.NewString()
@@ -146,7 +149,7 @@ func TestPasswordsAndRevocation(t *testing.T) {
 
 func TestBootstrap(t *testing.T) {
 	t.Parallel()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Ring: 64})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Ring: 64})
 	require.NoError(t, err)
 	secret, created, err := auth.Bootstrap(t.Context(), db, auth.Defaults{})
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -39,7 +40,7 @@ func general(h *kindServer, o resource.Object, p patchDoc) (val any, changed []s
 // takes a patch at all, it makes the same object and names the same changes.
 func TestTypedPatch(t *testing.T) {
 	t.Parallel()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds()})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims)})
 	require.NoError(t, err)
 	m := &api.Machine{Name: "n1", Address: "10.0.0.1", Runnable: true, Secret: "hidden", HardwareAddrs: []string{"02:00:00:00:00:01"},
 		Params: resource.Params{"a": 1, "b/c": "x", "deep": map[string]any{"k": []any{1, "z"}}, "none": nil}}

@@ -46,6 +46,7 @@ const (
 	Job     Kind = "job"
 	Plugin  Kind = "plugin"  // a plugin's process
 	Profile Kind = "profile" // one profile, for the machine that is the Key
+	Join    Kind = "join"    // an operator's word that who brings it is the machine that is the Key, or a new one
 )
 
 // Claim allows an action of a scope on a specific object; "*" means any.
@@ -61,6 +62,16 @@ type Payload struct {
 	Roles   []string  // the token of a user allows no more than these
 	Issued  time.Time // whole seconds
 	Expires time.Time // whole seconds; no longer valid at that time
+
+	// Of the token of a machine. Claim is the claim to be that machine which it
+	// rests on, "" if it rests on who granted it.
+	Claim string
+	// Ticket is the id of a token that travels in the clear: until UseBy anybody
+	// may use it first, then only who did, for Lapse after their last sign of life.
+	Ticket string
+	UseBy  time.Time
+	Lapse  time.Duration // whole seconds
+	Intent string        // the boot that the ticket was made for
 }
 
 // Secrets are the values a token is bound to; "" where there is none. System

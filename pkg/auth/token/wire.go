@@ -19,9 +19,14 @@ type wire struct {
 	Issued  int64       `json:"i"` // Unix seconds
 	Expires int64       `json:"e"`
 	Bound   []byte      `json:"b"` // see binding
+	Claim   string      `json:"m,omitempty"`
+	Ticket  string      `json:"n,omitempty"`
+	UseBy   int64       `json:"u,omitempty"` // Unix seconds
+	Lapse   int64       `json:"l,omitempty"` // seconds
+	Intent  string      `json:"o,omitempty"`
 }
 
-var kinds = []Kind{User, Machine, Boot, Unknown, Job, Profile, Plugin}
+var kinds = []Kind{User, Machine, Boot, Unknown, Job, Profile, Plugin, Join}
 
 func encode(p Payload, bound []byte) ([]byte, error) {
 	if !slices.Contains(kinds, p.Kind) {
@@ -30,6 +35,10 @@ func encode(p Payload, bound []byte) ([]byte, error) {
 	w := wire{
 		Subject: p.Subject, Kind: p.Kind, Key: p.Key, Grantor: p.Grantor, Roles: p.Roles,
 		Issued: p.Issued.Unix(), Expires: p.Expires.Unix(), Bound: bound,
+		Claim: p.Claim, Ticket: p.Ticket, Lapse: int64(p.Lapse / time.Second), Intent: p.Intent,
+	}
+	if !p.UseBy.IsZero() {
+		w.UseBy = p.UseBy.Unix()
 	}
 	for _, c := range p.Claims {
 		w.Claims = append(w.Claims, [3]string{c.Scope, c.Action, c.Specific})
@@ -48,6 +57,10 @@ func decode(body []byte) (Payload, []byte, error) {
 	p := Payload{
 		Subject: w.Subject, Kind: w.Kind, Key: w.Key, Grantor: w.Grantor, Roles: w.Roles,
 		Issued: time.Unix(w.Issued, 0).UTC(), Expires: time.Unix(w.Expires, 0).UTC(),
+		Claim: w.Claim, Ticket: w.Ticket, Lapse: time.Duration(w.Lapse) * time.Second, Intent: w.Intent,
+	}
+	if w.UseBy != 0 {
+		p.UseBy = time.Unix(w.UseBy, 0).UTC()
 	}
 	for _, c := range w.Claims {
 		p.Claims = append(p.Claims, Claim{Scope: c[0], Action: c[1], Specific: c[2]})

@@ -1,0 +1,269 @@
+package daemon_test
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"drpd/pkg/alert"
+	"drpd/pkg/api"
+	"drpd/pkg/client"
+	"drpd/pkg/daemon"
+	"drpd/pkg/proof"
+	"drpd/pkg/resource"
+)
+
+const mac1 = "52:54:00:00:00:01"
+
+// leased gives this host, from which all tests call, the lease of a MAC.
+func leased(t *testing.T, d *daemon.Daemon, mac string) {
+	t.Helper()
+	put(t, d, func(tx *resource.Tx) error {
+		return api.Leases.Put(tx, &api.Lease{Addr: "127.0.0.1", Token: mac, State: "ACK", ExpireTime: time.Now().Add(time.Hour)})
+	})
+}
+
+func put(t *testing.T, d *daemon.Daemon, fn func(tx *resource.Tx) error) {
+	t.Helper()
+	require.NoError(t, d.DB.Update(t.Context(), fn))
+}
+
+// rack is a server with one machine, and what asks to be it.
+type rack struct {
+	*testing.T
+	d    *daemon.Daemon
+	id   string
+	boot *client.Client // whoever has fetched a boot script
+}
+
+func newRack(t *testing.T, m *api.Machine) *rack {
+	d, c, _ := server(t, t.TempDir())
+	m.Name, m.HardwareAddrs = "n1", []string{mac1}
+	made, err := client.Create(t.Context(), c, api.Machines, m)
+	require.NoError(t, err)
+	return &rack{T: t, d: d, id: made.Uuid, boot: bootClient(t, d)}
+}
+
+func (r *rack) claim(c *client.Client) (*client.Client, error) {
+	who, err := c.WhoAmI(r.Context(), client.WhoAmIRequest{MacAddrs: []string{mac1}, Env: "discovery"})
+	if err != nil {
+		return nil, err
+	}
+	assert.Equal(r, r.id, who.Uuid)
+	return r.boot.WithToken(who.Token), nil
+}
+
+func (r *rack) works(c *client.Client) bool {
+	_, err := client.Get(r.Context(), c, api.Machines, r.id)
+	return err == nil
+}
+
+func (r *rack) modify(fn func(m *api.Machine)) {
+	r.Helper()
+	put(r.T, r.d, func(tx *resource.Tx) error {
+		return api.Machines.Modify(tx, r.id, func(m *api.Machine) error { fn(m); return nil })
+	})
+}
+
+// cycle stores what a BMC's boot leaves: the order, carried out.
+func (r *rack) cycle(intent string) {
+	r.Helper()
+	put(r.T, r.d, func(tx *resource.Tx) error {
+		return api.BMCActions.Create(tx, &api.BMCAction{Machine: r.id, Want: api.BMCBootPXE, Intent: intent, State: "done", Power: "on",
+			Created: time.Now(), Ended: time.Now()})
+	})
+}
+
+func TestWhoamiWantsProof(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	_, err := r.claim(r.boot)
+	assert.ErrorContains(t, err, "nothing shows that 127.0.0.1 is n1")
+	assert.Equal(t, 403, client.Status(err))
+
+	for name, l := range map[string]api.Lease{
+		"only offered":        {State: "OFFER", Token: mac1, ExpireTime: time.Now().Add(time.Hour)},
+		"over":                {State: "ACK", Token: mac1, ExpireTime: time.Now().Add(-time.Second)},
+		"of another MAC":      {State: "ACK", Token: "52:54:00:00:00:ff", ExpireTime: time.Now().Add(time.Hour)},
+		"parked":              {State: "INVALID", ExpireTime: time.Now().Add(time.Hour)},
+		"of another, at them": {State: "ACK", Token: "", ExpireTime: time.Now().Add(time.Hour)},
+	} {
+		l.Addr = "127.0.0.1"
+		put(t, r.d, func(tx *resource.Tx) error { return api.Leases.Put(tx, &l) })
+		_, err := r.claim(r.boot)
+		assert.Error(t, err, name)
+	}
+	leased(t, r.d, mac1)
+	one, err := r.claim(r.boot)
+	require.NoError(t, err)
+	two, err := r.claim(r.boot)
+	require.NoError(t, err)
+	assert.True(t, r.works(one) && r.works(two), "a lost reply costs nothing")
+}
+
+// A boot script, a boot record and a fetched file prove nothing.
+func TestRecordsProveNothing(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	code, _ := fetch(t, r.d.FileURL("127.0.0.1")+"/52-54-00-00-00-01.ipxe")
+	assert.Equal(t, 200, code)
+	put(t, r.d, func(tx *resource.Tx) error {
+		return api.BootRecords.Put(tx, &api.BootRecord{Mac: mac1, Steps: []api.BootStep{{Step: "dhcp", Time: time.Now()}, {Step: "kernel", Time: time.Now()}}})
+	})
+	_, err := r.claim(r.boot)
+	assert.Equal(t, 403, client.Status(err))
+}
+
+func TestMachineInUseWantsMoreThanALease(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]func(*api.Machine){
+		"in use":         func(m *api.Machine) { m.PoolStatus = api.InUse },
+		"WorkOrder mode": func(m *api.Machine) { m.Moving, m.WorkflowComplete, m.WorkOrderMode = true, true, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRack(t, &api.Machine{})
+			leased(t, r.d, mac1)
+			agent, err := r.claim(r.boot)
+			require.NoError(t, err)
+			r.modify(use)
+			_, err = r.claim(r.boot)
+			assert.ErrorContains(t, err, "n1 is in use, and nothing shows")
+			again, err := r.claim(agent)
+			require.NoError(t, err, "the token that is kept on its disk")
+			assert.True(t, r.works(agent) && r.works(again))
+			var out struct{ Until time.Time }
+			_, err = admin(t, r.d).Do(t.Context(), "POST", "machines/"+r.id+"/admit", nil, map[string]string{}, &out)
+			require.NoError(t, err)
+			next, err := r.claim(r.boot)
+			require.NoError(t, err)
+			assert.True(t, r.works(next))
+			assert.False(t, r.works(agent), "an operator's word ends the old token")
+			_, err = r.claim(r.boot)
+			assert.Equal(t, 403, client.Status(err), "it is good once")
+		})
+	}
+}
+
+// What a BMC has booted is the machine, whatever an old system of it says.
+func TestBootOfTheBMC(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	leased(t, r.d, mac1)
+	old, err := r.claim(r.boot)
+	require.NoError(t, err)
+	r.modify(func(m *api.Machine) {
+		m.PoolStatus, m.Boot = api.Destroying, &api.BootState{Intent: "i1", Env: "discovery", Since: time.Now()}
+	})
+	put(t, r.d, func(tx *resource.Tx) error {
+		return api.BMCActions.Create(tx, &api.BMCAction{Uuid: "0b7fbd6f-0000-4000-8000-000000000001", Machine: r.id, Want: api.BMCBootPXE, Intent: "i1", State: "working", Created: time.Now()})
+	})
+	_, err = r.claim(r.boot)
+	assert.ErrorContains(t, err, "is being booted by its BMC")
+	_, _, _, err = old.NextJob(t.Context(), r.id, "")
+	assert.ErrorContains(t, err, "has yet to boot into discovery")
+	put(t, r.d, func(tx *resource.Tx) error {
+		return api.BMCActions.Modify(tx, "0b7fbd6f-0000-4000-8000-000000000001", func(a *api.BMCAction) error {
+			a.State, a.Power, a.SystemUUID = "done", "on", "a1234567-89ab-4def-a123-456789abcdef"
+			return nil
+		})
+	})
+	who := client.WhoAmIRequest{MacAddrs: []string{mac1}, Env: "discovery", Fingerprint: api.Fingerprint{SystemUUID: "b1234567-89ab-4def-a123-456789abcdef"}}
+	_, err = r.boot.WhoAmI(t.Context(), who)
+	assert.ErrorContains(t, err, "and this is system b1234567")
+	who.Fingerprint.SystemUUID = "674523A1-AB89-EF4D-A123-456789ABCDEF" // as SMBIOS has it
+	reply, err := r.boot.WhoAmI(t.Context(), who)
+	require.NoError(t, err)
+	assert.True(t, r.works(r.boot.WithToken(reply.Token)))
+	assert.False(t, r.works(old), "the old system's token has ended")
+}
+
+func TestTwoClaimantsAreTold(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	leased(t, r.d, mac1)
+	_, err := r.claim(r.boot)
+	require.NoError(t, err)
+	// Another speaks for it, and was heard of a moment ago.
+	put(t, r.d, func(tx *resource.Tx) error {
+		return proof.Claims.Modify(tx, r.id, func(c *proof.Claim) error { c.Address, c.Id = "10.0.0.9", "x"; return nil })
+	})
+	_, err = r.claim(r.boot)
+	assert.ErrorContains(t, err, "10.0.0.9 speaks for n1, and is there")
+	a := alert.Open(r.d.DB.View(), "claims of machine n1")
+	require.NotNil(t, a)
+	assert.Contains(t, a.Contents, "10.0.0.9 speaks for it")
+	assert.Contains(t, a.Contents, "127.0.0.1 was refused")
+	var why struct{ Says []string }
+	_, err = admin(t, r.d).Do(t.Context(), "GET", "why/machines/"+r.id, nil, nil, &why)
+	require.NoError(t, err)
+	assert.Contains(t, why.Says[len(why.Says)-1], "a claim to be n1 was refused")
+}
+
+var bearer = regexp.MustCompile(`"Token": "([^"]+)"`)
+
+// The token in control.sh is for whoever uses it first, in time, and is the
+// machine; then for nobody else.
+func TestTicket(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	leased(t, r.d, mac1)
+	ticket := func() *client.Client {
+		code, text := fetch(t, r.d.FileURL("127.0.0.1")+"/machines/"+r.id+"/control.sh")
+		require.Equal(t, 200, code)
+		found := bearer.FindStringSubmatch(text)
+		require.NotNil(t, found, text)
+		return r.boot.WithToken(found[1])
+	}
+	used, stolen := ticket(), ticket()
+	assert.True(t, r.works(used), "the v4.7 agent just uses it")
+	assert.True(t, r.works(used))
+	put(t, r.d, func(tx *resource.Tx) error { // the thief is elsewhere
+		if err := api.Leases.Put(tx, &api.Lease{Addr: "10.0.0.9", Token: mac1, State: "ACK", ExpireTime: time.Now().Add(time.Hour)}); err != nil {
+			return err
+		}
+		if err := api.Leases.Delete(tx, "127.0.0.1"); err != nil {
+			return err
+		}
+		return proof.Claims.Modify(tx, r.id, func(c *proof.Claim) error {
+			c.Address = "10.0.0.9"
+			for i := range c.Used {
+				c.Used[i].Address = "10.0.0.9"
+			}
+			return nil
+		})
+	})
+	assert.False(t, r.works(stolen), "not used yet, but the thief is not the machine")
+	assert.False(t, r.works(used), "used by the machine, at another address")
+}
+
+func TestJoinToken(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	r.modify(func(m *api.Machine) { m.PoolStatus = api.InUse })
+	ask := func(body map[string]string) *client.Client {
+		var out struct{ Token, Command string }
+		_, err := admin(t, r.d).Do(t.Context(), "POST", "join_tokens", nil, body, &out)
+		require.NoError(t, err)
+		assert.Contains(t, out.Command, "/machines/join-up.sh | JOIN_TOKEN=")
+		return r.boot.WithToken(out.Token)
+	}
+	any := ask(nil)
+	_, err := r.claim(any)
+	assert.Equal(t, 403, client.Status(err), "a token for any machine is none for one in use")
+	mine := ask(map[string]string{"Machine": "Name:n1"})
+	one, err := r.claim(mine)
+	require.NoError(t, err)
+	two, err := r.claim(mine)
+	require.NoError(t, err)
+	assert.True(t, r.works(one) && r.works(two), "a lost reply costs nothing")
+	who, err := any.WhoAmI(t.Context(), client.WhoAmIRequest{MacAddrs: []string{"52-54-00-00-00-02"}, Env: "local"})
+	require.NoError(t, err, "a new machine")
+	_, err = client.Get(t.Context(), r.boot.WithToken(who.Token), api.Machines, who.Uuid)
+	require.NoError(t, err)
+	_, err = any.WhoAmI(t.Context(), client.WhoAmIRequest{MacAddrs: []string{"52-54-00-00-00-03"}, Env: "local"})
+	assert.Equal(t, 403, client.Status(err), "it made one machine")
+}

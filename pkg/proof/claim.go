@@ -1,0 +1,253 @@
+package proof
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"drpd/pkg/alert"
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+const (
+	// LiveFor is how long after its last request a claimant still counts as being
+	// there.
+	LiveFor = 5 * time.Minute
+	// TicketUse is how long a ticket may wait for its first use.
+	TicketUse = 10 * time.Minute
+	// maxTickets bounds those that are remembered for one claim; the oldest goes.
+	maxTickets = 16
+)
+
+// Claim is who speaks for a machine: its tokens carry the Id, and end when that
+// changes.
+type Claim struct {
+	Machine string // uuid
+	Id      string
+	Proof   Kind
+	Address string    // where the claimant calls from
+	Intent  string    `json:",omitempty"` // of the boot that it came from
+	System  string    `json:",omitempty"` // system UUID that it told
+	Since   time.Time // of the Id
+	Seen    time.Time // a sign of life; not more than Flush behind
+	Admit   time.Time // until then an operator lets the next claimant in
+	Used    []Ticket  `json:",omitempty"` // that were used, newest last
+	Rival   *Rival    `json:",omitempty"` // who else claimed to be the machine
+}
+
+const byTicket = "Ticket"
+
+// Spent says whether a ticket was used for another machine.
+func Spent(r resource.Reader, ticket, machine string) bool {
+	for c := range Claims.By(r, byTicket, ticket) {
+		if c.Machine != machine {
+			return true
+		}
+	}
+	return false
+}
+
+// Ticket is a token that was sent over plain HTTP, from its first use on.
+type Ticket struct {
+	Id      string
+	Address string // who used it first; nobody else may
+	Claim   string // Claim.Id that it was used for, with which it ends
+}
+
+// Rival is somebody who was refused while another speaks for the machine.
+type Rival struct {
+	Address string
+	Why     string
+	Seen    time.Time
+}
+
+// Claims by machine.
+var Claims = &resource.Kind[Claim]{
+	Name: "machine_claims", Private: true, Key: func(c *Claim) string { return c.Machine },
+	Indexes: []resource.Index[Claim]{{Name: byTicket, Of: func(c *Claim) []string {
+		out := make([]string, len(c.Used))
+		for i, t := range c.Used {
+			out[i] = t.Id
+		}
+		return out
+	}}},
+	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "System", "Since", "Seen", "Admit", "Used", "Rival"},
+}
+
+// Claimant is what a caller shows.
+type Claimant struct {
+	Address  netip.Addr
+	Held     string // Claim.Id that its token carries
+	Ticket   string // id of the ticket that it came with
+	Intent   string // of the boot that the ticket was made for
+	Operator bool   // its token is an operator's, for this machine
+	System   string // system UUID that it tells
+	Live     bool   // the present claimant has been heard of within LiveFor
+}
+
+// Take decides whether the claimant speaks for the machine from now on. If not,
+// refusal says why and what to do; the attempt is noted either way, so commit
+// the update. It is idempotent for the same claimant.
+func Take(tx *resource.Tx, now time.Time, m *api.Machine, who Claimant) (c *Claim, refusal string, err error) {
+	was, err := Claims.Get(tx, m.Uuid)
+	if err != nil {
+		was = &Claim{Machine: m.Uuid}
+	}
+	k, why := decide(tx, now, m, was, who)
+	if why != "" {
+		return nil, why, rivals(tx, now, m, was, who, why)
+	}
+	next := *was
+	next.Used, next.Rival = slices.Clone(was.Used), nil
+	if !same(was, who, k) {
+		next = Claim{Machine: m.Uuid, Id: uuid.NewString(), Since: now, Used: next.Used}
+	}
+	if k != None { // else the token that it holds says more
+		next.Proof = k
+	}
+	if k == BMC {
+		next.Intent = m.Boot.Intent
+	}
+	next.Address, next.Seen, next.Admit = who.Address.String(), now, time.Time{}
+	if who.System != "" {
+		next.System = who.System
+	}
+	next.use(who)
+	return &next, "", Claims.Put(tx, &next)
+}
+
+func (c *Claim) use(who Claimant) {
+	if who.Ticket == "" || slices.ContainsFunc(c.Used, func(t Ticket) bool { return t.Id == who.Ticket }) {
+		return
+	}
+	c.Used = append(c.Used, Ticket{Id: who.Ticket, Address: who.Address.String(), Claim: c.Id})
+	c.Used = c.Used[max(len(c.Used)-maxTickets, 0):]
+}
+
+// decide finds what the claimant proves, or why it must wait.
+func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Claimant) (Kind, string) {
+	here, foreign := At(r, now, m, who.Address)
+	booted := Seen(r, m) && (who.Intent == m.Boot.Intent || here == Lease)
+	held := was.Id != "" && who.Held == was.Id
+	switch t := was.Find(who.Ticket); {
+	case t != nil && (t.Address != who.Address.String() || t.Claim != was.Id):
+		return None, fmt.Sprintf("this token was used already, by %s: get a new one", t.Address)
+	case who.Operator || now.Before(was.Admit) && foreign == "":
+		return Operator, ""
+	case foreign != "":
+		return None, fmt.Sprintf("%s cannot be %s: %s", who.Address, m.Name, foreign)
+	case Awaited(r, m) && !booted && !held:
+		return None, fmt.Sprintf("%s is being booted by its BMC, and this is not the system that comes from that boot: wait for it, or admit the next one (drpcli machines admit %s)", m.Name, m.Name)
+	case booted && !SameSystem(systemOf(r, m), who.System):
+		return None, fmt.Sprintf("the BMC of %s is in system %s, and this is system %s: correct param ipmi/address, or admit this one (drpcli machines admit %s)", m.Name, systemOf(r, m), who.System, m.Name)
+	case booted && was.Intent == m.Boot.Intent && was.Address != who.Address.String() && who.Live:
+		return None, fmt.Sprintf("%s speaks for %s since this boot, and is there", was.Address, m.Name)
+	case booted:
+		return BMC, ""
+	case held:
+		return here, ""
+	case Needs(m):
+		return None, fmt.Sprintf("%s is in use, and nothing shows that %s is this machine: boot it by its BMC, or admit the next one (drpcli machines admit %s)", m.Name, who.Address, m.Name)
+	case here == None:
+		return None, fmt.Sprintf("nothing shows that %s is %s: no address is leased to it here and no BMC has booted it; set its BMC, or admit the next one (drpcli machines admit %s)", who.Address, m.Name, m.Name)
+	case was.Id != "" && was.Address != who.Address.String() && who.Live:
+		return None, fmt.Sprintf("%s speaks for %s, and is there", was.Address, m.Name)
+	}
+	return here, ""
+}
+
+// same says whether it is the claimant that was there before, so that its tokens
+// stay good: a lost reply costs nothing. A boot that was proven, or an
+// operator's word, makes a new one of whoever comes the first time.
+func same(was *Claim, who Claimant, k Kind) bool {
+	if was.Id == "" {
+		return false
+	}
+	if k.Strong() {
+		return who.Held == was.Id || was.used(who) && who.Ticket != ""
+	}
+	return who.Held == was.Id || was.Address == who.Address.String()
+}
+
+func (c *Claim) used(who Claimant) bool {
+	return slices.Contains(c.Used, Ticket{Id: who.Ticket, Address: who.Address.String(), Claim: c.Id})
+}
+
+// Find returns a ticket that was used, nil if it was not.
+func (c *Claim) Find(ticket string) *Ticket {
+	for i := range c.Used {
+		if c.Used[i].Id == ticket {
+			return &c.Used[i]
+		}
+	}
+	return nil
+}
+
+// systemOf is the system UUID that the machine's BMC has told.
+func systemOf(r resource.Reader, m *api.Machine) string {
+	if a := action(r, m); a != nil {
+		return a.SystemUUID
+	}
+	return ""
+}
+
+// noteEvery bounds how often the same rival is written down.
+const noteEvery = time.Minute
+
+// rivals notes who was refused, and raises an alert if two are there.
+func rivals(tx *resource.Tx, now time.Time, m *api.Machine, was *Claim, who Claimant, why string) error {
+	addr := who.Address.String()
+	if r := was.Rival; r != nil && r.Address == addr && r.Why == why && now.Sub(r.Seen) < noteEvery {
+		return nil
+	}
+	next := *was
+	next.Rival = &Rival{Address: addr, Why: why, Seen: now}
+	if err := Claims.Put(tx, &next); err != nil {
+		return err
+	}
+	if was.Id == "" || !who.Live || was.Address == addr {
+		return nil
+	}
+	return alert.Raise(tx, now, api.AlertWarn, "claims of machine "+m.Name,
+		fmt.Sprintf("%s is claimed from two addresses: %s speaks for it (by %s, since %s), and %s was refused: %s",
+			m.Name, was.Address, was.Proof, was.Since.UTC().Format(time.RFC3339), addr, why))
+}
+
+// Admit lets the next claimant of the machine in, whatever it proves, until a
+// time; an address that is known to be another machine's still is not.
+func Admit(tx *resource.Tx, id string, until time.Time) error {
+	c, err := Claims.Get(tx, id)
+	if err != nil {
+		return Claims.Create(tx, &Claim{Machine: id, Admit: until})
+	}
+	next := *c
+	next.Admit = until
+	return Claims.Put(tx, &next)
+}
+
+// Forget removes the claim of a machine that is deleted.
+func Forget() resource.Hook {
+	return resource.OnSave(api.Machines, func(tx *resource.Tx, old, new *api.Machine) error {
+		if new != nil || !Claims.Has(tx, old.Uuid) {
+			return nil
+		}
+		return Claims.Delete(tx, old.Uuid)
+	})
+}
+
+// Says tells who speaks for the machine, for people who ask why it waits.
+func Says(r resource.Reader, m *api.Machine) []string {
+	c, err := Claims.Get(r, m.Uuid)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	if c.Rival != nil {
+		out = append(out, fmt.Sprintf("a claim to be %s was refused at %s, from %s: %s", m.Name, c.Rival.Seen.UTC().Format(time.RFC3339), c.Rival.Address, c.Rival.Why))
+	}
+	return out
+}
