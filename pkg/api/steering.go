@@ -13,9 +13,9 @@ import (
 var (
 	steeringPrefixes = []string{"ipmi/", "callback/", "classify/", "flexiflow/", "universal/", "validation/", "disk/", "disk-plan/",
 		"disk-wipe/", "image-deploy/", "broker/", "broker-pool/", "cluster/", "pool/", "work-order/", "cron-trigger/", "event-trigger/",
-		"webhook-trigger/", "rack/", "drpd/"}
+		"webhook-trigger/", "rack/", "batch/", "drpd/"}
 	steeringSuffixes = []string{"/task-list"}
-	steeringNames    = []string{"task-error-handlers", "task", "hostname", "webhook-url"}
+	steeringNames    = []string{"task-error-handlers", "task", "hostname", "package-repositories"}
 	// factNames are params that the server reads as facts about the hardware, which
 	// only the machine can tell. Open, because nothing else is done by them.
 	factNames = []string{"inventory/data", "detected-bios-mode", "last-boot-macaddr"}
@@ -35,6 +35,9 @@ func Steers(param string) bool {
 // secretRoutes are params that say where a secret goes, or what is done with it.
 var secretRoutes = []string{"ipmi/address", "ipmi/port", "ipmi/mode", "ipmi/tls-pin", "ipmi/username", "ipmi/cipher-suite",
 	"callback/callbacks", "callback/auths", "callback/data-override"}
+
+// SecretRoutes lists the params that RoutesSecrets is true of.
+func SecretRoutes() []string { return slices.Clone(secretRoutes) }
 
 // RoutesSecrets says whether a param decides to whom the server sends a secret:
 // who writes it needs the right to set secrets.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -433,4 +435,48 @@ func FuzzBearer(f *testing.F) {
 		}
 		t.Errorf("%q is %s", text, fmt.Sprint(id.Name, id.Kind == token.User))
 	})
+}
+
+// What an agent, whoever is unknown, and the holder of a profile's token may
+// write is listed: fields and params that steer the server are not on it.
+func TestWhatMachinesMayWrite(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	toks := r.tokens(t)
+	var fields []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[api.Machine]()) {
+		if !f.Anonymous {
+			fields = append(fields, f.Name)
+		}
+	}
+	open := []string{"Address", "Arch", "OS", "Description", "HardwareAddrs", "Fingerprint", "Runnable", "CurrentTask", "Meta"}
+	declared := []string{"Name", "Address", "Arch", "OS", "Description", "HardwareAddrs", "Fingerprint", "Meta"}
+	for _, f := range fields {
+		if f == "Params" {
+			continue
+		}
+		for _, who := range []string{"machine", "job"} {
+			assert.Equal(t, slices.Contains(open, f), r.who(t, toks[who]).Allow("machines", "update:/"+f, mine), "%s: %s", who, f)
+		}
+		for _, who := range []string{"boot", "unknown"} {
+			assert.Equal(t, slices.Contains(declared, f), r.who(t, toks[who]).MaySet("machines", "/"+f), "%s: %s", who, f)
+		}
+	}
+	for path, want := range map[string]bool{"/Params/my~1own": true, "/Params/inventory~1data": true, "/Params/detected-bios-mode": true,
+		"/Params/ipmi~1address": false, "/Params/callback~1callbacks": false, "/Params/classify~1classification-data": false,
+		"/Params/my~1site~1task-list": false, "/Params/task-error-handlers": false, "/Params/disk~1protected/0": false,
+		"/Params/disk-plan~1wipe": false, "/Params/universal~1workflow-chain-override": false, "/Params": false, "/Params/": true} {
+		for _, who := range []string{"machine", "job"} {
+			assert.Equal(t, want, r.who(t, toks[who]).Allow("machines", "update:"+path, mine), "%s: %s", who, path)
+		}
+		assert.Equal(t, want, r.who(t, toks["profile"]).Allow("profiles", "update:"+path, "inner"), "profile: %s", path)
+		assert.Equal(t, want, r.who(t, toks["unknown"]).MaySet("machines", path), "unknown: %s", path)
+	}
+	for _, ask := range []string{"machines action:releaseToPool " + mine, "machines action:poweroff " + mine, "machines action:admit " + mine,
+		"machines update " + mine, "machines revoke " + mine, "profiles update:/Profiles inner", "profiles update:/Params/x inner"} {
+		part := strings.Fields(ask)
+		for _, who := range []string{"machine", "job", "boot", "unknown"} {
+			assert.False(t, r.who(t, toks[who]).Allow(part[0], part[1], part[2]), "%s: %s", who, ask)
+		}
+	}
 }

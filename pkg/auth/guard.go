@@ -1,10 +1,13 @@
 package auth
 
 import (
+	"reflect"
 	"slices"
+	"sync"
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth/claim"
+	"drpd/pkg/auth/token"
 	"drpd/pkg/resource"
 )
 
@@ -49,6 +52,13 @@ func (i Identity) mayGive(tx *resource.Tx, c resource.Change) error {
 		return i.mayAssign(tx, c, had, is.Roles)
 	case *api.Task:
 		return i.mayElevate(tx, c, is)
+	case *api.Grant:
+		if was, ok := c.Old.(*api.Grant); !ok || !slices.Equal(was.Fields, is.Fields) || !slices.Equal(was.Params, is.Params) {
+			return i.contains(is.Claims(api.Machines.Name, "*"), c, "this grant")
+		}
+	}
+	if err := i.mayRoute(c); err != nil {
+		return err
 	}
 	if c.Kind == api.Tenants.Name && i.g != nil && i.g.limit != nil {
 		return resource.Errorf(resource.Forbidden, c.Kind, c.Key, "%s belongs to a tenant and may not change any", i.Name)
@@ -100,3 +110,52 @@ func (i Identity) contains(claims []api.Claim, c resource.Change, what string) e
 	}
 	return exceeds(i, c.Kind, c.Key, what)
 }
+
+// mayRoute refuses a change of what says where secrets are sent, by whatever way
+// it comes, to whoever may not set secrets there. What is taken away sends
+// nothing.
+func (i Identity) mayRoute(c resource.Change) error {
+	is := paramsOf(c.Kind, c.New)
+	if i.g == nil || is == nil {
+		return nil
+	}
+	was := paramsOf(c.Kind, c.Old)
+	for _, name := range api.SecretRoutes() {
+		v, ok := is[name]
+		if !ok || reflect.DeepEqual(v, was[name]) || i.setsSecrets(c.Kind, c.Key) {
+			continue
+		}
+		return resource.Errorf(resource.Forbidden, c.Kind, c.Key,
+			"%s may not set param %s, which says where a secret is sent: that takes the right to set secrets (updateSecure)", i.Name, name)
+	}
+	return nil
+}
+
+// setsSecrets says whether the caller has the right to set secrets of an object
+// by a role or a task's claim; an agent seals what it likes, but says nothing of
+// where others' secrets go.
+func (i Identity) setsSecrets(kind, key string) bool {
+	if i.IsUser() {
+		return i.Allow(kind, "updateSecure", key)
+	}
+	return (i.isPlugin() || i.Kind == token.Job) && i.covered(kind, "updateSecure", key)
+}
+
+func paramsOf(kind string, val any) resource.Params {
+	k := carriersByName()[kind]
+	if k == nil || val == nil {
+		return nil
+	}
+	return *k.ParamsOf(val)
+}
+
+// carriersByName are the kinds that carry params.
+var carriersByName = sync.OnceValue(func() map[string]resource.Any {
+	out := map[string]resource.Any{}
+	for _, k := range append(api.Kinds(), api.ExtendedObjects) {
+		if zero, err := k.Decode([]byte("{}")); err == nil && k.ParamsOf(zero) != nil {
+			out[k.KindName()] = k
+		}
+	}
+	return out
+})

@@ -167,6 +167,9 @@ func (p Packs) Warnings(r resource.Reader, pack *api.ContentPack) []string {
 			out = append(out, o.name()+" is hidden by another one of that name")
 		}
 	}
+	if g, err := api.Grants.Get(r, pack.Meta.Name); err == nil {
+		out = append(out, g.Says())
+	}
 	if out == nil {
 		out = []string{}
 	}

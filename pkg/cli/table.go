@@ -64,6 +64,8 @@ func tableSpec(kind string) string {
 		return "Name Stages Available:2 Bundle:w"
 	case "stages":
 		return "Name BootEnv:2 Tasks:1 Available:3 Bundle:w"
+	case "grants":
+		return "Name Fields Params:1 Description:2 Bundle:w"
 	case "tasks", "blueprints":
 		return "Name Available Description:1 Bundle:w"
 	case "templates":

@@ -180,6 +180,15 @@ func seed(tx *resource.Tx, differ map[string]string) error {
 			}
 		}
 	}
+	if api.Users.Len(tx) == 0 { // a first start; later they are an operator's to take back
+		for _, g := range api.PublicGrants() {
+			if !api.Grants.Has(tx, g.Name) {
+				if err := api.Grants.Create(tx, g); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	if !api.Profiles.Has(tx, "global") {
 		if err := api.Profiles.Create(tx, &api.Profile{Name: "global"}); err != nil {
 			return err

@@ -149,8 +149,9 @@ func agentWait(r resource.Reader, c *Cursor, task string) string {
 	return fmt.Sprintf("task %s waits for the machine's agent to ask for it", task)
 }
 
-// extraClaims are what a task may do beyond its machine's own rights.
-func extraClaims(r resource.Reader, task string) []api.Claim {
+// extraClaims are what a task may do beyond its machine's own rights: what it
+// says itself, and what its content pack is granted.
+func extraClaims(r resource.Reader, kind, key, task string) []api.Claim {
 	t, err := api.Tasks.Get(r, task)
 	if err != nil {
 		return nil
@@ -161,6 +162,9 @@ func extraClaims(r resource.Reader, task string) []api.Claim {
 			out = append(out, role.Claims...)
 		}
 	}
+	if g, err := api.Grants.Get(r, t.Bundle); err == nil && t.ReadOnly {
+		out = append(out, g.Claims(kind, key)...)
+	}
 	return append(out, t.ExtraClaims...)
 }
 
@@ -168,7 +172,7 @@ func extraClaims(r resource.Reader, task string) []api.Claim {
 func newJob(tx *resource.Tx, now time.Time, c *Cursor, index int, state api.JobState) (*api.Job, error) {
 	j := &api.Job{Machine: c.On.Uuid, Previous: previous(c.On), Task: c.tasks()[index],
 		Stage: c.On.Stage, BootEnv: c.On.BootEnv, Workflow: c.On.Workflow, Context: c.On.Context,
-		State: state, StartTime: now, Current: true, CurrentIndex: index, NextIndex: index + 1, ExtraClaims: extraClaims(tx, c.tasks()[index])}
+		State: state, StartTime: now, Current: true, CurrentIndex: index, NextIndex: index + 1, ExtraClaims: extraClaims(tx, c.Kind.Name, c.On.Uuid, c.tasks()[index])}
 	if j.Ended() {
 		j.EndTime, j.ExitState = now, "complete"
 	}
