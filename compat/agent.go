@@ -20,7 +20,7 @@ import (
 const agentSteps = 47
 
 // agentLimit bounds the suite.
-const agentLimit = 5 * time.Minute
+const agentLimit = 15 * time.Minute
 
 // agentSuite runs the client's own tests of its agent. They start whatever is
 // called dr-provision, on fixed ports, so they get a network of their own.

@@ -29,7 +29,7 @@ import (
 const client = "github.com/digitalrebar/provision/v4"
 
 // timeLimit bounds everything together.
-const timeLimit = 15 * time.Minute
+const timeLimit = 40 * time.Minute
 
 type options struct {
 	agent  bool
