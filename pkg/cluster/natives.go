@@ -8,6 +8,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/param"
 	"drpd/pkg/resource"
 )
@@ -131,6 +132,9 @@ func (x run) wanted() (map[string]any, error) {
 
 // release gives every member back, through the broker.
 func release(x run) (engine.Result, error) {
+	if err := guard.Cluster(x.tx, x.c, guard.End); err != nil {
+		return engine.Result{}, err
+	}
 	return x.broker(giveBack, map[string]any{})
 }
 

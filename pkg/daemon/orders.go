@@ -16,6 +16,9 @@ import (
 func (d *Daemon) verbs() map[string]rest.Verb {
 	return map[string]rest.Verb{
 		"machines/boot":      d.bootAgain,
+		"machines/unprotect": d.unprotectDisks,
+		"clusters/protect":   d.protect(true),
+		"clusters/unprotect": d.protect(false),
 		"work_orders/rerun":  d.rerunOrder,
 		"batches/rerun":      d.rerunBatch,
 		"batches/cancel":     d.cancelBatch,

@@ -18,6 +18,11 @@ func machineRoutes() []route {
 	}
 	return append(out,
 		route{method: "POST", path: "/machines/{id}/boot", summary: "Boot the machine again into its boot environment", ours: true, reply: api.Machine{}},
+		route{method: "POST", path: "/machines/{id}/unprotect", summary: "Lift what objects said in param disk/protected that the machine has no more", ours: true,
+			about: "Of the disks in the body, or of all. What an object still says that the machine has is lifted there.", optional: true, body: []string{}, reply: api.Machine{}},
+		route{method: "POST", path: "/clusters/{id}/protect", summary: "Protect the cluster: its members' disks are kept, none is released, it is not destroyed", ours: true, reply: api.Machine{}},
+		route{method: "POST", path: "/clusters/{id}/unprotect", summary: "Lift the protection of the cluster", ours: true,
+			about: "Nothing else lifts it: no param, workflow, order, patch or force.", reply: api.Machine{}},
 		route{method: "POST", path: "/work_orders/{id}/rerun", summary: "Make a new work order like this one", ours: true, status: 201, reply: api.WorkOrder{}},
 		route{method: "POST", path: "/batches/{id}/rerun", summary: "Make a new batch like this one", ours: true, status: 201, reply: api.Batch{}},
 		route{method: "POST", path: "/batches/{id}/cancel", summary: "Cancel a batch and its work orders", ours: true, reply: api.Batch{}},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
 
@@ -57,7 +58,12 @@ func planFor(r resource.Reader, mac string, addr netip.Addr) plan {
 	case !env.Available:
 		p.local = fmt.Sprintf("boot environment %s is not available: %s", want, strings.Join(env.Errors, "; "))
 	case env.OneShot():
-		p.intent, p.local = pending(p.machine, want)
+		if p.intent, p.local = pending(p.machine, want); p.intent == "" {
+			break
+		}
+		if err := guard.Destroy(r, p.machine, guard.Install); err != nil {
+			p.intent, p.local = "", err.Error()
+		}
 	}
 	return p
 }
