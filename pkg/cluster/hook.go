@@ -41,7 +41,7 @@ const (
 // Hooks keep clusters and their profiles together, guard live ones, and take
 // back what nobody waits for any more.
 func Hooks() []resource.Hook {
-	return []resource.Hook{resource.OnSave(api.Clusters, save), resource.OnSave(api.Machines, keepMember), resource.OnSave(api.Jobs, endJob)}
+	return []resource.Hook{resource.OnSave(api.Clusters, save), resource.OnSave(api.Profiles, sayProfile), resource.OnSave(api.Machines, keepMember), resource.OnSave(api.Jobs, endJob)}
 }
 
 func save(tx *resource.Tx, old, new *api.Machine) error {
@@ -55,6 +55,11 @@ func save(tx *resource.Tx, old, new *api.Machine) error {
 		protectAsDefined(tx, new)
 	case new.Workflow == Destroy && old.Workflow != Destroy:
 		if err := guard.Cluster(tx, old, guard.End); err != nil {
+			return err
+		}
+	}
+	if old != nil {
+		if err := sayOwn(tx, old, new); err != nil {
 			return err
 		}
 	}

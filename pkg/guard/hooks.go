@@ -11,7 +11,7 @@ import (
 // write to its disks, whoever makes it. They come after those of package
 // workflow, which expand what was set into a task list.
 func Hooks() []resource.Hook {
-	return append(sourceHooks(), resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Clusters, saveCluster))
+	return append(append(sourceHooks(), needHooks()...), resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Clusters, saveCluster))
 }
 
 func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
