@@ -2,6 +2,7 @@ package inproc
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,6 @@ import (
 type siege struct {
 	*testing.T
 	*Site
-	protected bool
 }
 
 func (s *siege) update(fn func(tx *resource.Tx) error) error {
@@ -198,36 +198,163 @@ func (s *siege) broker() string {
 	return api.Brokers.One(s.Core.DB.View(), api.ByName, "pool-broker").Uuid
 }
 
+// The ways to protect.
+const (
+	open    = "open"    // nothing does
+	field   = "cluster" // the field of the cluster
+	serials = "disks"   // disk/protected in its profile
+)
+
 func TestProtectionHoldsWhateverIsTried(t *testing.T) {
 	t.Parallel()
+	// Even an open cluster loses nothing by these: something else refuses.
+	barred := []string{"deletion", "a stage in three patches", "count 0 in the params of the order"}
 	for name, attack := range attacks() {
-		for _, protected := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, protected %v", name, protected), func(t *testing.T) {
-				inFakeTime(t, 3, func(t *testing.T, site *Site) { besiege(t, site, protected, attack) })
+		for _, by := range []string{open, field, serials} {
+			if by == serials && name == "an order that brings its own plan" {
+				continue // pkg/guard refuses what is rendered; these agents are told nothing
+			}
+			t.Run(name+", "+by, func(t *testing.T) {
+				inFakeTime(t, 3, func(t *testing.T, site *Site) { besiege(t, site, by, !slices.Contains(barred, name), attack) })
 			})
 		}
 	}
 }
 
-func besiege(t *testing.T, site *Site, protected bool, attack func(*siege)) {
+func besiege(t *testing.T, site *Site, by string, real bool, attack func(*siege)) {
 	require.NoError(t, site.Define(t.Context(), "demo", 3, "universal-cluster-provision"))
 	require.NoError(t, site.Await(t.Context(), "cluster live", Live("demo")))
-	s := &siege{T: t, Site: site, protected: protected}
-	if protected {
+	s := &siege{T: t, Site: site}
+	switch by {
+	case serials:
+		require.NoError(t, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = []any{"disk1", "DISK2", " wwn-Disk3"} }))
+	case field:
 		require.NoError(t, s.update(func(tx *resource.Tx) error { return cluster.Protect(tx, s.Cluster("demo").Uuid, true, "somebody") }))
 	}
 	attack(s)
 	time.Sleep(10 * time.Minute)
-	lost := 0
-	for _, m := range site.Machines {
-		lost += m.Wipes + m.Installs - 1
-	}
-	t.Logf("%d disks lost", lost)
-	if !protected {
+	lost := s.lost()
+	if by == open {
+		assert.Equal(t, real, lost > 0, "%d lost: without protection the attack is one", lost)
 		return
 	}
-	assert.Zero(t, lost, "disks of a protected cluster")
-	for i := 1; i <= 3; i++ {
+	assert.Zero(t, lost, "disks lost")
+	for i := 1; i <= 3 && by == field; i++ {
 		assert.Equal(t, api.InUse, s.member(i).PoolStatus)
+	}
+}
+
+// lost counts what was wiped, or installed for a second time.
+func (s *siege) lost() int {
+	n := 0
+	for _, m := range s.Machines {
+		n += m.Wipes + m.Installs - 1
+	}
+	return n
+}
+
+// TestProtectedDisksStayProtected names the disks of all members in one place,
+// takes that place away from them, and destroys the cluster.
+func TestProtectedDisksStayProtected(t *testing.T) {
+	t.Parallel()
+	disks := []any{"DISK1", "DISK2", "DISK3"}
+	inProfile := func(s *siege) {
+		require.NoError(s, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = disks }))
+	}
+	members := func(s *siege, fn func(m *api.Machine)) {
+		for i := 1; i <= 3; i++ {
+			require.NoError(s, s.editMember(i, fn))
+		}
+	}
+	give := func(s *siege, p *api.Profile) {
+		s.create(api.Profiles, p)
+		members(s, func(m *api.Machine) { m.Profiles = append(m.Profiles, p.Name) })
+	}
+	keeper := func(name string) *api.Profile {
+		return &api.Profile{Name: name, Params: resource.Params{"disk/protected": disks}}
+	}
+	for name, c := range map[string]struct {
+		wipes int
+		way   func(s *siege)
+	}{
+		"nowhere":                  {3, func(*siege) {}},
+		"in the cluster's profile": {0, inProfile},
+		"and taken out of it again": {3, func(s *siege) {
+			inProfile(s)
+			require.NoError(s, s.editProfile("demo", func(p *api.Profile) { delete(p.Params, "disk/protected") }))
+		}},
+		"and the profile dropped": {0, func(s *siege) {
+			inProfile(s)
+			members(s, func(m *api.Machine) { m.Profiles = []string{} })
+		}},
+		"and one disk lifted after that": {1, func(s *siege) {
+			inProfile(s)
+			members(s, func(m *api.Machine) { m.Profiles = []string{} })
+			require.NoError(s, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = disks[1:] }))
+		}},
+		"overridden by an empty list on the machine": {0, func(s *siege) {
+			inProfile(s)
+			members(s, func(m *api.Machine) { m.Params["disk/protected"] = []any{} })
+		}},
+		"in the cluster's own params": {0, func(s *siege) {
+			require.NoError(s, s.editCluster(func(c *api.Machine) { c.Params["disk/protected"] = disks }))
+		}},
+		"in the profile that all have": {0, func(s *siege) {
+			require.NoError(s, s.editProfile("global", func(p *api.Profile) { p.Params = resource.Params{"disk/protected": disks} }))
+			inProfile(s)
+			require.NoError(s, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = []any{"OTHER"} }))
+		}},
+		"in a profile that was deleted": {0, func(s *siege) {
+			give(s, keeper("keeper"))
+			members(s, func(m *api.Machine) { m.Profiles = m.Profiles[:len(m.Profiles)-1] })
+			require.NoError(s, s.update(func(tx *resource.Tx) error { return api.Profiles.Delete(tx, "keeper") }))
+		}},
+		"in one that was deleted and made again": {0, func(s *siege) {
+			give(s, keeper("keeper"))
+			members(s, func(m *api.Machine) { m.Profiles = m.Profiles[:len(m.Profiles)-1] })
+			require.NoError(s, s.update(func(tx *resource.Tx) error { return api.Profiles.Delete(tx, "keeper") }))
+			s.create(api.Profiles, &api.Profile{Name: "keeper"})
+		}},
+		"in a nested one that was taken out": {0, func(s *siege) {
+			s.create(api.Profiles, keeper("keeper"))
+			give(s, &api.Profile{Name: "outer", Profiles: []string{"keeper"}})
+			require.NoError(s, s.editProfile("outer", func(p *api.Profile) { p.Profiles = []string{} }))
+		}},
+		"in an order that has ended": {0, func(s *siege) {
+			s.create(api.Blueprints, &api.Blueprint{Name: "nothing", Tasks: []string{}})
+			for i := 1; i <= 3; i++ {
+				s.order(&api.WorkOrder{Blueprint: "nothing", Machine: s.member(i).Uuid, Params: resource.Params{"disk/protected": disks}})
+			}
+		}},
+		"on the machine, removed by its pool": {0, func(s *siege) {
+			members(s, func(m *api.Machine) { m.Params["disk/protected"] = disks })
+			require.NoError(s, s.update(func(tx *resource.Tx) error {
+				return api.Pools.Modify(tx, "default", func(p *api.Pool) error {
+					p.ReleaseActions.RemoveParameters = []string{"disk/protected"}
+					p.ReleaseActions.AddParameters = resource.Params{"disk/protected": []any{}}
+					return nil
+				})
+			}))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inFakeTime(t, 3, func(t *testing.T, site *Site) {
+				require.NoError(t, site.Define(t.Context(), "demo", 3, "universal-cluster-provision"))
+				require.NoError(t, site.Await(t.Context(), "cluster live", Live("demo")))
+				s := &siege{T: t, Site: site}
+				c.way(s)
+				require.NoError(t, s.SetWorkflow(t.Context(), "demo", "universal-cluster-destroy"))
+				time.Sleep(10 * time.Minute)
+				assert.Equal(t, c.wipes, s.lost())
+				held := 0
+				for i := 1; i <= 3; i++ {
+					if m := s.member(i); m.PoolStatus == api.HoldDestroy {
+						held++
+						assert.Contains(t, m.PoolHoldReason, "is protected")
+					}
+				}
+				assert.Equal(t, 3-c.wipes, held, "held, not free")
+			})
+		})
 	}
 }
