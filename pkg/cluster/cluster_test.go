@@ -346,6 +346,29 @@ func TestUpgradeOnce(t *testing.T) {
 	assert.False(t, l.cluster().Protected, "what was lifted stays so over a restart")
 }
 
+// TestProtectedFromTheStart by a param or by the field itself.
+func TestProtectedFromTheStart(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]*api.Machine{
+		"the field": {Name: "x", Protected: true},
+		"the param": {Name: "x", Params: resource.Params{ParamProtected: true}},
+		"a profile": {Name: "x", Profiles: []string{"p"}},
+	} {
+		l := newLab(t, nil)
+		l.do(func(tx *resource.Tx) error {
+			if err := api.Profiles.Create(tx, &api.Profile{Name: "p", Params: resource.Params{ParamProtected: true}}); err != nil {
+				return err
+			}
+			return api.Clusters.Create(tx, c)
+		})
+		got := api.Clusters.One(l.db.View(), api.ByName, "x")
+		assert.True(t, got.Protected, name)
+		err := l.db.Update(t.Context(), func(tx *resource.Tx) error { return api.Clusters.Delete(tx, got.Uuid) })
+		assert.ErrorContains(t, err, "cluster x is protected: nothing was done, it is not forgotten", name)
+	}
+	assert.False(t, newLab(t, nil).cluster().Protected)
+}
+
 // TestBrokerHasItsOwnWord: a default, or what holds for everybody, is no wish of
 // the cluster's.
 func TestBrokerHasItsOwnWord(t *testing.T) {

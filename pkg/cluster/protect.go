@@ -13,7 +13,7 @@ import (
 // when the cluster is made.
 func protectAsDefined(r resource.Reader, c *api.Machine) {
 	on, _, _ := param.Get(r, param.Scope{Machine: c}, ParamProtected)
-	c.Protected, c.ProtectedBy = on == true, "definition"
+	c.Protected, c.ProtectedBy = c.Protected || on == true, "definition"
 }
 
 // Protect sets or lifts the protection of a cluster; by is who asks. Nothing
