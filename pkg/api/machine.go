@@ -77,6 +77,24 @@ type Machine struct {
 	Chained []ChainStep `json:",omitempty"`
 	// Generation counts how often a cluster was provisioned.
 	Generation int `json:",omitempty"`
+	// Protected says of a cluster that nothing of its members' disks is wiped or
+	// installed anew, no member is released, and it is neither destroyed nor
+	// forgotten. Only the verbs protect and unprotect set it.
+	Protected bool `json:",omitempty"`
+	// ProtectedBy says who set Protected last: "definition", "upgrade", or the
+	// caller of the verb. "" is a cluster of before there was the field.
+	ProtectedBy string `json:",omitempty"`
+	// ProtectedDisks are disks that param disk/protected of another object has
+	// named for a machine that does not have that object any more.
+	ProtectedDisks []DiskGuard `json:",omitempty"`
+}
+
+// DiskGuard is what one object said in param disk/protected. It holds as long as
+// the object says so, or, if that has gone, until somebody lifts it.
+type DiskGuard struct {
+	Source string   // kind/key
+	Disks  []string // serials or WWNs
+	Gone   bool     `json:",omitempty"` // the object was deleted while it said so
 }
 
 // Fingerprint identifies hardware for whoami. The hashes are SHA-256 sums.
@@ -157,6 +175,7 @@ func machineIndexes() []resource.Index[Machine] {
 		scan(boolean("WorkflowComplete", func(m *Machine) bool { return m.WorkflowComplete })),
 		scan(boolean("WorkOrderMode", func(m *Machine) bool { return m.WorkOrderMode })),
 		scan(boolean("Locked", func(m *Machine) bool { return m.Locked })),
+		scan(boolean("Protected", func(m *Machine) bool { return m.Protected })),
 	}
 }
 
@@ -171,7 +190,7 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
 			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation",
-			"Partial", "TaskErrorStacks", "PastJob", "Chained", "PendingWorkOrders", "RunningWorkOrders"},
+			"Partial", "TaskErrorStacks", "PastJob", "Chained", "PendingWorkOrders", "RunningWorkOrders", "Protected", "ProtectedBy", "ProtectedDisks"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
 		Profiles: func(m *Machine) *[]string { return &m.Profiles },

@@ -12,6 +12,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
 )
@@ -133,6 +134,9 @@ func (b broker) release(tx *resource.Tx, now time.Time, job string) (engine.Resu
 	for name, m := range Held(tx, w.cluster.Uuid) {
 		if _, keep := w.members[name]; keep {
 			continue
+		}
+		if err := guard.Destroy(tx, m, guard.Release); err != nil {
+			return engine.Result{}, err
 		}
 		if m.Pool == ContextPool {
 			if err := destroy(tx, now, m.Uuid); err != nil {

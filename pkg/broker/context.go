@@ -7,6 +7,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/param"
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
@@ -60,6 +61,9 @@ func made(tx *resource.Tx, m *api.Machine) error {
 
 // destroy deletes a machine that was only a context.
 func destroy(tx *resource.Tx, now time.Time, id string) error {
+	if err := guard.Destroy(tx, &api.Machine{Uuid: id}, guard.Delete); err != nil {
+		return err
+	}
 	err := api.Machines.Modify(tx, id, func(m *api.Machine) error { m.Owner, m.PoolAllocated, m.WorkOrderMode = "", false, false; return nil })
 	if err != nil {
 		return err

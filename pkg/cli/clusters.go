@@ -37,8 +37,8 @@ func (c *clusters) verbs() []*cobra.Command {
 			return err
 		}),
 		c.cmd("forget <id>", "Delete a cluster's definition; refused while it holds machines.", c.forget),
-		c.cmd("protect <id>", "Refuse to destroy the cluster.", func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], true) }),
-		c.cmd("unprotect <id>", "Allow destroying the cluster again.", func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], false) }),
+		c.cmd("protect <id>", "Keep the cluster: no member is wiped, installed anew or released; it is not destroyed or forgotten.", func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], true) }),
+		c.cmd("unprotect <id>", "Lift the protection; nothing else does.", func(ctx context.Context, a []string) error { return c.protect(ctx, a[0], false) }),
 		c.cmd("status [<id>]", "Show the state of one cluster, or of all, with members and reasons.", c.status),
 		c.cmd("watch <id>", "Follow the present run.", func(ctx context.Context, a []string) error { return c.watch(ctx, a[0]) }),
 		c.cmd("list [Field=value]...", "List clusters with their state.", c.list),
@@ -199,11 +199,18 @@ func (c *clusters) protect(ctx context.Context, ref string, on bool) error {
 	if err != nil {
 		return err
 	}
-	err = c.conn().call(ctx, http.MethodPost, at("profiles", f.Cluster.Name, "params")+slashed(paramProtected), nil, on, nil)
-	if err != nil {
-		return about(err, "protect cluster %s", f.Cluster.Name)
+	name, verb := f.Cluster.Name, map[bool]string{true: "protect", false: "unprotect"}[on]
+	if f.Cluster.Protected == on {
+		return c.unchanged("", f.summary(), "cluster %s is %sprotected already", name, map[bool]string{false: "not "}[on])
 	}
-	c.note("cluster %s is %sprotected", f.Cluster.Name, map[bool]string{false: "not "}[on])
+	if c.flags.dryRun {
+		c.note("would %s cluster %s", verb, name)
+		return nil
+	}
+	if err := c.conn().call(ctx, http.MethodPost, at("clusters", f.Cluster.Uuid, verb), nil, nil, nil); err != nil {
+		return about(err, "%s cluster %s", verb, name)
+	}
+	c.note("cluster %s is %sprotected", name, map[bool]string{false: "not "}[on])
 	return nil
 }
 

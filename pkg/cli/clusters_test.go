@@ -37,7 +37,12 @@ func TestClusterThereAndBack(t *testing.T) {
 	r.fails(t, exitRefused, "fix: if it exists: drpcli clusters restore web", web...)
 
 	r.ok(t, "clusters", "protect", "web")
+	assert.Equal(t, true, r.object(t, "clusters", "status", "web")["Protected"])
+	assert.Contains(t, r.ok(t, "clusters", "list", "-o", "table"), "yes")
+	assert.Contains(t, r.run(t, "clusters", "protect", "web").err, "unchanged")
 	r.fails(t, exitRefused, "protected", "clusters", "destroy", "web", "--silent", "--yes", "web")
+	r.fails(t, exitRefused, "drpcli clusters unprotect web", "clusters", "update", "web", `{"WorkOrderMode":false,"Workflow":"","Stage":"cluster-destroy"}`)
+	r.fails(t, exitUsage, "drpcli clusters unprotect", "clusters", "update", "web", `{"Protected":false}`)
 	r.ok(t, "clusters", "unprotect", "web")
 	r.fails(t, exitUsage, "fix: drpcli clusters destroy web --silent --yes web", "clusters", "destroy", "web")
 	r.fails(t, exitUsage, `the name given is "wep"; nothing was done`, "clusters", "destroy", "web", "--yes", "wep")

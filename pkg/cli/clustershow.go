@@ -70,20 +70,12 @@ func (c *clusters) list(ctx context.Context, args []string) error {
 			return about(err, "state of cluster %s", text(o["Name"]))
 		}
 		o["State"], o["Members"] = f.state(), fmt.Sprintf("%d/%d", f.ready(), len(f.Members))
-		o["Protected"] = c.isProtected(ctx, text(o["Name"]))
+		o["Protected"] = map[bool]string{true: "yes"}[f.Cluster.Protected]
 	}
 	if len(list) == 0 {
 		c.note("no clusters; define one: drpcli clusters create <name> cluster/count=3")
 	}
 	return c.print("clusters", list)
-}
-
-func (c *clusters) isProtected(ctx context.Context, name string) string {
-	var on any
-	if c.conn().get(ctx, at("profiles", name, "params")+slashed(paramProtected), nil, &on) == nil && on == true {
-		return "yes"
-	}
-	return ""
 }
 
 func (c *clusters) members(ctx context.Context, args []string) error {

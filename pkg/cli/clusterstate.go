@@ -11,10 +11,9 @@ import (
 
 // The two workflows of a cluster's life, and the params that the verbs use.
 const (
-	flowProvision  = "universal-cluster-provision"
-	flowDestroy    = "universal-cluster-destroy"
-	paramProtected = "cluster/protected"
-	paramMember    = "cluster/member"
+	flowProvision = "universal-cluster-provision"
+	flowDestroy   = "universal-cluster-destroy"
+	paramMember   = "cluster/member"
 )
 
 // The states of a cluster, derived from stored facts and stored nowhere.
@@ -126,7 +125,7 @@ func (f clusterFacts) summary() object {
 		members = append(members, memberRow(m))
 	}
 	o := object{"Name": c.Name, "Uuid": c.Uuid, "State": f.state(), "Members": members, "Ready": f.ready(), "Workflow": c.Workflow,
-		"Stage": c.Stage, "WorkflowComplete": c.WorkflowComplete, "WorkOrderMode": c.WorkOrderMode, "Runnable": c.Runnable, "Generation": c.Generation}
+		"Stage": c.Stage, "WorkflowComplete": c.WorkflowComplete, "WorkOrderMode": c.WorkOrderMode, "Runnable": c.Runnable, "Generation": c.Generation, "Protected": c.Protected}
 	if f.Job != nil && !c.WorkflowComplete {
 		o["Task"], o["Job"] = f.Job.Task, f.Job.Uuid
 		if why := jobReason(f.Job); why != "" {

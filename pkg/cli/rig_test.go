@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"drpd/pkg/auth"
 	"drpd/pkg/auth/password"
 	"drpd/pkg/blob"
+	"drpd/pkg/cluster"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
 	"drpd/pkg/sim/inproc"
@@ -48,12 +51,19 @@ func newRig(t *testing.T, machines int) *rig {
 	require.NoError(t, err)
 	h, err := rest.New(rest.Config{DB: site.Core.DB, Auth: a, Blobs: blobs, FollowFor: 20 * time.Millisecond,
 		Info: func(context.Context, string) (rest.Info, error) { return rest.Info{Version: "test"}, nil },
-		Why:  whyFor(site.Core.DB)})
+		Why:  whyFor(site.Core.DB), Verbs: map[string]rest.Verb{"clusters/protect": protect(site.Core.DB, true), "clusters/unprotect": protect(site.Core.DB, false)}})
 	require.NoError(t, err)
 	srv := httptest.NewServer(h)
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close(); blobs.Close() })
 	home := t.TempDir()
 	return &rig{Site: site, srv: srv, home: home, env: []string{"HOME=" + home, "RS_ENDPOINT=" + srv.URL, "RS_KEY=root:" + testPassword}}
+}
+
+// protect is the server's verb, without its reply.
+func protect(db *resource.DB, on bool) rest.Verb {
+	return func(ctx context.Context, o resource.Object, _ []byte, _ url.Values) (int, any, error) {
+		return http.StatusOK, o.Val, db.Update(ctx, func(tx *resource.Tx) error { return cluster.Protect(tx, o.Key, on, resource.Actor(ctx)) })
+	}
 }
 
 // whyFor answers with the facts that the object itself has.

@@ -10,6 +10,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/param"
 	"drpd/pkg/resource"
 )
@@ -40,7 +41,7 @@ const (
 // Hooks keep clusters and their profiles together, guard live ones, and take
 // back what nobody waits for any more.
 func Hooks() []resource.Hook {
-	return []resource.Hook{resource.OnSave(api.Clusters, save), resource.OnSave(api.Machines, keepMember), resource.OnSave(api.Jobs, endJob)}
+	return []resource.Hook{resource.OnSave(api.Clusters, save), resource.OnSave(api.Profiles, sayProfile), resource.OnSave(api.Machines, keepMember), resource.OnSave(api.Jobs, endJob)}
 }
 
 func save(tx *resource.Tx, old, new *api.Machine) error {
@@ -51,10 +52,15 @@ func save(tx *resource.Tx, old, new *api.Machine) error {
 		if err := define(tx, new); err != nil {
 			return err
 		}
+		protectAsDefined(tx, new)
 	case new.Workflow == Destroy && old.Workflow != Destroy:
-		if on, _, _ := param.Get(tx, param.Scope{Machine: new}, ParamProtected); on == true {
-			return resource.Errorf(resource.Refused, "clusters", new.Uuid,
-				"cluster %s is protected: nothing was done; lift the protection first (drpcli profiles set %s param %s to false)", new.Name, new.Name, ParamProtected)
+		if err := guard.Cluster(tx, old, guard.End); err != nil {
+			return err
+		}
+	}
+	if old != nil {
+		if err := sayOwn(tx, old, new); err != nil {
+			return err
 		}
 	}
 	if new.Workflow == Provision && (old == nil || old.Workflow != Provision) {
@@ -84,6 +90,9 @@ func define(tx *resource.Tx, c *api.Machine) error {
 
 // forget removes a cluster's definition, never a live cluster's.
 func forget(tx *resource.Tx, c *api.Machine) error {
+	if err := guard.Cluster(tx, c, guard.Forget); err != nil {
+		return err
+	}
 	if n := len(held(tx, c)); n > 0 {
 		return resource.Errorf(resource.Refused, "clusters", c.Uuid, "cluster %s is live with %d machines: destroy it first (drpcli clusters destroy %s), then forget it", c.Name, n, c.Name)
 	}
@@ -98,8 +107,14 @@ func forget(tx *resource.Tx, c *api.Machine) error {
 	return nil
 }
 
-func keepMember(_ *resource.Tx, old, new *api.Machine) error {
-	if new == nil && old.Owner != "" {
+func keepMember(tx *resource.Tx, old, new *api.Machine) error {
+	if new != nil {
+		return nil
+	}
+	if err := guard.Destroy(tx, old, guard.Delete); err != nil {
+		return err
+	}
+	if old.Owner != "" {
 		return resource.Errorf(resource.Refused, "machines", old.Uuid, "%s is a member of a cluster: resize or destroy that first", old.Name)
 	}
 	return nil

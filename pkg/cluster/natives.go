@@ -8,6 +8,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/param"
 	"drpd/pkg/resource"
 )
@@ -131,6 +132,9 @@ func (x run) wanted() (map[string]any, error) {
 
 // release gives every member back, through the broker.
 func release(x run) (engine.Result, error) {
+	if err := guard.Cluster(x.tx, x.c, guard.End); err != nil {
+		return engine.Result{}, err
+	}
 	return x.broker(giveBack, map[string]any{})
 }
 
@@ -141,15 +145,8 @@ func (x run) broker(blueprint string, members map[string]any) (engine.Result, er
 	if b == nil {
 		return engine.Result{}, resource.Errorf(resource.Invalid, "clusters", x.c.Uuid, "param %s: no resource broker %q", ParamBroker, name)
 	}
-	params := resource.Params{"broker/cluster": x.c.Uuid, "broker/members": members, "broker/set-workflow": x.text(ParamFlow)}
-	for _, p := range []string{"broker-pool/pool", "broker-pool/filter", "broker/set-pipeline", "broker/set-icon", "broker/set-color", "broker/set-context"} {
-		if v := x.text(p); v != "" {
-			params[p] = v
-		}
-	}
-	if v, _, ok := param.Get(x.tx, x.scope(), "broker-pool/allocate"); ok {
-		params["broker-pool/allocate"] = v
-	}
+	params := x.wishes(b)
+	params["broker/cluster"], params["broker/members"] = x.c.Uuid, members
 	o, err := x.order("order", b.Uuid, blueprint, params)
 	if err != nil {
 		return engine.Result{}, err
@@ -161,6 +158,30 @@ func (x run) broker(blueprint string, members map[string]any) (engine.Result, er
 		return engine.Result{}, resource.Errorf(resource.Refused, "work_orders", o.Uuid, "broker %s: %s", b.Name, o.Status)
 	}
 	return engine.Result{Waiting: fmt.Sprintf("broker %s: %s", b.Name, x.orderWait(o))}, nil
+}
+
+// wishes are what the cluster's own layers say of its members. What holds for
+// everybody, by profile global or the default of a schema, is no wish: the
+// broker's own word goes before it.
+func (x run) wishes(b *api.Machine) resource.Params {
+	out := resource.Params{}
+	for _, name := range []string{"broker-pool/pool", "broker-pool/filter", "broker-pool/allocate",
+		"broker/set-pipeline", "broker/set-icon", "broker/set-color", "broker/set-context"} {
+		if v, src, ok := param.Get(x.tx, x.scope(), name); ok && v != "" && own(src) {
+			out[name] = v
+		}
+	}
+	flow, src, _ := param.Get(x.tx, x.scope(), ParamFlow)
+	if _, says, ok := param.Get(x.tx, param.Scope{Machine: b}, "broker/set-workflow"); !ok || !own(says) || own(src) {
+		if s, isText := flow.(string); isText && s != "" {
+			out["broker/set-workflow"] = s
+		}
+	}
+	return out
+}
+
+func own(src param.Source) bool {
+	return src.Kind != api.ParamDefs.Name && src != param.Source{Kind: api.Profiles.Name, Key: param.Global}
 }
 
 // orderWait says what an order waits for: its job's reason if it has one.

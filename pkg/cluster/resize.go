@@ -7,6 +7,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
 
@@ -23,6 +24,9 @@ func trim(x run) (engine.Result, error) {
 	surplus := func(name string) bool { _, keep := want[name]; return !keep }
 	if !slices.ContainsFunc(heldNames(x.tx, x.c), surplus) {
 		return engine.Result{Done: true}, nil
+	}
+	if err := guard.Cluster(x.tx, x.c, guard.Shrink); err != nil {
+		return engine.Result{}, err
 	}
 	if res, err := x.leaveAll(surplus); err != nil || !res.Done {
 		return res, err

@@ -7,6 +7,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
 
@@ -116,6 +117,9 @@ func rolling(x run) (engine.Result, error) {
 // that does not answer is left behind after LeaveLimit: its disks are wiped
 // anyway before anybody gets the machine.
 func leave(x run) (engine.Result, error) {
+	if err := guard.Cluster(x.tx, x.c, guard.End); err != nil {
+		return engine.Result{}, err
+	}
 	return x.leaveAll(func(string) bool { return true })
 }
 

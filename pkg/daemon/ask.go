@@ -12,6 +12,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
@@ -23,6 +24,9 @@ func (d *Daemon) bootAgain(ctx context.Context, o resource.Object, _ []byte, _ u
 		return api.Machines.Modify(tx, o.Key, func(m *api.Machine) error {
 			if m.Boot == nil || m.Boot.Home {
 				return resource.Errorf(resource.Refused, "machines", o.Key, "%s does not wait for a boot", m.Name)
+			}
+			if err := guard.Entry(tx, m, "bootenv:"+m.BootEnv); err != nil {
+				return err
 			}
 			m.Boot.Intent, m.Boot.Since = uuid.NewString(), tx.Now()
 			m.Boot.Tries, m.Boot.Error, m.Boot.Served = 0, "", false

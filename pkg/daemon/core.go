@@ -23,6 +23,7 @@ import (
 	"drpd/pkg/diskplan"
 	"drpd/pkg/engine"
 	"drpd/pkg/flexi"
+	"drpd/pkg/guard"
 	"drpd/pkg/media"
 	"drpd/pkg/param"
 	"drpd/pkg/plugin"
@@ -85,7 +86,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
 		Base: func(tx *resource.Tx) error { return layer(tx, packs, cfg.BuiltIn) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
-		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook(), proof.Forget()}),
+		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), guard.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook(), proof.Forget()}),
 	})
 	if err != nil {
 		return nil, err
@@ -100,7 +101,12 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, db.Update(ctx, func(tx *resource.Tx) error { return seed(tx, cfg.Prefs) })
+	return c, db.Update(ctx, func(tx *resource.Tx) error {
+		if err := cluster.Upgrade(tx); err != nil {
+			return err
+		}
+		return seed(tx, cfg.Prefs)
+	})
 }
 
 // rules is everything that drpd decides by itself. Each row reads what it

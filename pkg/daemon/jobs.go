@@ -9,6 +9,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth"
+	"drpd/pkg/guard"
 	"drpd/pkg/param"
 	"drpd/pkg/proof"
 	"drpd/pkg/pxe"
@@ -75,7 +76,11 @@ func (d *Daemon) jobActions(_ context.Context, job, base, os string) ([]api.JobA
 		c.Order = o
 		c.Blueprint, _ = api.Blueprints.Get(v, o.Blueprint)
 	}
-	return render.Actions(c, task.Templates)
+	list, err := render.Actions(c, task.Templates)
+	if err != nil {
+		return nil, err
+	}
+	return guard.Actions(v, m, list)
 }
 
 func hostOf(base string) string {

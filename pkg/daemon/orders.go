@@ -17,6 +17,9 @@ func (d *Daemon) verbs() map[string]rest.Verb {
 	return map[string]rest.Verb{
 		"machines/boot":      d.bootAgain,
 		"machines/admit":     d.admit,
+		"machines/unprotect": d.unprotectDisks,
+		"clusters/protect":   d.protect(true),
+		"clusters/unprotect": d.protect(false),
 		"work_orders/rerun":  d.rerunOrder,
 		"batches/rerun":      d.rerunBatch,
 		"batches/cancel":     d.cancelBatch,

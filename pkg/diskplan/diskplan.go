@@ -15,6 +15,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
+	"drpd/pkg/guard"
 	"drpd/pkg/param"
 	"drpd/pkg/resource"
 )
@@ -71,6 +72,9 @@ func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error
 	if err != nil {
 		return engine.Result{}, err
 	}
+	if err := guard.Destroy(tx, p.m, guard.Install); err != nil {
+		return engine.Result{}, err
+	}
 	image, err := p.image()
 	if err != nil {
 		return engine.Result{}, err
@@ -91,6 +95,9 @@ func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error
 func planWipe(tx *resource.Tx, _ time.Time, job string) (engine.Result, error) {
 	p, err := forJob(tx, job)
 	if err != nil {
+		return engine.Result{}, err
+	}
+	if err := guard.Destroy(tx, p.m, guard.Wipe); err != nil {
 		return engine.Result{}, err
 	}
 	serials, err := param.Strings(tx, param.Scope{Machine: p.m}, ParamWipeDisks)
@@ -183,7 +190,7 @@ func Named(disks []Disk, serial string, protected []string) (Disk, string) {
 }
 
 func isProtected(d Disk, protected []string) bool {
-	return slices.Contains(protected, d.Serial) || (d.WWN != "" && slices.Contains(protected, d.WWN))
+	return slices.ContainsFunc(protected, func(p string) bool { return guard.Same(p, d.Serial) || guard.Same(p, d.WWN) })
 }
 
 func (p planner) image() (Install, error) {
@@ -230,8 +237,7 @@ func (p planner) text(name string) string {
 }
 
 func (p planner) protected() []string {
-	list, _ := param.Strings(p.tx, param.Scope{Machine: p.m}, ParamProtected)
-	return list
+	return guard.Protected(p.tx, p.m)
 }
 
 // set stores a plan as plain JSON values, as a client would have sent it.

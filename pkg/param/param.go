@@ -85,6 +85,10 @@ func Compose(r resource.Reader, s Scope, name string) (any, bool) {
 	return v, ok
 }
 
+// Layers yields every object that may set parameters and sets some, nearest
+// first; schemas' defaults are not among them.
+func (s Scope) Layers(r resource.Reader) iter.Seq2[Source, resource.Params] { return s.layers(r) }
+
 // layers yields what may set parameters, nearest first.
 func (s Scope) layers(r resource.Reader) iter.Seq2[Source, resource.Params] {
 	return func(yield func(Source, resource.Params) bool) {

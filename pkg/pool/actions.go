@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"drpd/pkg/api"
+	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
 
@@ -61,7 +62,7 @@ func begin(tx *resource.Tx, id string, a api.PoolActions, during, after api.Pool
 		// A workflow that the machine has had already shall run again.
 		err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
 			if m.Workflow == a.Workflow {
-				m.Workflow = ""
+				m.Workflow, m.WorkOrderMode = "", false
 			}
 			return nil
 		})
@@ -92,10 +93,7 @@ func edit(m *api.Machine, a api.PoolActions) {
 			m.Profiles = append(m.Profiles, p)
 		}
 	}
-	for _, name := range a.RemoveParameters {
-		delete(m.Params, name)
-	}
-	maps.Copy(m.Params, a.AddParameters)
+	guard.Edit(m.Params, a.RemoveParameters, a.AddParameters)
 }
 
 // leave takes a machine out of its pool: the exit actions, then into next.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
 
@@ -142,6 +143,9 @@ func GiveBack(tx *resource.Tx, id string, c Claim) error {
 }
 
 func release(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m *api.Machine)) error {
+	if err := guard.Destroy(tx, m, guard.Release); err != nil {
+		return err
+	}
 	return begin(tx, m.Uuid, merge(actionsOf(tx, m.Pool, Release), over), api.Destroying, api.Free, func(m *api.Machine) {
 		m.WorkOrderMode, m.PoolAllocated = false, false
 		also(m)

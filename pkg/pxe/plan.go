@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/guard"
 	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
@@ -55,7 +56,12 @@ func planFor(r resource.Reader, mac string, addr netip.Addr) plan {
 	case !env.Available:
 		p.local = fmt.Sprintf("boot environment %s is not available: %s", want, strings.Join(env.Errors, "; "))
 	case env.OneShot():
-		p.intent, p.local = pending(p.machine, want)
+		if p.intent, p.local = pending(p.machine, want); p.intent == "" {
+			break
+		}
+		if err := guard.Destroy(r, p.machine, guard.Install); err != nil {
+			p.intent, p.local = "", err.Error()
+		}
 	}
 	return p
 }

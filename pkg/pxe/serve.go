@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
 
@@ -42,6 +43,9 @@ func (s *Server) claim(ctx context.Context, machine, intent string) error {
 		return api.Machines.Modify(tx, machine, func(m *api.Machine) error {
 			if m.Boot == nil || m.Boot.Intent != intent || m.Boot.Served || m.Boot.Env != m.BootEnv {
 				return errSpent
+			}
+			if guard.Destroy(tx, m, guard.Install) != nil {
+				return errSpent // protected since it was planned
 			}
 			m.Boot.Served = true
 			return nil

@@ -52,6 +52,15 @@ func (tx *Tx) referrers(kind, key string) []edge {
 	return out
 }
 
+// RefsOf lists what an object needs, nothing if it is not there.
+func (tx *Tx) RefsOf(kind, key string) []Ref {
+	e, k := tx.find(kind, key), tx.db.kinds[kind]
+	if e == nil || k == nil {
+		return nil
+	}
+	return k.refs(e.val)
+}
+
 // keepers lists referrers whose Ref forbids deleting the target.
 func (tx *Tx) keepers(kind, key string) []string {
 	var out []string

@@ -26,6 +26,9 @@ var setters = map[string]string{
 	"PoolHoldReason": "the pool operations set it",
 	"Owner":          "clusters take and release machines by themselves",
 	"Generation":     "provisioning a cluster counts it",
+	"Protected":      "POST /clusters/<id>/protect and /unprotect set it (drpcli clusters unprotect <id>)",
+	"ProtectedBy":    "POST /clusters/<id>/protect and /unprotect set it",
+	"ProtectedDisks": "the server keeps it; POST /machines/<id>/unprotect lifts it",
 	"Boot":           "the server keeps it from changing BootEnv until the agent calls home",
 }
 

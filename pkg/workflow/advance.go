@@ -115,6 +115,9 @@ func (f *Flow) atEntry(tx *resource.Tx, now time.Time, c *Cursor, index int) (st
 	if verb, _ := api.Entry(entry); passing(verb) {
 		return f.pass(tx, now, c, index)
 	}
+	if err := guarded(tx, c, entry); err != nil {
+		return step{}, false, f.refused(tx, now, c, index, err)
+	}
 	if op := api.Operation(tx, entry); op != "" {
 		if f.operation(op) == nil {
 			return step{}, false, f.noSuchAction(tx, now, c, index, op)

@@ -17,9 +17,12 @@ func checkEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Mac
 	switch started := new.Workflow != old.Workflow; {
 	case old.Locked && new.Locked && !new.SameButOrders(old):
 		return refuse(resource.Forbidden, "%s is locked; unlock it first", old.Name)
-	case started && new.Workflow != "" && new.WorkOrderMode:
-		return refuse(resource.Refused,
-			"%s is in WorkOrder mode, where workflows are not run; run a blueprint (drpcli work_orders run), or leave the mode first (drpcli %s work_order %s off)", old.Name, k.Name, old.Name)
+	case new.WorkOrderMode && (old.WorkOrderMode || started && new.Workflow != ""):
+		if fields := directs(old, new); len(fields) > 0 {
+			return refuse(resource.Refused,
+				"%s is in WorkOrder mode, where workflows are not run and %s cannot be changed; run a blueprint (drpcli work_orders run), or leave the mode first (drpcli %s work_order %s off)",
+				old.Name, strings.Join(fields, ", "), k.Name, old.Name)
+		}
 	case started:
 		return nil
 	case new.Workflow != "" && (new.Stage != old.Stage || new.BootEnv != old.BootEnv):
@@ -30,6 +33,26 @@ func checkEdit(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.Mac
 		return refuse(resource.Invalid, "Can not change bootenvs while in stage %s unless forced", old.Stage)
 	}
 	return nil
+}
+
+// directs lists the changed fields by which a user says what a machine does next.
+// A list without entries has nowhere to set the cursor to, as an agent does that
+// begins anew.
+func directs(old, new *api.Machine) []string {
+	var out []string
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{
+		{"Workflow", new.Workflow != old.Workflow}, {"Stage", new.Stage != old.Stage}, {"BootEnv", new.BootEnv != old.BootEnv},
+		{"Tasks", !slices.Equal(new.Tasks, old.Tasks)}, {"Context", new.Context != old.Context},
+		{"CurrentTask", new.CurrentTask != old.CurrentTask && (len(new.Tasks) > 0 || new.CurrentTask > 0)},
+	} {
+		if f.changed {
+			out = append(out, f.name)
+		}
+	}
+	return out
 }
 
 // atRest says that nothing of the machine's task list is left to do.

@@ -37,7 +37,7 @@ func (f *Flow) pass(tx *resource.Tx, now time.Time, c *Cursor, index int) (step,
 	log, changed, i := "", -1, index
 	for ; i < len(list); i++ {
 		verb, arg := api.Entry(list[i])
-		if !passing(verb) || verb == "bootenv" && arg != p.env && mustBoot(tx, c, p, i) {
+		if !passing(verb) || verb == "bootenv" && arg != p.env && mustBoot(tx, c, p, i) || i > index && guarded(tx, c, list[i]) != nil {
 			break
 		}
 		if text := p.enter(verb, arg); text != "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/cluster"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
@@ -173,7 +174,7 @@ func TestProtectedClusterRefusesDestroy(t *testing.T) {
 		require.NoError(t, s.Await(t.Context(), "cluster live", Live("demo")))
 		protect := func(on bool) {
 			require.NoError(t, s.Core.DB.Update(t.Context(), func(tx *resource.Tx) error {
-				return api.Profiles.Modify(tx, "demo", func(p *api.Profile) error { p.Params["cluster/protected"] = on; return nil })
+				return cluster.Protect(tx, s.Cluster("demo").Uuid, on, "somebody")
 			}))
 		}
 		protect(true)
