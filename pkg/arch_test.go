@@ -55,7 +55,8 @@ var rows = map[string]row{
 	"resource":        {may: "store", libs: "github.com/tidwall/btree", clock: true},
 	"api":             {may: "resource", libs: uuidLib + " github.com/santhosh-tekuri/jsonschema/v6"},
 
-	"seal":            {may: "atomicfile"},
+	"seal":            {},
+	"datadir":         {may: "atomicfile resource store", libs: uuidLib},
 	"pki":             {may: "atomicfile", clock: true},
 	"blob":            {},
 	"iso9660":         {},
@@ -107,7 +108,7 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blob bmc bmc/driver broker bundle cluster datadir dhcp diskplan " +
 		"engine flexi media openapi param pki plugin pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},

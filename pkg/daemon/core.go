@@ -20,6 +20,7 @@ import (
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
 	"drpd/pkg/cluster"
+	"drpd/pkg/datadir"
 	"drpd/pkg/diskplan"
 	"drpd/pkg/engine"
 	"drpd/pkg/flexi"
@@ -65,7 +66,7 @@ func newPacks(cfg CoreConfig) bundle.Packs {
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
 // the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, trigger.Firings, rest.KeptReplies)
+	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, trigger.Firings, rest.KeptReplies, datadir.Servers, datadir.UnnamedFiles)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.

@@ -2,26 +2,20 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"drpd/pkg/api"
-	"drpd/pkg/atomicfile"
 	"drpd/pkg/auth"
-	"drpd/pkg/auth/token"
 	"drpd/pkg/blob"
 	"drpd/pkg/bmc"
 	"drpd/pkg/bmc/driver"
+	"drpd/pkg/datadir"
 	"drpd/pkg/dhcp"
 	"drpd/pkg/engine"
 	"drpd/pkg/flexi"
@@ -33,10 +27,7 @@ import (
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
-	"drpd/pkg/seal"
 	"drpd/pkg/store"
-	"drpd/pkg/store/mem"
-	"drpd/pkg/store/sqlite"
 )
 
 // none is the caller when the server itself issues a token.
@@ -47,6 +38,8 @@ type Daemon struct {
 	*Core
 	cfg       Config
 	store     store.Store
+	dir       *datadir.Dir
+	losses    []datadir.Accept // that this start made good
 	vault     *param.Vault
 	pki       *pki.Authority
 	tls       certificate
@@ -72,9 +65,6 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
-	}
 	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now(), logs: newLogRing(ringLines)}
 	d.cfg.Log = slog.New(d.logs.handler(cfg.Log.Handler()))
 	if err := d.openFiles(ctx); err != nil {
@@ -85,58 +75,6 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	}
 	d.lookAtInterfaces(ctx)
 	return d, nil
-}
-
-// openFiles opens what lives in the data directory.
-func (d *Daemon) openFiles(ctx context.Context) error {
-	at := func(name string) string { return filepath.Join(d.cfg.DataDir, name) }
-	master, err := seal.LoadMaster(at("master.key"))
-	if err != nil {
-		return err
-	}
-	d.vault = param.NewVault(master)
-	if d.blobs, err = blob.OpenDir(at("blobs")); err != nil {
-		return err
-	}
-	d.pki, err = pki.Open(pki.Config{Dir: at("pki"), Names: append([]string{"localhost"}, d.cfg.Names...), IPs: append(hostAddrs(), d.cfg.Addresses...)})
-	if err != nil {
-		return err
-	}
-	if d.tls, err = d.certificate(); err != nil {
-		return err
-	}
-	d.store, err = d.openStore(ctx, at("drpd.db"))
-	return err
-}
-
-func (d *Daemon) openStore(ctx context.Context, path string) (store.Store, error) {
-	switch d.cfg.Database {
-	case InMemory:
-		return mem.New(mem.Config{}), nil
-	case "":
-		d.cfg.Database = path
-	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database, LogRows: 1}) // nobody follows the store but by the DB
-	if err != nil {
-		return nil, err // a nil *Store in the interface would not be nil
-	}
-	return db, nil
-}
-
-// hostAddrs are the IPv4 addresses of this host.
-func hostAddrs() []netip.Addr {
-	var out []netip.Addr
-	list, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range list {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
-			addr, _ := netip.AddrFromSlice(n.IP.To4())
-			out = append(out, addr)
-		}
-	}
-	return out
 }
 
 func (d *Daemon) openCore(ctx context.Context) error {
@@ -153,11 +91,7 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	}
 	d.Core = core
 	d.logs.follow(core.DB, d.wanted)
-	key, err := tokenKey(filepath.Join(d.cfg.DataDir, "token.key"))
-	if err != nil {
-		return err
-	}
-	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: [][]byte{key}, Log: d.cfg.Log}); err != nil {
+	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: d.dir.Token.Valid(time.Now()), Log: d.cfg.Log}); err != nil {
 		return err
 	}
 	if err := d.firstUser(ctx); err != nil {
@@ -177,20 +111,6 @@ func (d *Daemon) firstUser(ctx context.Context) error {
 	return err
 }
 
-// tokenKey loads the key that signs tokens, made on first start.
-func tokenKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key = make([]byte, token.KeySize)
-		rand.Read(key)
-		err = atomicfile.Write(path, key, 0o600)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("token key: %w", err)
-	}
-	return key, nil
-}
-
 func match(r resource.Reader, m *api.Machine, filter string) (bool, error) {
 	k := api.Machines
 	o, err := k.Lookup(r, m.Uuid)
@@ -203,6 +123,9 @@ func match(r resource.Reader, m *api.Machine, filter string) (bool, error) {
 // Close releases the store and the files; Run must have ended.
 func (d *Daemon) Close() error {
 	var errs []error
+	if d.store != nil && d.Core != nil {
+		errs = append(errs, d.noteRevNow(context.Background()))
+	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
 	}
@@ -244,6 +167,8 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
 	}
 	g.Go(func() error { return d.dropLogs(ctx) })
+	g.Go(func() error { return d.noteRev(ctx) })
+	g.Go(func() error { return d.lookForUnnamed(ctx) })
 	if len(d.cfg.Runner) > 0 {
 		g.Go(func() error { return d.runners().Run(ctx) })
 	}
