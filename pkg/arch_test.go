@@ -56,7 +56,7 @@ var rows = map[string]row{
 	"api":             {may: "resource", libs: uuidLib + " github.com/santhosh-tekuri/jsonschema/v6"},
 
 	"seal":            {},
-	"datadir":         {may: "atomicfile resource store", libs: uuidLib},
+	"datadir":         {may: "atomicfile resource store store/sqlite", libs: uuidLib + " filippo.io/age " + zstd},
 	"pki":             {may: "atomicfile", clock: true},
 	"blob":            {},
 	"iso9660":         {},
@@ -76,6 +76,7 @@ var rows = map[string]row{
 	"plugin":     {may: "api blob bundle child engine resource workflow", clock: true},
 	"runner":     {may: "api child engine resource workflow", clock: true},
 	"alert":      {may: "api resource"},
+	"restored":   {may: "api resource trigger"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
 	"pool":       {may: "alert api engine resource"},
@@ -109,12 +110,12 @@ var rows = map[string]row{
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
 	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blob bmc bmc/driver broker bundle cluster datadir dhcp diskplan " +
-		"engine flexi media openapi param pki plugin pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
+		"engine flexi media openapi param pki plugin pool pxe render resource rest restored runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},
 	"/content/gen": {libs: yamlLib},
 	"/web":         {},
-	"/cmd/drpd":    {may: "agent auth daemon plugin", libs: cobra + " github.com/spf13/pflag"},
+	"/cmd/drpd":    {clock: true, may: "agent auth daemon datadir plugin", libs: cobra + " github.com/spf13/pflag"},
 	"/cmd/drpcli":  {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
 }
 

@@ -43,6 +43,7 @@ type Config struct {
 	Failures int              // failed logins per address and minute; default 10
 	Now      func() time.Time // default time.Now
 	Log      *slog.Logger     // default: discard
+	Audit    func(Record)     // is given each record; it must not block. Nil: only the ring and the log have them
 }
 
 // Auth authenticates requests and issues tokens. Its methods may be called

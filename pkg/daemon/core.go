@@ -30,6 +30,7 @@ import (
 	"drpd/pkg/pool"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
+	"drpd/pkg/restored"
 	"drpd/pkg/store"
 	"drpd/pkg/trigger"
 	"drpd/pkg/workflow"
@@ -66,7 +67,7 @@ func newPacks(cfg CoreConfig) bundle.Packs {
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
 // the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, trigger.Firings, rest.KeptReplies, datadir.Servers, datadir.UnnamedFiles)
+	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, trigger.Firings, rest.KeptReplies, datadir.Servers, datadir.UnnamedFiles, restored.Adoptions)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.

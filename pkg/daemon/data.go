@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"drpd/pkg/auth"
 	"drpd/pkg/blob"
 	"drpd/pkg/datadir"
 	"drpd/pkg/param"
@@ -43,6 +44,9 @@ func (d *Daemon) openFiles(ctx context.Context) error {
 	if d.blobs, err = blob.OpenDir(d.dir.Path(datadir.PartBlobs)); err != nil {
 		return err
 	}
+	if d.trail, err = auth.OpenAuditLog(d.dir.Path(datadir.AuditDir), d.auditFailed); err != nil {
+		return err
+	}
 	d.tls, err = d.certificate()
 	return err
 }
@@ -59,7 +63,7 @@ func master(f datadir.KeyFile) seal.Master {
 // openPKI opens the certificate authority and returns its fingerprint.
 func (d *Daemon) openPKI() (string, error) {
 	var err error
-	d.pki, err = pki.Open(pki.Config{Dir: d.dir.Path(datadir.PartPKI), Names: append([]string{"localhost"}, d.cfg.Names...),
+	d.pki, err = pki.Open(pki.Config{Lazy: d.cfg.Offline, Dir: d.dir.Path(datadir.PartPKI), Names: append([]string{"localhost"}, d.cfg.Names...),
 		IPs: append(hostAddrs(), d.cfg.Addresses...)})
 	if err != nil {
 		return "", err

@@ -123,6 +123,9 @@ func (d *Daemon) whoAmI(ctx context.Context, req rest.WhoAmIRequest) (rest.WhoAm
 	if len(req.MacAddrs) > 64 {
 		return rest.WhoAmIReply{}, resource.Errorf(resource.Malformed, "whoami", "", "%d MAC addresses, 64 at most", len(req.MacAddrs))
 	}
+	if err := d.report(ctx, req); err != nil {
+		return rest.WhoAmIReply{}, err
+	}
 	var id string
 	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
 		m := recognize(tx, req, resource.Actor(ctx))
@@ -136,6 +139,9 @@ func (d *Daemon) whoAmI(ctx context.Context, req rest.WhoAmIRequest) (rest.WhoAm
 			return resource.Errorf(resource.NotFound, "whoami", "", "no machine has one of these MAC addresses: %s", strings.Join(req.MacAddrs, ", "))
 		}
 		id = m.Uuid
+		if held, err := takeReport(ctx, tx, m, req.Env); held || err != nil {
+			return err
+		}
 		return workflow.Home(tx, id, req.Env)
 	})
 	if err != nil {

@@ -171,3 +171,6 @@ func absent(path string) bool {
 	_, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist)
 }
+
+// At is where a part is.
+func (c Config) At(part string) string { return c.path(part) }

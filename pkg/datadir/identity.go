@@ -26,6 +26,8 @@ type identity struct {
 	// Rev is a revision that the database had: one that has less is an older copy.
 	Rev      uint64   `json:",omitempty"`
 	Accepted []Accept `json:",omitempty"` // losses to make good at the next start
+	// Restored is set by a restore, until the database has it.
+	Restored *Restored `json:",omitempty"`
 }
 
 // Accept is a loss that somebody accepted.

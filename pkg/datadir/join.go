@@ -56,7 +56,7 @@ func (d *Dir) Join(ctx context.Context, db Records, ca func() (string, error), n
 		return nil, err
 	}
 	accepted := d.id.Accepted
-	if d.id.Making, d.id.Accepted = "", nil; !d.cfg.InMemory {
+	if d.id.Making, d.id.Accepted, d.id.Restored = "", nil, nil; !d.cfg.InMemory {
 		d.id.Rev = uint64(rev)
 	}
 	d.id.Memory = d.id.Memory && d.cfg.InMemory
@@ -188,8 +188,11 @@ func (d *Dir) agree(self *Server, ca string) error {
 // saveSelf stores the database's own record, if it changed.
 func (d *Dir) saveSelf(ctx context.Context, db Records, self Server, rec store.Record, rev store.Rev, now time.Time) (store.Rev, error) {
 	self.Id = d.id.Server
+	if r := d.id.Restored; r != nil {
+		self.Restored = &Restored{At: r.At, Taken: r.Taken, Endpoints: self.Endpoints}
+	}
 	if d.id.accepted(PartNewer) {
-		self.Restored = &Restored{At: now, Why: "an older copy of the database was put back"}
+		self.Restored = &Restored{At: now, Endpoints: self.Endpoints, Why: "an older copy of the database was put back"}
 	}
 	data, err := json.Marshal(self)
 	if err != nil || string(data) == string(rec.Data) {

@@ -12,6 +12,8 @@ type Server struct {
 	// Ids of the keys, and the fingerprint of the certificate authority, that
 	// belong to it: "" until they were noted.
 	Master, Token, CA string
+	// Endpoints are where the server's API answers, as it last started.
+	Endpoints []string `json:",omitempty"`
 	// Restored is set from a restore until drpd activate.
 	Restored *Restored `json:",omitempty"`
 	// FirstPassword is the first user's until it was shown, sealed.
@@ -22,7 +24,6 @@ type Server struct {
 type Restored struct {
 	At        time.Time // when it was restored
 	Taken     time.Time // when the backup was taken
-	Started   string    // when the server that it was taken of had started
 	Endpoints []string  // where that server answered
 	Why       string    // if it was no backup of ours: an older database, for instance
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Names []string         // DNS names of the server
 	IPs   []netip.Addr     // addresses clients connect to
 	Now   func() time.Time // nil: time.Now
+	Lazy  bool             // the server's certificate is looked at when it is first shown
 }
 
 // Authority is the CA with the server's certificate. Make it with Open; its
@@ -72,8 +73,11 @@ func (a *Authority) open() (err error) {
 	if a.server, err = loadPair(a.path("server")); err != nil {
 		a.server = pair{} // of no worth: the CA makes another
 	}
-	_, err = a.certificate()
-	return err
+	if !a.cfg.Lazy {
+		_, err = a.certificate()
+		return err
+	}
+	return nil
 }
 
 func (a *Authority) path(name string) string { return filepath.Join(a.cfg.Dir, name) }

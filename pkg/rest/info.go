@@ -39,6 +39,9 @@ type Info struct {
 	ClusterState      ClusterState
 	CAFingerprint     string `json:"ca_fingerprint"` // ours: SHA-256 of the certificate authority, in hex
 	Started           string `json:"started"`        // ours: RFC 3339
+	Instance          string `json:"instance"`       // ours: another one after each start
+	ServerID          string `json:"server_id"`      // ours: that of the data directory
+	Restored          string `json:"restored"`       // ours: what a server that was restored and is not active says; else ""
 }
 
 // Stat is one count.

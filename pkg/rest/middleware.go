@@ -75,6 +75,11 @@ func (s *server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		c.Set(identityKey, id)
+		if s.cfg.Closed != nil {
+			if err := s.cfg.Closed(id, r.Method, r.URL.Path); err != nil {
+				return err
+			}
+		}
 		ctx = resource.WithGuard(resource.WithActor(ctx, id.Name), id.Guard())
 		c.SetRequest(r.WithContext(ctx))
 		return next(c)

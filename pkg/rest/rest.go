@@ -82,6 +82,8 @@ type Config struct {
 	// Pages are GET and HEAD of whole paths, as /api/v3/docs. They ask for no
 	// credentials, so they tell nothing but what is the same on every server.
 	Pages map[string]http.Handler
+	// Closed refuses a request, whoever makes it and whatever it asks. Nil: none.
+	Closed func(id auth.Identity, method, path string) error
 	// Why explains what an object does and waits for.
 	Why func(ctx context.Context, obj resource.Object) (WhyReply, error)
 	// Info is GET /info; base is https://host:port as the caller reached us.
