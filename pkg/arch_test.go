@@ -76,7 +76,7 @@ var rows = map[string]row{
 	"plugin":     {may: "api blob bundle child engine resource workflow", clock: true},
 	"runner":     {may: "api child engine resource workflow", clock: true},
 	"alert":      {may: "api resource"},
-	"restored":   {may: "api resource trigger"},
+	"restored":   {may: "api datadir resource trigger"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
 	"pool":       {may: "alert api engine resource"},
@@ -97,7 +97,7 @@ var rows = map[string]row{
 	"rest": {may: "api auth blob engine resource unpack", clock: true,
 		libs: "github.com/labstack/echo/v4 github.com/klauspost/compress github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
-	"openapi": {may: "/web api auth engine pool resource rest"},
+	"openapi": {may: "/web api auth engine pool resource rest restored"},
 
 	"client":      {may: "api pki resource"},
 	"cli":         {may: "api atomicfile auth/password bundle client resource seal", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},

@@ -144,28 +144,14 @@ func (d *Daemon) restoredRoute(_ context.Context, r rest.Request) (int, any, err
 		return 0, nil, err
 	}
 	v := d.DB.View()
-	out := RestoredReply{Active: d.closed.Load() == nil, Machines: []RestoredMachine{}}
+	out := restored.Reply{Active: d.closed.Load() == nil, Machines: []restored.Entry{}}
 	if c := d.closed.Load(); c != nil {
 		out.Restored, out.Says = c, notActiveText(c)
 	}
 	for a := range restored.Adoptions.All(v) {
 		if r.Allow("machines", "get", a.Machine) == nil {
-			out.Machines = append(out.Machines, RestoredMachine{Adoption: a, Differs: a.Differs()})
+			out.Machines = append(out.Machines, restored.Entry{Adoption: *a, Differs: a.Differs()})
 		}
 	}
 	return http.StatusOK, out, nil
-}
-
-// RestoredReply is the answer to GET /restored.
-type RestoredReply struct {
-	Active   bool
-	Says     string            `json:",omitempty"`
-	Restored *datadir.Restored `json:",omitempty"`
-	Machines []RestoredMachine
-}
-
-// RestoredMachine is one machine with how it differs from the backup.
-type RestoredMachine struct {
-	*restored.Adoption
-	Differs string `json:",omitempty"`
 }

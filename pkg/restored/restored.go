@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/datadir"
 	"drpd/pkg/resource"
 	"drpd/pkg/trigger"
 )
@@ -332,4 +333,18 @@ func Rest(tx *resource.Tx) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// Reply is the answer to GET /restored.
+type Reply struct {
+	Active   bool              // the server acts
+	Says     string            `json:",omitempty"` // why it does not
+	Restored *datadir.Restored `json:",omitempty"`
+	Machines []Entry
+}
+
+// Entry is one machine, with how it differs from what the backup says.
+type Entry struct {
+	Adoption
+	Differs string `json:",omitempty"`
 }
