@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ type Daemon struct {
 	active     chan struct{}                    // closed when it may
 	instance   string                           // another one after each start
 	takingOver atomic.Bool                      // while drpd activate works
+	rotating   sync.Mutex                       // held while keys change
 	losses     []datadir.Accept                 // that this start made good
 	vault      *param.Vault
 	pki        *pki.Authority
@@ -100,6 +102,9 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	d.Core = core
 	d.logs.follow(core.DB, d.wanted)
 	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: d.dir.Token.Valid(time.Now()), Log: d.cfg.Log, Audit: d.audited}); err != nil {
+		return err
+	}
+	if _, err := d.finishMaster(ctx); err != nil {
 		return err
 	}
 	if err := d.firstUser(ctx); err != nil {
@@ -162,7 +167,7 @@ func (d *Daemon) Close() error {
 }
 
 // Fingerprint is the SHA-256 of the certificate authority, for clients to pin.
-func (d *Daemon) Fingerprint() string { return d.tls.fingerprint }
+func (d *Daemon) Fingerprint() string { return d.tls.fingerprint() }
 
 // Run serves until ctx ends or a service fails. It calls ready once every
 // socket is open.
@@ -198,6 +203,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return d.serveAdmin(ctx) })
 	g.Go(func() error { return d.trail.Run(ctx) })
 	g.Go(func() error { return d.forgetPassword(ctx) })
+	g.Go(func() error { return d.endTokenKeys(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
 	files := d.bootGate(d.pxe.Handler())
 	for l, h := range map[net.Listener]http.Handler{s.files: files, s.secure: files, s.metrics: d.metrics()} {

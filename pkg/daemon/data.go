@@ -60,15 +60,15 @@ func master(f datadir.KeyFile) seal.Master {
 	return seal.NewMaster(seal.Key(f.Keys[0].Key), former...)
 }
 
-// openPKI opens the certificate authority and returns its fingerprint.
-func (d *Daemon) openPKI() (string, error) {
+// openPKI opens the certificate authority and returns its fingerprints.
+func (d *Daemon) openPKI() ([]string, error) {
 	var err error
 	d.pki, err = pki.Open(pki.Config{Lazy: d.cfg.Offline, Dir: d.dir.Path(datadir.PartPKI), Names: append([]string{"localhost"}, d.cfg.Names...),
 		IPs: append(hostAddrs(), d.cfg.Addresses...)})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return d.pki.Fingerprint(), nil
+	return d.pki.Fingerprints(), nil
 }
 
 // openStore opens the database; what it is called is known from then on.

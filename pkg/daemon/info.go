@@ -52,7 +52,7 @@ func (d *Daemon) info(_ context.Context, base string) (rest.Info, error) {
 		Features: features, Scopes: rest.Scopes(d.DB.Kinds()), License: rest.License{Licenses: []any{}}, Errors: errs,
 		HAIsActive: true, HAStatus: "Up", HAActiveID: id, HAPassiveState: []any{},
 		ClusterState:  rest.ClusterState{GlobalHA: all, Nodes: []rest.NodeInfo{{NodeHA: node}}},
-		CAFingerprint: d.tls.fingerprint, Started: d.started.UTC().Format(time.RFC3339),
+		CAFingerprint: d.tls.fingerprint(), Started: d.started.UTC().Format(time.RFC3339),
 		Instance: d.instance, ServerID: d.dir.Server(), Restored: says,
 	}, nil
 }

@@ -92,9 +92,11 @@ func (b *backup) write(ctx context.Context, to age.Recipient) (err error) {
 	return atomicfile.SyncDir(filepath.Dir(b.cfg.To))
 }
 
-// keyFiles are what is sealed.
-func keyFiles() []string {
-	return []string{PartMaster, PartToken, "pki/ca.key", "pki/ca.pem", "pki/former.key", "pki/former.pem", "pki/server.id"}
+// isKeyFile says whether a file is sealed: all of pki/ but the server's own
+// certificate, which is made anew.
+func isKeyFile(name string) bool {
+	rest, pki := strings.CutPrefix(name, PartPKI+"/")
+	return name == PartMaster || name == PartToken || pki && !strings.Contains(rest, "/") && rest != "server.key" && rest != "server.pem"
 }
 
 // snapshot copies the database, with the keys of that moment: if they were
@@ -138,16 +140,21 @@ func (c Config) wholeNow() (identity, error) {
 }
 
 func (b *backup) readKeyFiles() (map[string][]byte, error) {
-	out := map[string][]byte{}
-	for _, name := range keyFiles() {
-		data, err := os.ReadFile(b.cfg.path(name))
-		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "pki/former") {
-			continue
+	names := []string{PartMaster, PartToken}
+	list, err := os.ReadDir(b.cfg.path(PartPKI))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list {
+		if name := PartPKI + "/" + e.Name(); e.Type().IsRegular() && isKeyFile(name) && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, name)
 		}
-		if err != nil {
+	}
+	out := map[string][]byte{}
+	for _, name := range names {
+		if out[name], err = os.ReadFile(b.cfg.path(name)); err != nil {
 			return nil, err
 		}
-		out[name] = data
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"drpd/pkg/store"
@@ -23,9 +24,9 @@ type Records interface {
 
 // Join compares the directory with its database, makes what a first start, an
 // adoption or an accepted loss wants, and loads the keys. ca opens the
-// certificate authority in its folder and returns its fingerprint. Losses that
+// certificate authority in its folder and returns its fingerprint, and that of a former one which is still accepted. Losses that
 // were accepted and are now made good are returned, for the audit.
-func (d *Dir) Join(ctx context.Context, db Records, ca func() (string, error), now time.Time) ([]Accept, error) {
+func (d *Dir) Join(ctx context.Context, db Records, ca func() ([]string, error), now time.Time) ([]Accept, error) {
 	rec, rev, err := db.Get(ctx, Servers.Name, Self)
 	if err != nil {
 		return nil, err
@@ -45,11 +46,11 @@ func (d *Dir) Join(ctx context.Context, db Records, ca func() (string, error), n
 	if err := d.makeParts(now); err != nil {
 		return nil, err
 	}
-	print, err := ca()
+	prints, err := ca()
 	if err != nil {
 		return nil, err
 	}
-	if err := d.agree(&self, print); err != nil {
+	if err := d.agree(&self, prints); err != nil {
 		return nil, err
 	}
 	if rev, err = d.saveSelf(ctx, db, self, rec, rev, now); err != nil {
@@ -166,7 +167,7 @@ func (d *Dir) makeParts(now time.Time) error {
 
 // agree compares the ids of keys with those that the database knows. One that
 // it does not know is of another age.
-func (d *Dir) agree(self *Server, ca string) error {
+func (d *Dir) agree(self *Server, ca []string) error {
 	var faults []Fault
 	check := func(part string, known *string, is string, fits bool) {
 		switch {
@@ -178,10 +179,12 @@ func (d *Dir) agree(self *Server, ca string) error {
 	}
 	check(PartMaster, &self.Master, d.Master.Keys[0].ID(), d.Master.has(self.Master))
 	check(PartToken, &self.Token, d.Token.Keys[0].ID(), d.Token.has(self.Token))
-	check(PartPKI, &self.CA, ca, self.CA == ca)
+	check(PartPKI, &self.CA, ca[0], slices.Contains(ca, self.CA))
 	if len(faults) > 0 {
 		return &FaultsError{d.cfg.Dir, faults}
 	}
+	// A rotation that was cut short: the keys have it already.
+	self.Master, self.Token, self.CA = d.Master.Keys[0].ID(), d.Token.Keys[0].ID(), ca[0]
 	return nil
 }
 

@@ -317,7 +317,7 @@ func (r *restore) fill(ctx context.Context, dir string) error {
 		if name == entryMAC {
 			continue
 		}
-		if !slices.Contains(keyFiles(), name) {
+		if !isKeyFile(name) {
 			return fmt.Errorf("the backup's keys hold %q", name)
 		}
 		if err := put(root, name, bytes.NewReader(data)); err != nil {

@@ -92,7 +92,11 @@ func (c Config) lookFolder(part string) (owner string, err error) {
 		return "", err
 	}
 	if part == PartPKI {
-		for _, name := range []string{"ca.key", "ca.pem"} {
+		ca, err := currentCA(dir)
+		if err != nil {
+			return "", err
+		}
+		for _, name := range []string{ca + ".key", ca + ".pem"} {
 			if err := lookFile(filepath.Join(dir, name)); err != nil {
 				return "", fmt.Errorf("has no good %s: %s", name, reason(err))
 			}
@@ -110,6 +114,23 @@ func (c Config) lookFolder(part string) (owner string, err error) {
 		err = errors.New("has a mark that cannot be read")
 	}
 	return m.Server, err
+}
+
+// currentCA is the name of the authority in use; the file that says so is that of
+// package pki.
+func currentCA(dir string) (string, error) {
+	data, err := readSmall(filepath.Join(dir, "authorities.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "ca", nil
+	}
+	var is struct{ Current string }
+	if err == nil && (json.Unmarshal(data, &is) != nil || is.Current == "" || is.Current != filepath.Base(is.Current)) {
+		err = errors.New("names no authority")
+	}
+	if err != nil {
+		return "", fmt.Errorf("has an authorities.json that %s", reason(err))
+	}
+	return is.Current, nil
 }
 
 // reason is an error without its path.

@@ -158,3 +158,37 @@ func (x *Vault) PublicKey(ctx context.Context, db *resource.DB, kind, key string
 	})
 	return public, err
 }
+
+// Stale lists the keys that a former master key encrypted. One that no master
+// key opens is lost already, and not among them.
+func (x *Vault) Stale(r resource.Reader) (ids []string) {
+	m := x.Master()
+	for k := range ObjectKeys.All(r) {
+		if m.Fresh(k.Id, k.Sealed) {
+			continue
+		}
+		if _, err := m.Unwrap(k.Id, k.Sealed); err == nil {
+			ids = append(ids, k.Id)
+		}
+	}
+	return ids
+}
+
+// Rewrap encrypts the keys of some objects anew by the master key in use.
+func (x *Vault) Rewrap(tx *resource.Tx, ids []string) error {
+	m := x.Master()
+	for _, id := range ids {
+		k, err := ObjectKeys.Get(tx, id)
+		if err != nil || m.Fresh(id, k.Sealed) {
+			continue // deleted or done meanwhile
+		}
+		private, err := m.Unwrap(id, k.Sealed)
+		if err != nil {
+			return err
+		}
+		if err := ObjectKeys.Modify(tx, id, func(k *ObjectKey) error { k.Sealed = m.Wrap(id, private); return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -149,6 +149,9 @@ type server struct {
 	epoch   string   // of event numbers: another one after each start
 }
 
+// docsPath is the page that / leads to.
+const docsPath = "/api/v3/docs"
+
 // New returns the handler of everything below /api/v3, and of Static.
 func New(cfg Config) (http.Handler, error) {
 	if err := cfg.fill(); err != nil {
@@ -172,6 +175,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	for path, h := range cfg.Pages {
 		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(h), s.request, s.limitTime)
+	}
+	if cfg.Pages[docsPath] != nil {
+		e.Match([]string{http.MethodGet, http.MethodHead}, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, docsPath) })
 	}
 	if cfg.Static != nil {
 		e.Any("/*", echo.WrapHandler(cfg.Static))
