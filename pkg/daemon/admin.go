@@ -60,12 +60,7 @@ func (d *Daemon) admin(ctx context.Context, by string, c AdminCall) AdminReply {
 type peerKey struct{}
 
 // serveAdmin serves the socket until ctx ends.
-func (d *Daemon) serveAdmin(ctx context.Context) error {
-	l, err := listenSocket(d.cfg.DataDir)
-	if err != nil {
-		d.cfg.Log.Warn("no socket for drpd passwd, rotate and activate", "err", err)
-		return nil
-	}
+func (d *Daemon) serveAdmin(ctx context.Context, l net.Listener) error {
 	defer os.Remove(filepath.Join(d.cfg.DataDir, datadir.Socket))
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		uid, _ := r.Context().Value(peerKey{}).(int)

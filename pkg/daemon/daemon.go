@@ -200,7 +200,11 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	g.Go(func() error { return d.watchInterfaces(ctx) })
 	g.Go(func() error { return d.noteRev(ctx) })
-	g.Go(func() error { return d.serveAdmin(ctx) })
+	if l, err := listenSocket(d.cfg.DataDir); err == nil {
+		g.Go(func() error { return d.serveAdmin(ctx, l) })
+	} else {
+		d.cfg.Log.Warn("no socket for drpd passwd, rotate and activate", "err", err)
+	}
 	g.Go(func() error { return d.trail.Run(ctx) })
 	g.Go(func() error { return d.forgetPassword(ctx) })
 	g.Go(func() error { return d.endTokenKeys(ctx) })
