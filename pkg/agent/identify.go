@@ -37,6 +37,18 @@ func (a *agent) identify(ctx context.Context) error {
 	}
 }
 
+// report tells a restored server what runs here. Its answer is not awaited to be
+// good: until it is active it only takes note.
+func (a *agent) report(ctx context.Context) {
+	if a.cfg.Context != "" {
+		return
+	}
+	a.log.Warn("the server was restored from a backup: telling it what runs here", "env", a.cfg.Env)
+	if err := a.identifyOnce(ctx); err != nil {
+		a.log.Info("told", "answer", err)
+	}
+}
+
 func (a *agent) identifyOnce(ctx context.Context) error {
 	inv, err := a.cfg.Hardware.Facts.Collect()
 	if err != nil {
