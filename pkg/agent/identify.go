@@ -30,7 +30,10 @@ func (a *agent) identify(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		a.log.Error("the server does not know who this machine is, trying again", "endpoint", a.cfg.Endpoint, "err", err)
+		a.log.Error("the server does not know who this machine is, trying again", "endpoint", a.place().Endpoints[0], "err", err)
+		if client.Status(err) == 0 {
+			a.elsewhere()
+		}
 		if !wait.Sleep(ctx) {
 			return context.Cause(ctx)
 		}
@@ -73,6 +76,7 @@ func (a *agent) identifyOnce(ctx context.Context) error {
 		a.log.Info("identified", "machine", who.Uuid, "score", who.Score, "env", a.cfg.Env)
 	}
 	a.setMachine(who.Uuid)
+	a.learn(ctx)
 	return nil
 }
 

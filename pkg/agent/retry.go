@@ -80,6 +80,9 @@ func (a *agent) call(ctx context.Context, fn func(c *client.Client) error) error
 			}
 		case temporary(err):
 			a.log.Warn("server does not answer, trying again", "err", err)
+			if client.Status(err) == 0 {
+				a.elsewhere()
+			}
 			if !wait.Sleep(ctx) {
 				return context.Cause(ctx)
 			}

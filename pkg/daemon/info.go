@@ -53,7 +53,7 @@ func (d *Daemon) info(_ context.Context, base string) (rest.Info, error) {
 		HAIsActive: true, HAStatus: "Up", HAActiveID: id, HAPassiveState: []any{},
 		ClusterState:  rest.ClusterState{GlobalHA: all, Nodes: []rest.NodeInfo{{NodeHA: node}}},
 		CAFingerprint: d.tls.fingerprint(), Started: d.started.UTC().Format(time.RFC3339),
-		Instance: d.instance, ServerID: d.dir.Server(), Restored: says,
+		APIEndpoints: d.endpoints(v), Instance: d.instance, ServerID: d.dir.Server(), Restored: says,
 	}, nil
 }
 
