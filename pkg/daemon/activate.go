@@ -222,7 +222,7 @@ func (d *Daemon) noteSelf(ctx context.Context) error {
 	if d.closed.Load() != nil {
 		return nil
 	}
-	return d.DB.Update(ctx, func(tx *resource.Tx) error {
+	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
 		s, err := datadir.Servers.Get(tx, datadir.Self)
 		at := d.endpoints(tx)
 		if err != nil || slices.Equal(s.Endpoints, at) {
@@ -230,6 +230,10 @@ func (d *Daemon) noteSelf(ctx context.Context) error {
 		}
 		return datadir.Servers.Modify(tx, datadir.Self, func(s *datadir.Server) error { s.Endpoints = at; return nil })
 	})
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Warn("where this server answers is not noted for backups", "err", err)
+	}
+	return nil
 }
 
 // PrefEndpoints names further addresses of the API, separated by spaces or
