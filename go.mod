@@ -3,6 +3,7 @@ module drpd
 go 1.26.0
 
 require (
+	filippo.io/age v1.2.1
 	github.com/Masterminds/sprig/v3 v3.3.0
 	github.com/bmc-toolbox/bmclib/v2 v2.3.5
 	github.com/cespare/xxhash/v2 v2.3.0

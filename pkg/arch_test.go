@@ -55,7 +55,8 @@ var rows = map[string]row{
 	"resource":        {may: "store", libs: "github.com/tidwall/btree", clock: true},
 	"api":             {may: "resource", libs: uuidLib + " github.com/santhosh-tekuri/jsonschema/v6"},
 
-	"seal":            {may: "atomicfile"},
+	"seal":            {},
+	"datadir":         {may: "atomicfile resource store store/sqlite", libs: uuidLib + " filippo.io/age " + zstd},
 	"pki":             {may: "atomicfile", clock: true},
 	"blob":            {},
 	"iso9660":         {},
@@ -76,6 +77,7 @@ var rows = map[string]row{
 	"plugin":     {may: "api blob bundle child engine resource workflow", clock: true},
 	"runner":     {may: "api child engine resource workflow", clock: true},
 	"alert":      {may: "api resource"},
+	"restored":   {may: "api datadir resource trigger"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
 	"pool":       {may: "alert api engine guard resource"},
@@ -97,7 +99,7 @@ var rows = map[string]row{
 	"rest": {may: "api auth blob engine resource unpack", clock: true,
 		libs: "github.com/labstack/echo/v4 github.com/klauspost/compress github.com/coder/websocket github.com/evanphx/json-patch/v5 " + uuidLib},
 
-	"openapi": {may: "/web api auth engine pool resource rest"},
+	"openapi": {may: "/web api auth engine pool resource rest restored"},
 
 	"client":      {may: "api pki resource"},
 	"cli":         {may: "api atomicfile auth/password bundle client resource seal", libs: cobra + " github.com/spf13/pflag " + uuidLib + " " + yamlLib, clock: true},
@@ -109,13 +111,13 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
-		"engine flexi guard media openapi param pki plugin pool proof pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blob bmc bmc/driver broker bundle cluster datadir dhcp diskplan " +
+		"engine flexi guard media openapi param pki plugin pool proof pxe render resource rest restored runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},
 	"/content/gen": {libs: yamlLib},
 	"/web":         {},
-	"/cmd/drpd":    {may: "agent auth daemon plugin", libs: cobra + " github.com/spf13/pflag"},
+	"/cmd/drpd":    {clock: true, may: "agent auth daemon datadir plugin", libs: cobra + " github.com/spf13/pflag"},
 	"/cmd/drpcli":  {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
 }
 

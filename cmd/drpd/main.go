@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"drpd/pkg/agent"
-	"drpd/pkg/auth"
 	"drpd/pkg/daemon"
 	"drpd/pkg/plugin"
 )
@@ -54,6 +53,7 @@ func command(name string, stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	c.AddCommand(agent.ContextCommand(), launchCommand())
+	c.AddCommand(localCommands(name)...)
 	o.addOurs(c.Flags())
 	o.addDRP(c.Flags())
 	if name == dropIn {
@@ -79,9 +79,7 @@ func serve(ctx context.Context, cfg daemon.Config, stdout io.Writer) error {
 	}
 	defer d.Close()
 	err = d.Run(ctx, func() {
-		if d.FirstPassword != "" {
-			fmt.Fprintf(stdout, "first start: user %s, password %s (shown once; change it with drpcli users password)\n", auth.FirstUser, d.FirstPassword)
-		}
+		sayFirst(stdout, d, cfg.DataDir)
 		fmt.Fprintf(stdout, "ready: certificate authority sha256 %s\n", d.Fingerprint())
 	})
 	if ctx.Err() != nil {

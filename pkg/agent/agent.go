@@ -25,6 +25,7 @@ type agent struct {
 	mu   sync.Mutex     // guards below
 	uuid string         // of the machine; "" before it is identified
 	api  *client.Client // with the token at hand
+	at   place          // where it is called
 
 	// What follows belongs to the loop alone.
 	begun   bool   // jobs of an earlier agent have been looked after
@@ -58,7 +59,10 @@ func newAgent(cfg Config) (*agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent configuration: %w", err)
 	}
-	return &agent{cfg: cfg, api: c, log: cfg.Log, bell: make(chan struct{}, 1)}, nil
+	a := &agent{cfg: cfg, api: c, log: cfg.Log, bell: make(chan struct{}, 1)}
+	a.at = a.knownPlace()
+	a.redial()
+	return a, nil
 }
 
 // loop never gives up: what goes wrong is logged and tried again.

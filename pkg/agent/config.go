@@ -21,14 +21,15 @@ const maxConfig = 64 << 10
 // Config is the agent's configuration file and, in the fields that are not
 // stored, what it runs on. Endpoint, Token and Env are required.
 type Config struct {
-	Endpoint      string // https://host:port of the server
-	CAFingerprint string // SHA-256 of the server's CA in hex; required with https
-	Token         string // a boot token, or the token of the machine
-	Machine       string // uuid, if it is known
-	Env           string // boot environment that the agent runs in
-	Context       string // "" for the machine itself
-	Kind          string // machines, clusters or resource_brokers; default machines
-	StateDir      string // default /var/lib/drp-agent
+	Endpoint      string   // https://host:port of the server
+	Endpoints     []string `json:",omitempty"` // further places of the same server
+	CAFingerprint string   // SHA-256 of the server's CA in hex; required with https
+	Token         string   // a boot token, or the token of the machine
+	Machine       string   // uuid, if it is known
+	Env           string   // boot environment that the agent runs in
+	Context       string   // "" for the machine itself
+	Kind          string   // machines, clusters or resource_brokers; default machines
+	StateDir      string   // default /var/lib/drp-agent
 
 	Hardware ops.Hardware  `json:"-"` // default: this machine
 	Log      *slog.Logger  `json:"-"` // default: discard

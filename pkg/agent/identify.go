@@ -30,10 +30,25 @@ func (a *agent) identify(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		a.log.Error("the server does not know who this machine is, trying again", "endpoint", a.cfg.Endpoint, "err", err)
+		a.log.Error("the server does not know who this machine is, trying again", "endpoint", a.place().Endpoints[0], "err", err)
+		if client.Status(err) == 0 {
+			a.elsewhere()
+		}
 		if !wait.Sleep(ctx) {
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// report tells a restored server what runs here. Its answer is not awaited to be
+// good: until it is active it only takes note.
+func (a *agent) report(ctx context.Context) {
+	if a.cfg.Context != "" {
+		return
+	}
+	a.log.Warn("the server was restored from a backup: telling it what runs here", "env", a.cfg.Env)
+	if err := a.identifyOnce(ctx); err != nil {
+		a.log.Info("told", "answer", err)
 	}
 }
 
@@ -61,6 +76,7 @@ func (a *agent) identifyOnce(ctx context.Context) error {
 		a.log.Info("identified", "machine", who.Uuid, "score", who.Score, "env", a.cfg.Env)
 	}
 	a.setMachine(who.Uuid)
+	a.learn(ctx)
 	return nil
 }
 

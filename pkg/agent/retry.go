@@ -27,6 +27,13 @@ func temporary(err error) bool {
 	return s == 0 || s == http.StatusTooManyRequests || s >= 500 && s != http.StatusNotImplemented
 }
 
+// restored says whether the server was restored from a backup and waits for us to
+// say what runs here.
+func restored(err error) bool {
+	e, ok := errors.AsType[*client.Error](err)
+	return ok && e.Type == "Restored"
+}
+
 // denied says whether the token was not accepted for the request.
 func denied(err error) bool {
 	s := client.Status(err)
@@ -49,7 +56,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // then is refused for another reason.
 func (a *agent) call(ctx context.Context, fn func(c *client.Client) error) error {
 	wait := pace()
-	renewed := false
+	renewed, reported := false, false
 	for {
 		err := fn(a.client())
 		switch {
@@ -65,8 +72,17 @@ func (a *agent) call(ctx context.Context, fn func(c *client.Client) error) error
 			}
 		case errors.Is(err, errLeave):
 			return err
+		case restored(err) && !reported:
+			reported = true
+			a.report(ctx)
+			if !wait.Sleep(ctx) {
+				return context.Cause(ctx)
+			}
 		case temporary(err):
 			a.log.Warn("server does not answer, trying again", "err", err)
+			if client.Status(err) == 0 {
+				a.elsewhere()
+			}
 			if !wait.Sleep(ctx) {
 				return context.Cause(ctx)
 			}

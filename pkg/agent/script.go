@@ -93,8 +93,8 @@ func (a *agent) environ(j *api.Job, dir, tmp string) []string {
 		home = "/root"
 	}
 	return []string{
-		"RS_UUID=" + j.Machine, "RS_ENDPOINT=" + a.cfg.Endpoint, "RS_TOKEN=" + token, "RS_JOB=" + j.Uuid,
-		"RS_CA_FINGERPRINT=" + a.cfg.CAFingerprint, "RS_TASK_DIR=" + dir, "RS_RUNNER_DIR=" + a.cfg.StateDir,
+		"RS_UUID=" + j.Machine, "RS_ENDPOINT=" + a.place().Endpoints[0], "RS_TOKEN=" + token, "RS_JOB=" + j.Uuid,
+		"RS_CA_FINGERPRINT=" + a.place().pin(), "RS_TASK_DIR=" + dir, "RS_RUNNER_DIR=" + a.cfg.StateDir,
 		"TMPDIR=" + tmp, "HOME=" + home, "PATH=" + execPath, "LANG=C.UTF-8",
 	}
 }

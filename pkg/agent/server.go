@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"drpd/pkg/agent/facts"
 	"drpd/pkg/client"
@@ -62,6 +63,7 @@ func (s ownServer) AgentConfig(ctx context.Context, env string) ([]byte, error) 
 	if err != nil {
 		return nil, fmt.Errorf("get a token for the installed system: %w", err)
 	}
-	return json.MarshalIndent(Config{Endpoint: s.a.cfg.Endpoint, CAFingerprint: s.a.cfg.CAFingerprint,
+	at := s.a.place()
+	return json.MarshalIndent(Config{Endpoint: at.Endpoints[0], Endpoints: at.Endpoints[1:], CAFingerprint: strings.Join(at.Pins, ","),
 		Token: token, Machine: id, Env: env}, "", "  ")
 }

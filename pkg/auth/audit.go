@@ -29,7 +29,8 @@ type Record struct {
 // path, their Principal the actor.
 const EventType = claim.AuditScope
 
-// trailMax is how many records are kept to be asked for; the log has all.
+// trailMax is how many records are kept to be asked for; the file (AuditLog) and
+// the log have more.
 const trailMax = 4096
 
 // trail is a ring of the newest records.
@@ -59,6 +60,9 @@ func (a *Auth) Audit(ctx context.Context, r Record) {
 	a.cfg.Log.Info("audit", "action", r.Action, "actor", r.Actor, "client", r.Origin, "request", r.Request,
 		"path", r.Path, "status", r.Status, "note", r.Note)
 	a.trail.add(r)
+	if a.cfg.Audit != nil {
+		a.cfg.Audit(r)
+	}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return // it has strings and numbers only

@@ -43,6 +43,7 @@ type Config struct {
 	Failures int              // failed logins per address and minute; default 10
 	Now      func() time.Time // default time.Now
 	Log      *slog.Logger     // default: discard
+	Audit    func(Record)     // is given each record; it must not block. Nil: only the ring and the log have them
 }
 
 // Auth authenticates requests and issues tokens. Its methods may be called
@@ -52,6 +53,7 @@ type Auth struct {
 	logins *logins
 	tokens *tokens
 	limit  *limiter
+	keys   atomic.Pointer[[][]byte] // see SetKeys
 	dir    atomic.Pointer[directory]
 	trail  trail
 	alive  sync.Map // ids of plugins' processes that run, see PluginToken
@@ -83,7 +85,16 @@ func New(cfg Config) (*Auth, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Auth{cfg: cfg, signs: signs{started: cfg.Now()}, logins: newLogins(), tokens: newTokens(), limit: newLimiter(cfg.Failures), hashing: make(chan struct{}, 4)}, nil
+	a := &Auth{cfg: cfg, signs: signs{started: cfg.Now()}, logins: newLogins(), tokens: newTokens(), limit: newLimiter(cfg.Failures), hashing: make(chan struct{}, 4)}
+	a.keys.Store(&cfg.Keys)
+	return a, nil
+}
+
+// SetKeys replaces the keys: the first signs, all verify. Tokens of a key that
+// is gone end.
+func (a *Auth) SetKeys(keys [][]byte) {
+	a.keys.Store(&keys)
+	a.tokens.clear()
 }
 
 // Authenticate reads the credentials of a request: HTTP Basic, a bearer token,

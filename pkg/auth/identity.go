@@ -38,6 +38,12 @@ func (i Identity) Held() (claim, ticket, intent string, operator bool) {
 	return i.g.claim, p.Ticket, p.Intent, p.Kind == token.Join
 }
 
+// SpeaksFor says whether the caller holds a token of the machine that is more
+// than a ticket which anybody may have fetched.
+func (i Identity) SpeaksFor(machine string) bool {
+	return machine != "" && i.Machine() == machine && !i.unclaimed()
+}
+
 // unclaimed says that the token is a ticket which nobody has used yet: with it
 // one can only ask to be taken for the machine.
 func (i Identity) unclaimed() bool { return i.g.payload.Ticket != "" && i.g.claim == "" }

@@ -214,7 +214,7 @@ func (a *Auth) mint(by Identity, p token.Payload, ttl time.Duration) (string, er
 	if err != nil {
 		return "", fmt.Errorf("bind token of %s: %w", p.Subject, err)
 	}
-	return token.Mint(a.cfg.Keys[0], p, s)
+	return token.Mint((*a.keys.Load())[0], p, s)
 }
 
 // SetPassword stores a new password for a user on behalf of by, and revokes

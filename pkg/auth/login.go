@@ -85,7 +85,7 @@ func (a *Auth) byToken(text string, now time.Time) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w: the token has more than %d bytes", ErrDenied, token.MaxLen)
 	}
 	v := a.cfg.DB.View()
-	p, err := token.Verify(now, text, a.cfg.Keys, func(p token.Payload) (token.Secrets, error) {
+	p, err := token.Verify(now, text, *a.keys.Load(), func(p token.Payload) (token.Secrets, error) {
 		return a.directory(v).secrets(v, p)
 	})
 	if err != nil {
@@ -140,6 +140,12 @@ func (t *tokens) drop(key [32]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.by, key)
+}
+
+func (t *tokens) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.by)
 }
 
 func (t *tokens) put(key [32]byte, g *grant, now time.Time) {

@@ -73,7 +73,7 @@ func (s *session) connect() *conn {
 // fingerprint, or without one what the system trusts.
 func (s *session) dial(t target) *conn {
 	cfg := client.Config{Endpoint: t.Endpoint, Token: t.Token, User: t.User, Password: t.Password,
-		CertFingerprint: strings.TrimPrefix(t.Fingerprint, pinPrefix),
+		Pin: strings.TrimPrefix(t.Fingerprint, pinPrefix),
 		// Commands take as long as their answer does, and whoever follows
 		// something tries again by itself: see poll.
 		Timeout: -1, Retries: -1, Prefix: s.flags.via, Header: s.traceHeader(), Socket: s.env["RS_LOCAL_PROXY"]}
@@ -99,9 +99,9 @@ func (c *conn) worded(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if e, ok := errors.AsType[*client.PinError](err); ok {
-		return &failure{code: exitUnreachable, what: "the certificate of " + c.endpoint + " is not the one known from the first login",
+		return &failure{code: exitUnreachable, what: "the certificate of " + c.endpoint + " is not the one known from the first login, nor of the authority known",
 			cause: "it has fingerprint " + pinPrefix + e.Got + ", known is " + pinPrefix + e.Want,
-			fix:   "if the server was set up anew: drpcli login --renew -E " + c.endpoint}
+			fix:   "compare with what drpd prints when it starts (certificate authority sha256 ...); if it is that: drpcli login --renew -E " + c.endpoint}
 	}
 	if e, ok := errors.AsType[*client.ConnError](err); ok {
 		return unreachable(c.endpoint, e.Err)

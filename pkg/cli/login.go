@@ -64,6 +64,7 @@ func (l *login) run(ctx context.Context) error {
 // earlier login, or now.
 func (l *login) pin(ctx context.Context, t *target) error {
 	if t.Fingerprint != "" && !l.renew {
+		l.follow(ctx, t)
 		return nil
 	}
 	print, trusted, err := client.Peer(ctx, t.Endpoint)
@@ -75,9 +76,9 @@ func (l *login) pin(ctx context.Context, t *target) error {
 		return nil
 	}
 	print = pinPrefix + print
-	l.note("certificate of %s: %s", t.Endpoint, print)
+	l.note("certificate authority of %s: %s", t.Endpoint, print)
 	if !l.accept {
-		answer, asked, err := l.ask("Is that the server's fingerprint (in its log at first start)? yes/no: ")
+		answer, asked, err := l.ask("Is that the sha256 that drpd prints when it starts? yes/no: ")
 		if err != nil {
 			return err
 		}
@@ -88,6 +89,22 @@ func (l *login) pin(ctx context.Context, t *target) error {
 	}
 	t.Fingerprint = print
 	return nil
+}
+
+// follow replaces what is known by what the server is known by today: an earlier
+// version kept the certificate itself, and an authority may have been followed by
+// another. Only a connection that what is known vouches for says so.
+func (l *login) follow(ctx context.Context, t *target) {
+	if l.env["RS_FINGERPRINT"] != "" {
+		return
+	}
+	c := l.dial(*t)
+	if c.err != nil {
+		return
+	}
+	if print, err := c.api.KnownBy(ctx); err == nil && print != "" {
+		t.Fingerprint = pinPrefix + print
+	}
 }
 
 // grant gets a token for the password.

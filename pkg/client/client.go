@@ -40,6 +40,9 @@ type Config struct {
 	// CertFingerprint is that of the very certificate the server shows, as
 	// accepted at a first login. Nothing else is looked at then.
 	CertFingerprint string
+	// Pin is what a login keeps: the fingerprint of a drpd's own CA, or of the
+	// very certificate. The CA signs its server only, so names do not matter.
+	Pin string
 
 	Timeout  time.Duration // of one try of one call; default 30 s, -1 none; streams have none
 	MaxReply int64         // bytes of a reply that is not streamed; default 1 GiB: some 100,000 machines

@@ -29,6 +29,8 @@ func tlsConfig(cfg Config) (*tls.Config, error) {
 	switch {
 	case cfg.CertFingerprint != "":
 		return pinnedCert(tc, cfg.CertFingerprint)
+	case cfg.Pin != "":
+		return pinned(tc, cfg.Pin)
 	case cfg.CAFingerprint != "":
 		return pinnedCA(cfg)
 	case len(cfg.CAPEM) > 0:
@@ -52,9 +54,49 @@ func pinnedCert(tc *tls.Config, fingerprint string) (*tls.Config, error) {
 	return tc, err
 }
 
+// pinned takes the certificate of that fingerprint, or one that descends from a
+// drpd's own CA of that fingerprint. Another CA signs for others too, so knowing
+// it would be no proof.
+func pinned(tc *tls.Config, fingerprint string) (*tls.Config, error) {
+	want, err := canonical(fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	tc.InsecureSkipVerify = true // VerifyConnection does all of it
+	chain := pki.PinnedClient(want).VerifyConnection
+	tc.VerifyConnection = func(s tls.ConnectionState) error {
+		if fingerprintOf(s.PeerCertificates[0]) == want {
+			return nil
+		}
+		for _, c := range s.PeerCertificates[1:] {
+			if ownCA(c) && fingerprintOf(c) == want {
+				return chain(s)
+			}
+		}
+		return &PinError{Got: fingerprintOf(named(s.PeerCertificates)), Want: want}
+	}
+	return tc, nil
+}
+
+// ownCA says whether a certificate is that of a drpd's own authority.
+func ownCA(c *x509.Certificate) bool {
+	return c.IsCA && strings.HasPrefix(c.Subject.CommonName, pki.CAName)
+}
+
+// named is the certificate of a chain that people know a server by: a drpd's own
+// CA, which it prints when it starts, else its own.
+func named(chain []*x509.Certificate) *x509.Certificate {
+	if last := chain[len(chain)-1]; ownCA(last) && last.CheckSignatureFrom(last) == nil {
+		return last
+	}
+	return chain[0]
+}
+
 func pinnedCA(cfg Config) (*tls.Config, error) {
-	if _, err := canonical(cfg.CAFingerprint); err != nil {
-		return nil, fmt.Errorf("CA: %w", err)
+	for one := range strings.SplitSeq(cfg.CAFingerprint, ",") {
+		if _, err := canonical(one); err != nil {
+			return nil, fmt.Errorf("CA: %w", err)
+		}
 	}
 	tc := pki.PinnedClient(cfg.CAFingerprint)
 	if cfg.AnyName {
@@ -92,8 +134,8 @@ func untrusted(err error) bool {
 	return errors.As(err, &cert) || errors.As(err, &name) || errors.As(err, &pin) || errors.Is(err, pki.ErrPin)
 }
 
-// Peer fetches the fingerprint of the certificate that an endpoint shows,
-// without trusting it. trusted says that the system would; so it is for http,
+// Peer fetches the fingerprint of the certificate that an endpoint is known by,
+// without trusting it: of a drpd's own CA, else of the very certificate. trusted says that the system would; so it is for http,
 // which shows none.
 func Peer(ctx context.Context, endpoint string) (fingerprint string, trusted bool, err error) {
 	u, err := url.Parse(endpoint)
@@ -116,7 +158,7 @@ func Peer(ctx context.Context, endpoint string) (fingerprint string, trusted boo
 		pool.AddCert(c)
 	}
 	_, verr := certs[0].Verify(x509.VerifyOptions{DNSName: u.Hostname(), Intermediates: pool})
-	return fingerprintOf(certs[0]), verr == nil, nil
+	return fingerprintOf(named(certs)), verr == nil, nil
 }
 
 // CA connects as the client always does and returns the fingerprint of the
@@ -135,6 +177,24 @@ func (c *Client) CA(ctx context.Context) (string, error) {
 		return fingerprintOf(last), nil
 	}
 	return "", fmt.Errorf("the server %s shows no CA above its certificate", c.base.Host)
+}
+
+// KnownBy connects as the client always does and returns the fingerprint that
+// the server is known by, as Peer does, "" over http.
+func (c *Client) KnownBy(ctx context.Context) (string, error) {
+	if c.base.Scheme != "https" {
+		return "", nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base.String(), nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := c.http.Transport.RoundTrip(req)
+	if err != nil {
+		return "", err
+	}
+	resp.Body.Close()
+	return fingerprintOf(named(resp.TLS.PeerCertificates)), nil
 }
 
 // ServerTime is the time in an endpoint's answer, to the second. The server is

@@ -12,13 +12,13 @@ import (
 // certificate is what the server shows, and what its clients pin.
 type certificate struct {
 	config      *tls.Config
-	fingerprint string // SHA-256 of the last certificate of the chain
+	fingerprint func() string // SHA-256 of the last certificate of the chain
 }
 
 // certificate is the operator's own, if both of its files exist, else one of
 // our own authority.
 func (d *Daemon) certificate() (certificate, error) {
-	own := certificate{config: d.pki.TLSConfig(), fingerprint: d.pki.Fingerprint()}
+	own := certificate{config: d.pki.TLSConfig(), fingerprint: d.pki.Fingerprint}
 	if d.cfg.CertFile == "" || d.cfg.KeyFile == "" {
 		return own, nil
 	}
@@ -32,6 +32,6 @@ func (d *Daemon) certificate() (certificate, error) {
 	sum := sha256.Sum256(pair.Certificate[len(pair.Certificate)-1])
 	return certificate{
 		config:      &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}},
-		fingerprint: hex.EncodeToString(sum[:]),
+		fingerprint: func() string { return hex.EncodeToString(sum[:]) },
 	}, nil
 }

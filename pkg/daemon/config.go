@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+
+	"drpd/pkg/restored"
 )
 
 // Config is all that a drpd is told. DataDir is required.
@@ -31,6 +33,11 @@ type Config struct {
 	ID         string // what this server is called, for GET /info
 	// FirstPassword is that of the first user; default: a random one.
 	FirstPassword string
+	// Offline opens the data directory for one call, not to serve.
+	Offline bool
+	// HoldFree holds a machine that a restored server finds Free, until it is
+	// proven blank again; default restored.HoldDestroy.
+	HoldFree restored.Hold
 	// Prefs are the preferences of a first start that differ from ours.
 	Prefs map[string]string
 	// Runner is the command of a context runner, program first; none: this
@@ -54,6 +61,9 @@ func (c *Config) fill() error {
 		if *p == "" {
 			*p = def
 		}
+	}
+	if c.HoldFree == nil {
+		c.HoldFree = restored.HoldDestroy
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -20,6 +20,7 @@ import (
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
 	"drpd/pkg/cluster"
+	"drpd/pkg/datadir"
 	"drpd/pkg/diskplan"
 	"drpd/pkg/engine"
 	"drpd/pkg/flexi"
@@ -31,6 +32,7 @@ import (
 	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
+	"drpd/pkg/restored"
 	"drpd/pkg/store"
 	"drpd/pkg/trigger"
 	"drpd/pkg/workflow"
@@ -67,7 +69,8 @@ func newPacks(cfg CoreConfig) bundle.Packs {
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
 // the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, proof.Claims, trigger.Firings, rest.KeptReplies)
+	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, proof.Claims, trigger.Firings, rest.KeptReplies,
+		datadir.Servers, datadir.UnnamedFiles, restored.Adoptions)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.

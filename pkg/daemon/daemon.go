@@ -2,26 +2,23 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"os"
-	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"drpd/pkg/api"
-	"drpd/pkg/atomicfile"
 	"drpd/pkg/auth"
-	"drpd/pkg/auth/token"
 	"drpd/pkg/blob"
 	"drpd/pkg/bmc"
 	"drpd/pkg/bmc/driver"
+	"drpd/pkg/datadir"
 	"drpd/pkg/dhcp"
 	"drpd/pkg/engine"
 	"drpd/pkg/flexi"
@@ -33,10 +30,7 @@ import (
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
 	"drpd/pkg/rest"
-	"drpd/pkg/seal"
 	"drpd/pkg/store"
-	"drpd/pkg/store/mem"
-	"drpd/pkg/store/sqlite"
 )
 
 // none is the caller when the server itself issues a token.
@@ -45,25 +39,34 @@ var none auth.Identity
 // Daemon is one drpd.
 type Daemon struct {
 	*Core
-	cfg       Config
-	store     store.Store
-	vault     *param.Vault
-	pki       *pki.Authority
-	tls       certificate
-	auth      *auth.Auth
-	blobs     *blob.Dir
-	cache     *render.Cache
-	pxe       *pxe.Server
-	recorder  *pxe.Recorder
-	plugins   *plugin.Supervisor // nil: none are run
-	logs      *logRing
-	started   time.Time
-	cut       cuts
-	followers rest.Followers // of events
-	apiPort   string
-	filePort  string
+	cfg        Config
+	store      store.Store
+	dir        *datadir.Dir
+	closed     atomic.Pointer[datadir.Restored] // nil: this server acts
+	active     chan struct{}                    // closed when it may
+	instance   string                           // another one after each start
+	takingOver atomic.Bool                      // while drpd activate works
+	rotating   sync.Mutex                       // held while keys change
+	losses     []datadir.Accept                 // that this start made good
+	vault      *param.Vault
+	pki        *pki.Authority
+	tls        certificate
+	auth       *auth.Auth
+	trail      *auth.AuditLog
+	loggedIn   chan struct{} // the first user did
+	blobs      *blob.Dir
+	cache      *render.Cache
+	pxe        *pxe.Server
+	recorder   *pxe.Recorder
+	plugins    *plugin.Supervisor // nil: none are run
+	logs       *logRing
+	started    time.Time
+	cut        cuts
+	followers  rest.Followers // of events
+	apiPort    string
+	filePort   string
 	// FirstPassword is the first user's password, set only when this start
-	// created that user; it is stored nowhere.
+	// created that user; see Unshown.
 	FirstPassword string
 }
 
@@ -72,10 +75,7 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
-	}
-	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now(), logs: newLogRing(ringLines)}
+	d := &Daemon{cfg: cfg, cache: render.NewCache(), started: time.Now(), active: make(chan struct{}), loggedIn: make(chan struct{}, 1), instance: uuid.NewString(), logs: newLogRing(ringLines)}
 	d.cfg.Log = slog.New(d.logs.handler(cfg.Log.Handler()))
 	if err := d.openFiles(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -87,62 +87,10 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	return d, nil
 }
 
-// openFiles opens what lives in the data directory.
-func (d *Daemon) openFiles(ctx context.Context) error {
-	at := func(name string) string { return filepath.Join(d.cfg.DataDir, name) }
-	master, err := seal.LoadMaster(at("master.key"))
-	if err != nil {
-		return err
-	}
-	d.vault = param.NewVault(master)
-	if d.blobs, err = blob.OpenDir(at("blobs")); err != nil {
-		return err
-	}
-	d.pki, err = pki.Open(pki.Config{Dir: at("pki"), Names: append([]string{"localhost"}, d.cfg.Names...), IPs: append(hostAddrs(), d.cfg.Addresses...)})
-	if err != nil {
-		return err
-	}
-	if d.tls, err = d.certificate(); err != nil {
-		return err
-	}
-	d.store, err = d.openStore(ctx, at("drpd.db"))
-	return err
-}
-
-func (d *Daemon) openStore(ctx context.Context, path string) (store.Store, error) {
-	switch d.cfg.Database {
-	case InMemory:
-		return mem.New(mem.Config{}), nil
-	case "":
-		d.cfg.Database = path
-	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database, LogRows: 1}) // nobody follows the store but by the DB
-	if err != nil {
-		return nil, err // a nil *Store in the interface would not be nil
-	}
-	return db, nil
-}
-
-// hostAddrs are the IPv4 addresses of this host.
-func hostAddrs() []netip.Addr {
-	var out []netip.Addr
-	list, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range list {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
-			addr, _ := netip.AddrFromSlice(n.IP.To4())
-			out = append(out, addr)
-		}
-	}
-	return out
-}
-
 func (d *Daemon) openCore(ctx context.Context) error {
 	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log}), Now: time.Now}
 	calls := &plugin.Caller{Now: time.Now}
-	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
+	core, err := NewCore(ctx, CoreConfig{Store: gate{d.store, &d.closed, &d.takingOver}, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
 		Actions: func(db *resource.DB) []engine.Runner {
 			worker.DB, calls.DB = db, db
 			unpacker := &media.Worker{DB: db, Blobs: d.blobs, Log: d.cfg.Log}
@@ -153,42 +101,42 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	}
 	d.Core = core
 	d.logs.follow(core.DB, d.wanted)
-	key, err := tokenKey(filepath.Join(d.cfg.DataDir, "token.key"))
-	if err != nil {
+	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: d.dir.Token.Valid(time.Now()), Log: d.cfg.Log, Audit: d.audited}); err != nil {
 		return err
 	}
-	if d.auth, err = auth.New(auth.Config{DB: d.DB, Keys: [][]byte{key}, Log: d.cfg.Log}); err != nil {
+	if _, err := d.finishMaster(ctx); err != nil {
 		return err
 	}
 	if err := d.firstUser(ctx); err != nil {
 		return err
 	}
+	for _, l := range d.losses {
+		d.auth.Audit(ctx, auth.Record{Action: "loss", Actor: l.By, Path: l.Part, Note: "the loss of this part of the data directory was accepted"})
+	}
 	d.openPlugins()
+	d.close()
 	calls.Sup = d.plugins
 	d.recorder = pxe.NewRecorder(pxe.RecorderConfig{DB: d.DB, Log: d.cfg.Log})
 	return nil
 }
 
+// close keeps a server that was restored from acting.
+func (d *Daemon) close() {
+	s, err := datadir.Servers.Get(d.DB.View(), datadir.Self)
+	if err != nil || s.Restored == nil {
+		close(d.active)
+		return
+	}
+	d.closed.Store(s.Restored)
+	d.cfg.Log.Warn(notActiveText(s.Restored))
+}
+
 // firstUser makes the first user, with the password that was given for it, else
 // a random one.
 func (d *Daemon) firstUser(ctx context.Context) error {
-	password, _, err := auth.Bootstrap(ctx, d.DB, auth.Defaults{Password: d.cfg.FirstPassword})
+	password, _, err := auth.Bootstrap(ctx, d.DB, auth.Defaults{Password: d.cfg.FirstPassword, Keep: d.keepPassword})
 	d.FirstPassword = password
 	return err
-}
-
-// tokenKey loads the key that signs tokens, made on first start.
-func tokenKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key = make([]byte, token.KeySize)
-		rand.Read(key)
-		err = atomicfile.Write(path, key, 0o600)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("token key: %w", err)
-	}
-	return key, nil
 }
 
 func match(r resource.Reader, m *api.Machine, filter string) (bool, error) {
@@ -203,8 +151,14 @@ func match(r resource.Reader, m *api.Machine, filter string) (bool, error) {
 // Close releases the store and the files; Run must have ended.
 func (d *Daemon) Close() error {
 	var errs []error
+	if d.store != nil && d.Core != nil {
+		errs = append(errs, d.noteRevNow(context.Background()))
+	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
+	}
+	if d.trail != nil {
+		errs = append(errs, d.trail.Close())
 	}
 	if d.blobs != nil {
 		errs = append(errs, d.blobs.Close())
@@ -213,7 +167,7 @@ func (d *Daemon) Close() error {
 }
 
 // Fingerprint is the SHA-256 of the certificate authority, for clients to pin.
-func (d *Daemon) Fingerprint() string { return d.tls.fingerprint }
+func (d *Daemon) Fingerprint() string { return d.tls.fingerprint() }
 
 // Run serves until ctx ends or a service fails. It calls ready once every
 // socket is open.
@@ -224,14 +178,40 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	defer s.close()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.Engine.Run(ctx) })
-	g.Go(func() error { return d.recorder.Run(ctx) })
-	g.Go(func() error { return d.auth.Run(ctx) })
-	g.Go(func() error { return d.Triggers.Run(ctx, d.DB, d.cfg.Log) })
-	g.Go(func() error { return flexi.Announce(ctx, d.DB, d.DB.Seq(), d.cfg.Log) })
+	acts := func(fn func() error) { g.Go(func() error { return d.whenActive(ctx, fn) }) }
+	acts(func() error { return d.Engine.Run(ctx) })
+	acts(func() error { return d.recorder.Run(ctx) })
+	acts(func() error { return d.auth.Run(ctx) })
+	acts(func() error { return d.Triggers.Run(ctx, d.DB, d.cfg.Log) })
+	acts(func() error { return flexi.Announce(ctx, d.DB, d.DB.Seq(), d.cfg.Log) })
+	acts(func() error { return d.dropLogs(ctx) })
+	acts(func() error { return d.lookForUnnamed(ctx) })
+	acts(func() error { return d.noteSelf(ctx) })
+	if s.tftp != nil {
+		acts(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
+	}
+	if len(d.cfg.Runner) > 0 {
+		acts(func() error { return d.runners().Run(ctx) })
+	}
+	if d.plugins != nil {
+		acts(func() error { return d.plugins.Run(ctx) })
+	}
+	if d.servesDHCP() {
+		acts(func() error { return d.runDHCP(ctx) })
+	}
 	g.Go(func() error { return d.watchInterfaces(ctx) })
+	g.Go(func() error { return d.noteRev(ctx) })
+	if l, err := listenSocket(d.cfg.DataDir); err == nil {
+		g.Go(func() error { return d.serveAdmin(ctx, l) })
+	} else {
+		d.cfg.Log.Warn("no socket for drpd passwd, rotate and activate", "err", err)
+	}
+	g.Go(func() error { return d.trail.Run(ctx) })
+	g.Go(func() error { return d.forgetPassword(ctx) })
+	g.Go(func() error { return d.endTokenKeys(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, s.api, d.apiServer(s)) })
-	for l, h := range map[net.Listener]http.Handler{s.files: d.pxe.Handler(), s.secure: d.pxe.Handler(), s.metrics: d.metrics()} {
+	files := d.bootGate(d.pxe.Handler())
+	for l, h := range map[net.Listener]http.Handler{s.files: files, s.secure: files, s.metrics: d.metrics()} {
 		if l != nil {
 			g.Go(func() error {
 				return serveHTTP(ctx, l, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second})
@@ -240,19 +220,6 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	if d.cfg.Plain != nil {
 		g.Go(func() error { return serveHTTP(ctx, d.cfg.Plain, d.apiServer(s)) })
-	}
-	if s.tftp != nil {
-		g.Go(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
-	}
-	g.Go(func() error { return d.dropLogs(ctx) })
-	if len(d.cfg.Runner) > 0 {
-		g.Go(func() error { return d.runners().Run(ctx) })
-	}
-	if d.plugins != nil {
-		g.Go(func() error { return d.plugins.Run(ctx) })
-	}
-	if d.servesDHCP() {
-		g.Go(func() error { return d.runDHCP(ctx) })
 	}
 	if ready != nil {
 		ready()

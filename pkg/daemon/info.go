@@ -29,7 +29,11 @@ var features = []string{
 // info is GET /info. base is how the caller reached us.
 func (d *Daemon) info(_ context.Context, base string) (rest.Info, error) {
 	v := d.DB.View()
-	mac := firstMAC()
+	mac, says, errs := firstMAC(), "", []string{}
+	if r := d.closed.Load(); r != nil {
+		says = notActiveText(r)
+		errs = append(errs, says)
+	}
 	id := cmp.Or(d.cfg.ID, mac)
 	node := rest.NodeHA{ConsensusID: d.serverID().String(), ApiUrl: base}
 	all := rest.GlobalHA{HaID: id, ServerHostname: hostName(base), ActiveUri: base, Valid: true, Roots: []any{}}
@@ -45,10 +49,11 @@ func (d *Daemon) info(_ context.Context, base string) (rest.Info, error) {
 			{Name: "subnets.count", Count: api.Subnets.Len(v)},
 			{Name: "contexts.count", Count: api.Contexts.Len(v)},
 		},
-		Features: features, Scopes: rest.Scopes(d.DB.Kinds()), License: rest.License{Licenses: []any{}}, Errors: []string{},
+		Features: features, Scopes: rest.Scopes(d.DB.Kinds()), License: rest.License{Licenses: []any{}}, Errors: errs,
 		HAIsActive: true, HAStatus: "Up", HAActiveID: id, HAPassiveState: []any{},
 		ClusterState:  rest.ClusterState{GlobalHA: all, Nodes: []rest.NodeInfo{{NodeHA: node}}},
-		CAFingerprint: d.tls.fingerprint, Started: d.started.UTC().Format(time.RFC3339),
+		CAFingerprint: d.tls.fingerprint(), Started: d.started.UTC().Format(time.RFC3339),
+		APIEndpoints: d.endpoints(v), Instance: d.instance, ServerID: d.dir.Server(), Restored: says,
 	}, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"drpd/pkg/api"
 	"drpd/pkg/resource"
@@ -15,36 +14,17 @@ import (
 	"drpd/pkg/workflow"
 )
 
-// dropLogs removes the logs of jobs that are gone: at start those of all, then
-// each as its job is deleted.
+// dropLogs removes the log of each job as it is deleted. What is missed, as at a
+// crash, is found later: see dropUnnamed.
 func (d *Daemon) dropLogs(ctx context.Context) error {
 	for ctx.Err() == nil {
-		after := d.DB.Seq()
-		if err := d.dropOrphans(ctx); err != nil && ctx.Err() == nil {
-			d.cfg.Log.Warn("logs of deleted jobs are kept", "err", err)
-		}
-		for evs, err := range d.DB.Watch(ctx, after, func(e *resource.Event) bool { return e.Type == api.Jobs.Name && e.New == nil }) {
+		for evs, err := range d.DB.Watch(ctx, d.DB.Seq(), func(e *resource.Event) bool { return e.Type == api.Jobs.Name && e.New == nil }) {
 			if err != nil {
-				break // fell behind: look at all again
+				break // fell behind: what was missed is found as unnamed
 			}
 			for _, e := range evs {
 				d.dropLog(rest.JobLog(e.Key))
 			}
-		}
-	}
-	return nil
-}
-
-func (d *Daemon) dropOrphans(ctx context.Context) error {
-	prefix := rest.JobLog("")
-	list, err := d.blobs.List(ctx, prefix)
-	if err != nil {
-		return fmt.Errorf("list job logs: %w", err)
-	}
-	v := d.DB.View()
-	for _, info := range list {
-		if job, ok := strings.CutPrefix(info.Path, prefix); ok && !api.Jobs.Has(v, job) {
-			d.dropLog(info.Path)
 		}
 	}
 	return nil

@@ -96,7 +96,7 @@ func hostOf(base string) string {
 // address by which the machine reached it.
 func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.Context {
 	return render.Context{Reader: r, Machine: m, Vault: d.vault, Cache: d.cache,
-		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.tls.fingerprint},
+		Server: render.Server{ApiURL: d.apiURL(addr), ProvisionerURL: d.fileURL(addr), Address: addr, CAFingerprint: d.tls.fingerprint()},
 		Info:   d.infoMap,
 		Has:    d.hasFile,
 		Token: func(kind, object string, ttl time.Duration) (string, error) {

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -30,11 +29,7 @@ func (d *Daemon) poolRoutes() []rest.Route {
 
 // idOf is the object that a route's URL names.
 func idOf(r rest.Request) (string, error) {
-	id, err := url.PathUnescape(r.Param("id"))
-	if err != nil {
-		return "", resource.Errorf(resource.Malformed, "", r.Param("id"), "the id is not a proper part of a URL")
-	}
-	return id, nil
+	return r.Param("id"), nil
 }
 
 func (d *Daemon) poolsActive(_ context.Context, r rest.Request) (int, any, error) {

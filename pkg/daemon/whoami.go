@@ -24,6 +24,9 @@ func (d *Daemon) whoAmI(ctx context.Context, by auth.Identity, req rest.WhoAmIRe
 	if len(req.MacAddrs) > 64 {
 		return rest.WhoAmIReply{}, resource.Errorf(resource.Malformed, "whoami", "", "%d MAC addresses, 64 at most", len(req.MacAddrs))
 	}
+	if err := d.report(ctx, by, req); err != nil {
+		return rest.WhoAmIReply{}, err
+	}
 	addr, err := netip.ParseAddr(resource.OriginOf(ctx).Address)
 	if err != nil {
 		return rest.WhoAmIReply{}, resource.Errorf(resource.Malformed, "whoami", "", "the address that you call from cannot be read")
@@ -37,6 +40,9 @@ func (d *Daemon) whoAmI(ctx context.Context, by auth.Identity, req rest.WhoAmIRe
 		}
 		id = m.Uuid
 		if claim, refusal, err = d.auth.Take(tx, by, m, addr, req.Fingerprint.SystemUUID); err != nil || claim == nil {
+			return err
+		}
+		if held, err := takeReport(ctx, tx, m, req.Env); held || err != nil {
 			return err
 		}
 		return workflow.Home(tx, id, req.Env)

@@ -5,6 +5,7 @@ import (
 	"drpd/pkg/engine"
 	"drpd/pkg/pool"
 	"drpd/pkg/rest"
+	"drpd/pkg/restored"
 )
 
 // machineRoutes are those of what runs workflows, and of what runs on it.
@@ -90,6 +91,7 @@ func jobRoutes() []route {
 // poolRoutes are the operations on pools.
 func poolRoutes() []route {
 	out := []route{
+		{method: "GET", path: "/restored", group: "info", summary: "Tell where a restored server's data came from, and how its machines differ from it", reply: restored.Reply{}},
 		{method: "GET", path: "/pools-active", group: "pools", summary: "List the pools that machines are in", reply: []string{}},
 		{method: "GET", path: "/pools/{id}/status", summary: "Tell which machines of a pool are in which state", reply: map[api.PoolStatus][]pool.Result{}},
 		{method: "POST", path: "/machines/{id}/releaseToPool", group: "pools", summary: "Give a machine back to its pool", body: poolRequest(), optional: true, reply: []pool.Result{}},

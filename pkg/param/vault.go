@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 
 	"drpd/pkg/resource"
 	"drpd/pkg/seal"
@@ -44,10 +45,21 @@ func (s Secret) GoString() string { return "[secret]" }
 func (s Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 
 // Vault seals and opens secure params.
-type Vault struct{ master seal.Master }
+type Vault struct{ master atomic.Pointer[seal.Master] }
 
 // NewVault returns a Vault over the server's master key.
-func NewVault(m seal.Master) *Vault { return &Vault{master: m} }
+func NewVault(m seal.Master) *Vault {
+	x := &Vault{}
+	x.SetMaster(m)
+	return x
+}
+
+// SetMaster changes the master key, which must also open what the former one
+// encrypted.
+func (x *Vault) SetMaster(m seal.Master) { x.master.Store(&m) }
+
+// Master is the master key.
+func (x *Vault) Master() seal.Master { return *x.master.Load() }
 
 // asSecure recognizes the JSON form of sealed values in params.
 func asSecure(v any) (seal.SecureData, bool) {
@@ -103,7 +115,7 @@ func (x *Vault) Open(r resource.Reader, kind, key string, v any) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a secure value of %s/%s: it has no key, so the value was sealed for another object", kind, key)
 	}
-	private, err := x.master.Unwrap(id, k.Sealed)
+	private, err := x.Master().Unwrap(id, k.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open the key of %s/%s (is this the master key it was sealed with?): %w", kind, key, err)
 	}
@@ -129,7 +141,7 @@ func (x *Vault) Public(tx *resource.Tx, kind, key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key of %s/%s: %w", kind, key, err)
 	}
-	k := &ObjectKey{Id: id, Public: public[:], Sealed: x.master.Wrap(id, private)}
+	k := &ObjectKey{Id: id, Public: public[:], Sealed: x.Master().Wrap(id, private)}
 	return k.Public, ObjectKeys.Create(tx, k)
 }
 
@@ -145,4 +157,38 @@ func (x *Vault) PublicKey(ctx context.Context, db *resource.DB, kind, key string
 		return err
 	})
 	return public, err
+}
+
+// Stale lists the keys that a former master key encrypted. One that no master
+// key opens is lost already, and not among them.
+func (x *Vault) Stale(r resource.Reader) (ids []string) {
+	m := x.Master()
+	for k := range ObjectKeys.All(r) {
+		if m.Fresh(k.Id, k.Sealed) {
+			continue
+		}
+		if _, err := m.Unwrap(k.Id, k.Sealed); err == nil {
+			ids = append(ids, k.Id)
+		}
+	}
+	return ids
+}
+
+// Rewrap encrypts the keys of some objects anew by the master key in use.
+func (x *Vault) Rewrap(tx *resource.Tx, ids []string) error {
+	m := x.Master()
+	for _, id := range ids {
+		k, err := ObjectKeys.Get(tx, id)
+		if err != nil || m.Fresh(id, k.Sealed) {
+			continue // deleted or done meanwhile
+		}
+		private, err := m.Unwrap(id, k.Sealed)
+		if err != nil {
+			return err
+		}
+		if err := ObjectKeys.Modify(tx, id, func(k *ObjectKey) error { k.Sealed = m.Wrap(id, private); return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -13,18 +13,22 @@ import (
 	"time"
 )
 
-// makeCA makes a self-signed authority that signs servers only, no other CAs.
+// CAName is how the names of our authorities begin.
+const CAName = "drpd CA "
+
+// makeCA makes a self-signed authority. It signs servers, and the authority that
+// it follows.
 func makeCA(now time.Time) (pair, error) {
 	serial := newSerial()
 	t := &x509.Certificate{
 		SerialNumber: serial,
 		// The serial tells the CAs of two servers apart in a client's list.
-		Subject:               pkix.Name{CommonName: fmt.Sprintf("drpd CA %x", serial.Bytes()[:4])},
+		Subject:               pkix.Name{CommonName: fmt.Sprintf(CAName+"%x", serial.Bytes()[:4])},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(caLife),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
-		MaxPathLenZero:        true,
+		MaxPathLen:            1, // only ever the one that it follows: see Rotate
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	p, err := sign(t, nil)

@@ -27,15 +27,18 @@ type Config struct {
 	Names []string         // DNS names of the server
 	IPs   []netip.Addr     // addresses clients connect to
 	Now   func() time.Time // nil: time.Now
+	Lazy  bool             // the server's certificate is looked at when it is first shown
 }
 
 // Authority is the CA with the server's certificate. Make it with Open; its
 // methods may run concurrently.
 type Authority struct {
 	cfg Config
-	ca  pair
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards below
+	ca     pair
+	former *former // nil: there is none that is still accepted
+	cross  []byte  // the former one's certificate, signed by ca
 	server pair
 }
 
@@ -62,7 +65,14 @@ func (a *Authority) open() (err error) {
 		return err
 	}
 	now := a.cfg.Now()
-	if a.ca, err = loadOrMakeCA(a.path("ca"), a.path("server"), now); err != nil {
+	is, err := readAuthorities(a.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	if a.ca, err = loadOrMakeCA(a.path(is.Current), a.path("server"), now); err != nil {
+		return err
+	}
+	if err := a.openFormer(is); err != nil {
 		return err
 	}
 	if !now.Before(a.ca.cert.NotAfter) {
@@ -72,8 +82,11 @@ func (a *Authority) open() (err error) {
 	if a.server, err = loadPair(a.path("server")); err != nil {
 		a.server = pair{} // of no worth: the CA makes another
 	}
-	_, err = a.certificate()
-	return err
+	if !a.cfg.Lazy {
+		_, err = a.certificate()
+		return err
+	}
+	return nil
 }
 
 func (a *Authority) path(name string) string { return filepath.Join(a.cfg.Dir, name) }
@@ -90,18 +103,38 @@ func (a *Authority) TLSConfig() *tls.Config {
 }
 
 // CAPEM is the CA's certificate for clients that verify in the usual way.
-func (a *Authority) CAPEM() []byte { return certPEM(a.ca.cert.Raw) }
+func (a *Authority) CAPEM() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return certPEM(a.ca.cert.Raw)
+}
 
 // Fingerprint is the SHA-256 of the CA's certificate (DER) in lower-case hex.
-func (a *Authority) Fingerprint() string { return fingerprint(a.ca.cert.Raw) }
+func (a *Authority) Fingerprint() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return fingerprint(a.ca.cert.Raw)
+}
+
+// Fingerprints are those of the CA in use and of a former one.
+func (a *Authority) Fingerprints() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := []string{fingerprint(a.ca.cert.Raw)}
+	if a.former != nil {
+		out = append(out, fingerprint(a.former.cert.Raw))
+	}
+	return out
+}
 
 // certificate returns the server's certificate followed by the CA's, which
 // clients that pin need to see; it makes a new one when it is due.
 func (a *Authority) certificate() (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now := a.cfg.Now(); !a.usable(now) {
-		fresh, err := issue(a.ca, a.cfg, now)
+	now := a.cfg.Now()
+	if !a.usable(now) {
+		fresh, err := issue(a.issuer(now), a.cfg, now)
 		if err != nil {
 			return nil, err
 		}
@@ -110,8 +143,12 @@ func (a *Authority) certificate() (*tls.Certificate, error) {
 		}
 		a.server = fresh
 	}
+	chain := [][]byte{a.server.cert.Raw, a.ca.cert.Raw}
+	if a.overlaps(now) {
+		chain = [][]byte{a.server.cert.Raw, a.former.cert.Raw, a.cross, a.ca.cert.Raw}
+	}
 	return &tls.Certificate{
-		Certificate: [][]byte{a.server.cert.Raw, a.ca.cert.Raw},
+		Certificate: chain,
 		PrivateKey:  a.server.key,
 		Leaf:        a.server.cert,
 	}, nil
@@ -122,11 +159,12 @@ func (a *Authority) certificate() (*tls.Certificate, error) {
 // nothing longer to be had, so then any time left is enough.
 func (a *Authority) usable(now time.Time) bool {
 	c := a.server.cert
-	if c == nil || c.CheckSignatureFrom(a.ca.cert) != nil || now.Before(c.NotBefore) {
+	by := a.issuer(now).cert
+	if c == nil || c.CheckSignatureFrom(by) != nil || now.Before(c.NotBefore) {
 		return false
 	}
 	due := c.NotAfter.Add(-renewAt)
-	if c.NotAfter.Equal(a.ca.cert.NotAfter) {
+	if c.NotAfter.Equal(by.NotAfter) {
 		due = c.NotAfter
 	}
 	return now.Before(due) && slices.Equal(sortedNames(c.DNSNames), a.cfg.Names) &&

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"drpd/pkg/api"
-	"drpd/pkg/blob"
 	"drpd/pkg/engine"
 	"drpd/pkg/resource"
 )
@@ -209,25 +208,29 @@ func messages(err error) []string {
 	return []string{err.Error()}
 }
 
-// tidy removes what an earlier server said about its processes, and programs
-// that no provider has.
-func (s *Supervisor) tidy(ctx context.Context) {
-	err := s.cfg.DB.Update(ctx, func(tx *resource.Tx) error { return engine.Forget(tx, Rule) })
-	if err != nil && ctx.Err() == nil {
-		s.cfg.Log.Error("old reasons not removed", "rule", Rule, "err", err)
-	}
+// Unnamed are the programs that no provider has, and that are not just coming
+// in. They are no rubbish yet: the database may be an older copy.
+func (s *Supervisor) Unnamed(ctx context.Context) ([]string, error) {
 	used := map[string]bool{}
 	for p := range api.PluginProviders.All(s.cfg.DB.View()) {
 		used[p.Program] = true
 	}
 	list, err := s.cfg.Blobs.List(ctx, area)
 	s.mu.Lock()
-	list = slices.DeleteFunc(list, func(b blob.Info) bool { return used[b.Path] || s.fresh[b.Path] })
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	var out []string
 	for _, b := range list {
-		err = errors.Join(err, s.cfg.Blobs.Remove(b.Path))
+		if !used[b.Path] && !s.fresh[b.Path] {
+			out = append(out, b.Path)
+		}
 	}
-	if err != nil {
-		s.cfg.Log.Warn("programs of earlier providers are left", "err", err)
+	return out, err
+}
+
+// tidy removes what an earlier server said about its processes.
+func (s *Supervisor) tidy(ctx context.Context) {
+	err := s.cfg.DB.Update(ctx, func(tx *resource.Tx) error { return engine.Forget(tx, Rule) })
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Log.Error("old reasons not removed", "rule", Rule, "err", err)
 	}
 }

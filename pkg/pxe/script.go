@@ -99,3 +99,14 @@ func plain(s string) string {
 	}, s)
 	return s[:min(len(s), 200)]
 }
+
+// LocalScript is the script at a path that boots the disk, in the path's
+// language; "" if no loader looks for a script there.
+func LocalScript(path, why string) string {
+	name := strings.TrimPrefix(path, "/")
+	b, ok := parseBootName(name)
+	if !ok && !strings.HasSuffix(name, ".ipxe") {
+		return ""
+	}
+	return localScript(b.lang, "this machine", why)
+}

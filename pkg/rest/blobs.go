@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"path"
 	"strings"
 	"sync"
@@ -57,12 +56,8 @@ func (s *server) blobRoutes(bulk, g *echo.Group) {
 
 // blobName is the key of a file object and the name of its blob.
 func blobName(area, rest string) (string, error) {
-	p, err := url.PathUnescape(rest)
-	name := area + "/" + strings.TrimPrefix(p, "/")
-	if err == nil {
-		err = blob.CheckName(name)
-	}
-	if err != nil {
+	name := area + "/" + strings.TrimPrefix(rest, "/")
+	if err := blob.CheckName(name); err != nil {
 		return "", blobError(resource.Malformed, name, "%v", err)
 	}
 	return name, nil

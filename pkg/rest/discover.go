@@ -2,7 +2,6 @@ package rest
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -53,9 +52,8 @@ func (s *server) kindIndexes(c echo.Context) error {
 
 // oneIndex describes an index, or what filtering by a param is like.
 func (s *server) oneIndex(c echo.Context) error {
-	prefix, k := c.Param("prefix"), s.kindNamed(c.Param("prefix"))
-	name, err := url.PathUnescape(c.Param("*"))
-	if k == nil || err != nil {
+	prefix, k, name := c.Param("prefix"), s.kindNamed(c.Param("prefix")), c.Param("*")
+	if k == nil {
 		return resource.Errorf(resource.NotFound, "indexes", prefix, "not found")
 	}
 	if x, ok := indexesOf(k)[name]; ok {

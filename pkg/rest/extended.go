@@ -30,6 +30,7 @@ func (s *server) extended(c echo.Context) echo.HandlerFunc {
 	}
 	c.SetParamNames("id", "*", "cmd")
 	c.SetParamValues(append(part[1:], "", "", "")[0], last(part), last(part))
+	decodeNames(c) // the path was taken as it was sent
 	return s.limitTime(s.idempotent(handle))
 }
 

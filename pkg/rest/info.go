@@ -37,8 +37,12 @@ type Info struct {
 	HAActiveID        string   `json:"ha_active_id"`
 	HAPassiveState    []any    `json:"ha_passive_state"`
 	ClusterState      ClusterState
-	CAFingerprint     string `json:"ca_fingerprint"` // ours: SHA-256 of the certificate authority, in hex
-	Started           string `json:"started"`        // ours: RFC 3339
+	CAFingerprint     string   `json:"ca_fingerprint"` // ours: SHA-256 of the certificate authority, in hex
+	Started           string   `json:"started"`        // ours: RFC 3339
+	APIEndpoints      []string `json:"api_endpoints"`  // ours: where else the API answers
+	Instance          string   `json:"instance"`       // ours: another one after each start
+	ServerID          string   `json:"server_id"`      // ours: that of the data directory
+	Restored          string   `json:"restored"`       // ours: what a server that was restored and is not active says; else ""
 }
 
 // Stat is one count.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +37,7 @@ func (s *server) request(next echo.HandlerFunc) echo.HandlerFunc {
 			id = uuid.NewString()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		decodeNames(c)
 		start := s.cfg.Now()
 		defer func() {
 			if p := recover(); p != nil {
@@ -48,6 +51,22 @@ func (s *server) request(next echo.HandlerFunc) echo.HandlerFunc {
 		}()
 		return next(c)
 	}
+}
+
+// decodeNames decodes the names in a URL, once and here only: echo gives them
+// as they were sent if that differs from the usual form, else decoded. Whoever
+// decoded again would take a%2541 for aA, and overwrite that file.
+func decodeNames(c echo.Context) {
+	if c.Request().URL.RawPath == "" {
+		return
+	}
+	values := slices.Clone(c.ParamValues())
+	for i, v := range values {
+		if name, err := url.PathUnescape(v); err == nil { // net/url took the whole path already
+			values[i] = name
+		}
+	}
+	c.SetParamValues(values...)
 }
 
 // audit records every change, also those that were refused. What is no change
@@ -75,6 +94,11 @@ func (s *server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		c.Set(identityKey, id)
+		if s.cfg.Closed != nil {
+			if err := s.cfg.Closed(id, r.Method, r.URL.Path); err != nil {
+				return err
+			}
+		}
 		ctx = resource.WithGuard(resource.WithActor(ctx, id.Name), id.Guard())
 		c.SetRequest(r.WithContext(ctx))
 		return next(c)

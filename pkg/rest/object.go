@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,11 +19,7 @@ import (
 
 // pathID is the object that a URL names, by key or as Index:value.
 func pathID(c echo.Context) (string, error) {
-	id, err := url.PathUnescape(c.Param("id"))
-	if err != nil {
-		return "", resource.Errorf(resource.Malformed, "", c.Param("id"), "the id is not a proper part of a URL")
-	}
-	return id, nil
+	return c.Param("id"), nil
 }
 
 // visible looks an object up by key or Index:value; one that the caller may not

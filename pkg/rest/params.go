@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -52,8 +51,8 @@ func (h *kindServer) getParams(c echo.Context) error {
 }
 
 func paramName(c echo.Context) (string, error) {
-	name, err := url.PathUnescape(c.Param("*"))
-	if err != nil || name == "" {
+	name := c.Param("*")
+	if name == "" {
 		return "", resource.Errorf(resource.Malformed, "params", name, "give the param's name after params/")
 	}
 	return name, nil

@@ -83,6 +83,8 @@ type Config struct {
 	// Pages are GET and HEAD of whole paths, as /api/v3/docs. They ask for no
 	// credentials, so they tell nothing but what is the same on every server.
 	Pages map[string]http.Handler
+	// Closed refuses a request, whoever makes it and whatever it asks. Nil: none.
+	Closed func(id auth.Identity, method, path string) error
 	// Why explains what an object does and waits for.
 	Why func(ctx context.Context, obj resource.Object) (WhyReply, error)
 	// Info is GET /info; base is https://host:port as the caller reached us.
@@ -131,7 +133,7 @@ func (c *Config) fill() error {
 	if c.PrefNames == nil {
 		c.PrefNames = []string{"defaultBootEnv", "unknownBootEnv", "defaultStage", "defaultWorkflow", "knownTokenTimeout",
 			"unknownTokenTimeout", "baseTokenSecret", "systemGrantorSecret", "logLevel", "debugBootEnv", "debugDhcp",
-			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter"}
+			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter", "apiEndpoints"}
 	}
 	return nil
 }
@@ -147,6 +149,9 @@ type server struct {
 	lanes   lanes    // of those who follow events
 	epoch   string   // of event numbers: another one after each start
 }
+
+// docsPath is the page that / leads to.
+const docsPath = "/api/v3/docs"
 
 // New returns the handler of everything below /api/v3, and of Static.
 func New(cfg Config) (http.Handler, error) {
@@ -171,6 +176,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	for path, h := range cfg.Pages {
 		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(h), s.request, s.limitTime)
+	}
+	if cfg.Pages[docsPath] != nil {
+		e.Match([]string{http.MethodGet, http.MethodHead}, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, docsPath) })
 	}
 	if cfg.Static != nil {
 		e.Any("/*", echo.WrapHandler(cfg.Static))

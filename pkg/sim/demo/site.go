@@ -86,18 +86,21 @@ func (s *site) start(ctx context.Context) error {
 	if err := s.rack.StartProcess("drpd", cmd, log); err != nil {
 		return err
 	}
-	text, err := waitFor(ctx, log, from, regexp.MustCompile(`ready: certificate authority sha256 [0-9a-f]{64}`), 30*time.Second)
+	_, err := waitFor(ctx, log, from, regexp.MustCompile(`ready: certificate authority sha256 [0-9a-f]{64}`), 30*time.Second)
 	if err != nil {
 		return err
 	}
 	if len(s.env) > 0 {
 		return nil
 	}
-	password := regexp.MustCompile(`password (\S+) \(shown once`).FindStringSubmatch(text)
-	if password == nil {
-		return fmt.Errorf("drpd printed no first password; see %s", log)
+	var said bytes.Buffer
+	show := exec.CommandContext(ctx, s.drpd, "first-password", "--data-dir", filepath.Join(s.dir, "data"))
+	show.Stdout, show.Stderr = &said, s.out
+	if err := show.Run(); err != nil {
+		return fmt.Errorf("drpd first-password: %w; see %s", err, log)
 	}
-	s.env = []string{"RS_ENDPOINT=" + endpoint, "RS_KEY=rocketskates:" + password[1], "XDG_CONFIG_HOME=" + s.dir, "XDG_CACHE_HOME=" + s.dir,
+	password := strings.TrimSpace(said.String())
+	s.env = []string{"RS_ENDPOINT=" + endpoint, "RS_KEY=rocketskates:" + password, "XDG_CONFIG_HOME=" + s.dir, "XDG_CACHE_HOME=" + s.dir,
 		"PATH=" + filepath.Dir(s.drpcli) + ":" + os.Getenv("PATH")}
 	if err := os.WriteFile(filepath.Join(s.dir, "env"), []byte(strings.Join(s.env, "\n")), 0o600); err != nil {
 		return err

@@ -1,0 +1,279 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"drpd/pkg/api"
+	"drpd/pkg/client"
+	"drpd/pkg/daemon"
+	"drpd/pkg/datadir"
+	"drpd/pkg/resource"
+	"drpd/pkg/store"
+	"drpd/pkg/store/sqlite"
+)
+
+// settled is a data directory with something in it, of a server that has ended.
+func settled(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	_, c, stop := server(t, dir)
+	_, err := client.Create(t.Context(), c, api.Machines, &api.Machine{Name: "n1"})
+	require.NoError(t, err)
+	_, err = c.UploadFile(t.Context(), client.Upload{Area: "files", Path: "a", Body: strings.NewReader("x"), Size: 1})
+	require.NoError(t, err)
+	stop()
+	return dir
+}
+
+// tree is every file below dir with its content, but for those that any start
+// may touch.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || strings.HasSuffix(path, ".lock") || strings.HasSuffix(path, "-shm") || strings.HasSuffix(path, "-wal") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		out[path] = string(data)
+		return err
+	}))
+	return out
+}
+
+// copyTree copies a directory as cp -a does.
+func copyTree(t *testing.T, from, to string) {
+	t.Helper()
+	require.NoError(t, os.CopyFS(to, os.DirFS(from)))
+	require.NoError(t, filepath.WalkDir(to, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			err = os.Chmod(path, 0o600)
+		}
+		return err
+	}))
+}
+
+func refused(t *testing.T, dir string) error {
+	t.Helper()
+	before := tree(t, dir)
+	d, err := daemon.Open(t.Context(), daemon.Config{DataDir: dir})
+	if !assert.Error(t, err) {
+		require.NoError(t, d.Close())
+		return nil
+	}
+	assert.Equal(t, before, tree(t, dir), "a start that is refused changes nothing")
+	return err
+}
+
+var parts = []string{"identity", "drpd.db", "master.key", "token.key", "pki", "blobs"}
+
+// damages are what can happen to a part; other is the directory of another
+// server, and older one of this server from before its keys were rotated.
+func damages(other string) map[string]func(t *testing.T, path, part string) {
+	gone := func(t *testing.T, path string) {
+		require.NoError(t, os.RemoveAll(path))
+		for _, s := range []string{"-wal", "-shm"} {
+			require.NoError(t, os.RemoveAll(path+s))
+		}
+	}
+	return map[string]func(t *testing.T, path, part string){
+		"missing": func(t *testing.T, path, _ string) { gone(t, path) },
+		"empty": func(t *testing.T, path, part string) {
+			gone(t, path)
+			if part == "pki" || part == "blobs" {
+				require.NoError(t, os.Mkdir(path, 0o700))
+				return
+			}
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+		},
+		"foreign": func(t *testing.T, path, part string) {
+			gone(t, path)
+			from := filepath.Join(other, part)
+			if part == "pki" || part == "blobs" {
+				copyTree(t, from, path)
+				return
+			}
+			data, err := os.ReadFile(from)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, data, 0o600))
+		},
+		"of the other type": func(t *testing.T, path, part string) {
+			gone(t, path)
+			if part == "pki" || part == "blobs" {
+				require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+				return
+			}
+			require.NoError(t, os.Mkdir(path, 0o700))
+		},
+		"a link to nowhere": func(t *testing.T, path, _ string) {
+			gone(t, path)
+			require.NoError(t, os.Symlink("/nowhere/at/all", path))
+		},
+		"a bare key or folder": func(t *testing.T, path, part string) {
+			gone(t, path)
+			switch part {
+			case "pki", "blobs":
+				require.NoError(t, os.Mkdir(path, 0o700))
+				require.NoError(t, os.WriteFile(filepath.Join(path, "x"), nil, 0o600))
+			default:
+				require.NoError(t, os.WriteFile(path, make([]byte, 32), 0o600))
+			}
+		},
+	}
+}
+
+func TestAStartWithAPartThatIsNotRightIsRefused(t *testing.T) {
+	t.Parallel()
+	whole, other := settled(t), settled(t)
+	for what, damage := range damages(other) {
+		for _, part := range parts {
+			t.Run(part+" "+what, func(t *testing.T) {
+				t.Parallel()
+				dir := filepath.Join(t.TempDir(), "data")
+				copyTree(t, whole, dir)
+				damage(t, filepath.Join(dir, part), part)
+				err := refused(t, dir)
+				require.Error(t, err)
+				assert.ErrorContains(t, err, filepath.Join(dir, part), "the path")
+				if part == "drpd.db" && what == "a bare key or folder" {
+					return // no database at all: SQLite says so
+				}
+				assert.True(t, datadir.Has(err, part), err)
+				assert.ErrorContains(t, err, "drpd restore")
+				assert.ErrorContains(t, err, "--accept-loss="+part)
+			})
+		}
+	}
+}
+
+func TestTwoPartsAtOnce(t *testing.T) {
+	t.Parallel()
+	whole := settled(t)
+	for i, one := range parts {
+		for _, two := range parts[i+1:] {
+			dir := filepath.Join(t.TempDir(), "data")
+			copyTree(t, whole, dir)
+			for _, p := range []string{one, two} {
+				require.NoError(t, os.RemoveAll(filepath.Join(dir, p)))
+			}
+			err := refused(t, dir)
+			require.Error(t, err)
+			assert.True(t, datadir.Has(err, one) && datadir.Has(err, two), "%s and %s: %v", one, two, err)
+		}
+	}
+}
+
+func TestOnlyAnEmptyDirectoryIsAFirstStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
+	err := refused(t, dir)
+	assert.ErrorContains(t, err, "holds notes.txt and no server: a first start wants an empty directory")
+	require.NoError(t, os.Remove(filepath.Join(dir, "notes.txt")))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "lost+found"), 0o700))
+	require.NoError(t, os.Chmod(dir, 0o755))
+	_, _, stop := server(t, dir)
+	stop()
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "also if it was there before")
+}
+
+// unmark makes of a directory one of before there were identities.
+func unmark(t *testing.T, dir string) {
+	t.Helper()
+	for _, p := range []string{"identity", "pki/server.id", "blobs/.blob/server"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, p)))
+	}
+	for _, p := range []string{"master.key", "token.key"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, p), bare(t, filepath.Join(dir, p)), 0o600))
+	}
+	unmarkDatabase(t, filepath.Join(dir, "drpd.db"))
+}
+
+func bare(t *testing.T, path string) []byte {
+	t.Helper()
+	var f datadir.KeyFile
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &f))
+	return f.Keys[0].Key
+}
+
+func unmarkDatabase(t *testing.T, path string) {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	require.NoError(t, err)
+	r, _, err := s.Get(t.Context(), datadir.Servers.Name, datadir.Self)
+	require.NoError(t, err)
+	_, err = s.Commit(t.Context(), []store.Op{{Kind: r.Kind, Key: r.Key, If: r.Rev}})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}
+
+func TestAnOldDirectoryIsAdoptedOnce(t *testing.T) {
+	t.Parallel()
+	dir := settled(t)
+	unmark(t, dir)
+	half := filepath.Join(t.TempDir(), "half")
+	copyTree(t, dir, half)
+	require.NoError(t, os.Remove(filepath.Join(half, "token.key")))
+	assert.True(t, datadir.Has(refused(t, half), "token.key"), "an old directory that is not whole")
+
+	d, _, stop := server(t, dir)
+	assert.Equal(t, 1, api.Machines.Len(d.DB.View()))
+	stop()
+	require.NoError(t, os.Remove(filepath.Join(dir, "token.key")))
+	assert.True(t, datadir.Has(refused(t, dir), "token.key"), "it is marked now")
+}
+
+func TestAnOlderDatabaseIsKnown(t *testing.T) {
+	t.Parallel()
+	dir := settled(t)
+	older := filepath.Join(t.TempDir(), "older")
+	copyTree(t, dir, older)
+	d, _, stop := server(t, dir)
+	require.NoError(t, d.DB.Update(t.Context(), func(tx *resource.Tx) error { return api.Machines.Create(tx, &api.Machine{Name: "n2"}) }))
+	stop()
+	for _, f := range []string{"drpd.db", "drpd.db-wal", "drpd.db-shm"} {
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, f)))
+		if data, err := os.ReadFile(filepath.Join(older, f)); err == nil {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, f), data, 0o600))
+		}
+	}
+	err := refused(t, dir)
+	assert.ErrorContains(t, err, "is an older copy")
+	assert.ErrorContains(t, err, "--accept-loss=newer-changes")
+}
+
+func TestAcceptedLosses(t *testing.T) {
+	t.Parallel()
+	whole := settled(t)
+	for _, part := range parts {
+		dir := filepath.Join(t.TempDir(), "data")
+		copyTree(t, whole, dir)
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, part)))
+		refused(t, dir)
+		err := datadir.AcceptLoss(datadir.Config{Dir: dir}, []string{part}, "root", time.Now())
+		require.NoError(t, err, part)
+		d, _, stop := server(t, dir)
+		if part != "drpd.db" {
+			assert.Equal(t, 1, api.Machines.Len(d.DB.View()), part)
+		}
+		stop()
+		_, _, stop = server(t, dir)
+		stop() // the acceptance holds once
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, part)))
+		refused(t, dir)
+	}
+	err := datadir.AcceptLoss(datadir.Config{Dir: whole}, []string{"disk"}, "root", time.Now())
+	assert.ErrorContains(t, err, `"disk" is no part of a data directory`)
+}

@@ -1,0 +1,391 @@
+package datadir
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
+	"drpd/pkg/atomicfile"
+	"drpd/pkg/store/sqlite"
+)
+
+// RestoreConfig says what to restore where. Dir must be empty or absent.
+type RestoreConfig struct {
+	From string
+	Dir  string
+	Seal Seal
+	Now  time.Time
+}
+
+// maxManifest bounds a manifest in bytes: a million files.
+const maxManifest = 512 << 20
+
+// Restore looks the whole backup through, and only then unpacks it: the
+// directory is whole or as it was. The server that starts on it is not active.
+func Restore(ctx context.Context, cfg RestoreConfig) (*Manifest, error) {
+	if err := mustBeEmpty(cfg.Dir); err != nil {
+		return nil, err
+	}
+	r := &restore{cfg: cfg}
+	if err := r.verify(ctx); err != nil {
+		return nil, fmt.Errorf("backup %s: %w; nothing was written", cfg.From, err)
+	}
+	if err := r.unpack(ctx); err != nil {
+		return nil, fmt.Errorf("restore to %s: %w", cfg.Dir, err)
+	}
+	return &r.m, nil
+}
+
+// unfinished is what a restore that was killed leaves behind.
+const unfinished = ".restore-"
+
+func mustBeEmpty(dir string) error {
+	names, err := foreign(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, unfinished) })
+	if len(names) > 0 {
+		return fmt.Errorf("restore: %s is not empty (%s): name an empty directory", dir, strings.Join(names[:min(5, len(names))], ", "))
+	}
+	return nil
+}
+
+type restore struct {
+	cfg  RestoreConfig
+	m    Manifest
+	keys map[string][]byte
+}
+
+// each calls fn with every entry of the backup.
+func (r *restore) each(ctx context.Context, fn func(h *tar.Header, body io.Reader) error) error {
+	f, err := os.Open(r.cfg.From)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := zstd.NewReader(f)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	for t := tar.NewReader(z); ; {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			_, err = io.Copy(io.Discard, z) // to the stream's own checksum
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("it is damaged or cut short: %w", err)
+		}
+		if err := errors.Join(ctx.Err(), fn(h, t)); err != nil {
+			return err
+		}
+	}
+}
+
+// verify reads all of it: the sums of the manifest, its code, and the seal.
+func (r *restore) verify(ctx context.Context) error {
+	var got []BackupPart
+	var manifest, code, sealed []byte
+	err := r.each(ctx, func(h *tar.Header, body io.Reader) (err error) {
+		switch h.Name {
+		case entryManifest:
+			manifest, err = io.ReadAll(io.LimitReader(body, maxManifest))
+			return err
+		case entryMAC:
+			code, err = io.ReadAll(io.LimitReader(body, smallMax))
+			return err
+		}
+		p, data, err := read(h, body)
+		if h.Name == entryKeys {
+			sealed = data
+		}
+		got = append(got, p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.unseal(sealed); err != nil {
+		return err
+	}
+	if !hmac.Equal(code, mac(r.keys[entryMAC], manifest)) {
+		return errors.New("its manifest is missing or was changed")
+	}
+	if err := json.Unmarshal(manifest, &r.m); err != nil {
+		return fmt.Errorf("its manifest: %w", err)
+	}
+	if r.m.Format != BackupFormat {
+		return fmt.Errorf("it has format %d, this program knows %d: use the drpd of version %s", r.m.Format, BackupFormat, r.m.Version)
+	}
+	return compare(r.m.Parts, got)
+}
+
+// compare says what of the manifest is not as it says.
+func compare(want, got []BackupPart) error {
+	if slices.Equal(want, got) {
+		return nil
+	}
+	have := map[string]BackupPart{}
+	for _, p := range got {
+		have[p.Name] = p
+	}
+	for _, p := range want {
+		switch g, ok := have[p.Name]; {
+		case !ok:
+			return fmt.Errorf("%s is missing", p.Name)
+		case g != p:
+			return fmt.Errorf("%s is damaged: SHA-256 %s of %d bytes, want %s of %d", p.Name, g.SHA256, g.Size, p.SHA256, p.Size)
+		}
+	}
+	return errors.New("it holds more than its manifest says, or in another order")
+}
+
+// read sums one entry, and keeps a small one.
+func read(h *tar.Header, body io.Reader) (BackupPart, []byte, error) {
+	p := BackupPart{Name: h.Name, Size: h.Size}
+	if h.Typeflag == tar.TypeSymlink {
+		p.SHA256 = "link " + h.Linkname
+		return p, nil, nil
+	}
+	var keep bytes.Buffer
+	sum := sha256.New()
+	w := io.Writer(sum)
+	if h.Name == entryKeys && h.Size < 1<<20 {
+		w = io.MultiWriter(sum, &keep)
+	}
+	if _, err := io.Copy(w, body); err != nil {
+		return p, nil, fmt.Errorf("%s is damaged or cut short: %w", h.Name, err)
+	}
+	p.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return p, keep.Bytes(), nil
+}
+
+func (r *restore) unseal(sealed []byte) error {
+	id, err := r.cfg.Seal.identity()
+	if err != nil {
+		return err
+	}
+	if len(sealed) == 0 {
+		return errors.New("it holds no keys: it is no backup of drpd, or damaged")
+	}
+	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
+	if err != nil {
+		return fmt.Errorf("its keys cannot be opened with this passphrase or identity: %w", err)
+	}
+	if err := json.NewDecoder(plain).Decode(&r.keys); err != nil || len(r.keys[entryMAC]) != keySize {
+		return errors.New("its keys are damaged")
+	}
+	return nil
+}
+
+// unpack fills a directory beside the wanted one, syncs it and gives it its
+// name. Where that cannot be, as for the root of a volume, what is in it moves,
+// the identity last: before that, no server starts on it.
+func (r *restore) unpack(ctx context.Context) error {
+	parent := filepath.Dir(filepath.Clean(r.cfg.Dir))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	inside := false
+	tmp, err := os.MkdirTemp(parent, unfinished)
+	if err != nil {
+		return err
+	}
+	defer func() { os.RemoveAll(tmp) }()
+	if !sameVolume(parent, r.cfg.Dir) {
+		inside = true
+		os.RemoveAll(tmp)
+		if tmp, err = os.MkdirTemp(r.cfg.Dir, unfinished); err != nil {
+			return err
+		}
+	}
+	if err := r.fill(ctx, tmp); err != nil {
+		return err
+	}
+	if err := own(tmp, r.cfg.Dir); err != nil {
+		return err
+	}
+	if !inside {
+		if err := r.clearUnfinished(); err != nil {
+			return err
+		}
+		if err := os.Rename(tmp, r.cfg.Dir); err != nil {
+			return err
+		}
+		return atomicfile.SyncDir(parent)
+	}
+	return r.moveIn(tmp)
+}
+
+// clearUnfinished removes what killed restores left in the directory.
+func (r *restore) clearUnfinished() error {
+	list, err := filepath.Glob(filepath.Join(r.cfg.Dir, unfinished+"*"))
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if err := os.RemoveAll(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *restore) moveIn(tmp string) error {
+	list, err := os.ReadDir(tmp)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b os.DirEntry) int {
+		return boolInt(a.Name() == PartIdentity) - boolInt(b.Name() == PartIdentity)
+	})
+	for _, e := range list {
+		if e.Name() == PartIdentity { // all others are there for good first
+			if err := atomicfile.SyncDir(r.cfg.Dir); err != nil {
+				return err
+			}
+		}
+		if err := os.Rename(filepath.Join(tmp, e.Name()), filepath.Join(r.cfg.Dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return atomicfile.SyncDir(r.cfg.Dir)
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// sameVolume says whether a directory can be renamed to the place: it is not
+// there, or no volume of its own.
+func sameVolume(parent, dir string) bool {
+	var a, b syscall.Stat_t
+	if syscall.Stat(dir, &b) != nil {
+		return true
+	}
+	_, lost := os.Lstat(filepath.Join(dir, "lost+found"))
+	return syscall.Stat(parent, &a) == nil && a.Dev == b.Dev && lost != nil
+}
+
+// own gives what was unpacked to the owner of the directory that was there.
+func own(tmp, dir string) error {
+	var st syscall.Stat_t
+	if os.Geteuid() != 0 || syscall.Stat(dir, &st) != nil || st.Uid == 0 {
+		return nil
+	}
+	return filepath.WalkDir(tmp, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(st.Uid), int(st.Gid))
+	})
+}
+
+// fill writes all parts into an empty directory.
+func (r *restore) fill(ctx context.Context, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for name, data := range r.keys {
+		if name == entryMAC {
+			continue
+		}
+		if !isKeyFile(name) {
+			return fmt.Errorf("the backup's keys hold %q", name)
+		}
+		if err := put(root, name, bytes.NewReader(data)); err != nil {
+			return err
+		}
+	}
+	err = r.each(ctx, func(h *tar.Header, body io.Reader) error {
+		below := strings.HasPrefix(h.Name, PartBlobs+"/") || strings.HasPrefix(h.Name, AuditDir+"/")
+		switch {
+		case h.Typeflag == tar.TypeSymlink && below:
+			if err := root.MkdirAll(path.Dir(h.Name), 0o700); err != nil {
+				return err
+			}
+			return root.Symlink(h.Linkname, h.Name)
+		case h.Name == PartDatabase, h.Typeflag == tar.TypeReg && below:
+			if err := put(root, h.Name, body); err != nil {
+				return err
+			}
+			return root.Chtimes(h.Name, h.ModTime, h.ModTime)
+		}
+		return nil // keys and manifest were read before
+	})
+	if err != nil {
+		return err
+	}
+	return r.finish(ctx, dir)
+}
+
+// finish marks what was unpacked, and makes it durable.
+func (r *restore) finish(ctx context.Context, dir string) error {
+	c := Config{Dir: dir}
+	rev, err := sqlite.Check(ctx, c.path(PartDatabase))
+	if err != nil {
+		return err
+	}
+	if uint64(rev) != r.m.Revision {
+		return fmt.Errorf("the database has revision %d, the manifest says %d", rev, r.m.Revision)
+	}
+	if err := os.MkdirAll(filepath.Dir(c.markOf(PartBlobs)), 0o700); err != nil {
+		return err
+	}
+	if err := writeJSON(c.markOf(PartBlobs), mark{r.m.Server, PartBlobs}, 0o600); err != nil {
+		return err
+	}
+	id := identity{Server: r.m.Server, Rev: r.m.Revision, Restored: &Restored{At: r.cfg.Now, Taken: r.m.Taken}}
+	if err := c.writeIdentity(id); err != nil {
+		return err
+	}
+	if err := (&Dir{cfg: c, id: id}).survey(); err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			err = atomicfile.SyncDir(path)
+		}
+		return err
+	})
+}
+
+// put writes one file durably.
+func put(root *os.Root, name string, r io.Reader) error {
+	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Sync(), f.Close())
+}
