@@ -175,7 +175,6 @@ func machineIndexes() []resource.Index[Machine] {
 		scan(boolean("WorkflowComplete", func(m *Machine) bool { return m.WorkflowComplete })),
 		scan(boolean("WorkOrderMode", func(m *Machine) bool { return m.WorkOrderMode })),
 		scan(boolean("Locked", func(m *Machine) bool { return m.Locked })),
-		scan(boolean("Protected", func(m *Machine) bool { return m.Protected })),
 	}
 }
 

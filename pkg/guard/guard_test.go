@@ -129,6 +129,41 @@ func TestSavesThatLetAMemberGo(t *testing.T) {
 	assert.ErrorContains(t, y.update(func(tx *resource.Tx) error { return api.Clusters.Delete(tx, clusterID) }), "it is not forgotten")
 }
 
+// TestClustersListsThatEndIt are refused before the cluster enters them.
+func TestClustersListsThatEndIt(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(c *api.Machine){
+		"an operation": func(c *api.Machine) { c.Tasks = []string{"action:cluster/leave"} },
+		"a task":       func(c *api.Machine) { c.Tasks = []string{"hidden"} },
+		"a stage":      func(c *api.Machine) { c.Stage = "away" },
+		"in a list":    func(c *api.Machine) { c.Tasks = []string{"stage:away", "flexiflow-start"} },
+		"nothing":      func(c *api.Machine) { c.Tasks, c.Stage = []string{"action:cluster/gather"}, "stay" },
+	} {
+		for _, protected := range []bool{true, false} {
+			y := newYard(t, protected, api.InUse)
+			require.NoError(t, y.update(func(tx *resource.Tx) error {
+				task := &api.Task{Name: "hidden"}
+				task.Meta = map[string]string{"native": "cluster/release"}
+				if err := api.Tasks.Create(tx, task); err != nil {
+					return err
+				}
+				if err := api.Stages.Create(tx, &api.Stage{Name: "stay"}); err != nil {
+					return err
+				}
+				return api.Stages.Create(tx, &api.Stage{Name: "away", Params: resource.Params{"flexiflow/list-parameter": "list", "list": []any{"x", "action:cluster/release"}}})
+			}))
+			err := y.update(func(tx *resource.Tx) error {
+				return api.Clusters.Modify(tx, clusterID, func(c *api.Machine) error { change(c); return nil })
+			})
+			if protected && name != "nothing" {
+				assert.ErrorContains(t, err, "it is not destroyed", name)
+				continue
+			}
+			assert.NoError(t, err, name)
+		}
+	}
+}
+
 func operation(name, text string) *api.Task {
 	return &api.Task{Name: name, Templates: []api.TemplateInfo{{Name: name, Contents: text, Meta: map[string]string{"Interpreter": "drp-agent"}}}}
 }

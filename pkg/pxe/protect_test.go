@@ -29,6 +29,7 @@ func TestNoInstallerForAProtectedMember(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, got, "sanboot")
 	assert.NotContains(t, got, "vmlinuz")
+	assert.Contains(t, planFor(f.db.View(), macInst, someone).local, "cluster web is protected: nothing was done, inst is not installed")
 	assert.ErrorIs(t, f.claim(t.Context(), uuidInst, "i1"), errSpent)
 
 	protect(true, api.Building)
