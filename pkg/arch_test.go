@@ -77,11 +77,12 @@ var rows = map[string]row{
 	"alert":      {may: "api resource"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
-	"pool":       {may: "alert api engine resource"},
+	"blank":      {may: "api resource"},
+	"pool":       {may: "alert api blank engine resource"},
 	"broker":     {may: "api engine param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine param resource"},
 	"flexi":      {may: "api engine param render resource workflow"},
-	"diskplan":   {may: "api engine param resource"},
+	"diskplan":   {may: "api blank engine param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},
 	"bmc/driver": {libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
 
@@ -107,7 +108,7 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blank blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
 		"engine flexi media openapi param pki plugin pool pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},

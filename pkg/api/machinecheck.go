@@ -29,6 +29,9 @@ func (m *Machine) fill(role string) {
 	if m.PoolStatus == "" {
 		m.PoolStatus = Free
 	}
+	if role == "machine" {
+		m.markUsed()
+	}
 	// A plain machine is known by having no role, as DRP has it.
 	if m.Meta["machine-role"] == "" && role != "machine" {
 		m.Meta["machine-role"] = role

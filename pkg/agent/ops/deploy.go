@@ -43,9 +43,14 @@ func (d *deploy) run(ctx context.Context, r Runner) (int, error) {
 	if err := d.check(); err != nil {
 		return 0, fmt.Errorf("op deploy: %w", err)
 	}
-	if err := r.guard([]target{d.Disk}, d.Protected); err != nil {
+	inv, err := r.Hardware.Facts.Collect()
+	if err != nil {
+		return 0, fmt.Errorf("refused: the disks cannot be listed: %w", err)
+	}
+	if err := r.guard(inv, []target{d.Disk}, d.Protected); err != nil {
 		return 0, err
 	}
+	r.show("deploy", inv.Disks, nil)
 	// All files are made before the first byte is written: a token that the
 	// server refuses must not leave a disk without an agent.
 	files, err := d.files(ctx, r.Server)
