@@ -232,6 +232,13 @@ func (u *Unwiped) Whose() string {
 	return "its last user"
 }
 
+// Fence is what is done about a held machine that may still run what it ran.
+type Fence struct {
+	Says   string // what was reached, or what keeps it from that
+	Off    bool   // its BMC showed it switched off
+	Action string `json:",omitempty"` // uuid of the BMC action
+}
+
 // Fenced says that the machine is held with data on its disks: it is switched
 // off where its BMC can show that, and is given nothing to boot but its disk.
 func (m *Machine) Fenced() bool { return m.PoolStatus == HoldDestroy }
@@ -242,7 +249,7 @@ func (m *Machine) markUsed() {
 	switch m.PoolStatus {
 	case Building, HoldBuild, InUse, Destroying:
 	case HoldDestroy:
-		if m.Fence != "" { // held for what was found on it
+		if m.Fence != nil { // held for what was found on it
 			return
 		}
 	default:
@@ -263,3 +270,9 @@ const (
 	ForeignRefuse    = "refuse"
 	ForeignOverwrite = "overwrite"
 )
+
+// DiskExemption is the body of POST /machines/<id>/exemptDisk.
+type DiskExemption struct {
+	Disk   string // serial, WWN or kernel name; "none": the machine has no disks
+	Reason string
+}

@@ -83,8 +83,8 @@ type Machine struct {
 	// Virtual says that a broker made the machine: it has no hardware, and is
 	// deleted when it is released.
 	Virtual bool `json:",omitempty"`
-	// Fence says how a held machine is kept from running on, or why not yet.
-	Fence string `json:",omitempty"`
+	// Fence is how a machine in HoldDestroy is kept from running on.
+	Fence *Fence `json:",omitempty"`
 	// Generation counts how often a cluster was provisioned.
 	Generation int `json:",omitempty"`
 }

@@ -114,6 +114,7 @@ func (c *Core) rules() []engine.Rule {
 		pool.Rule(),                               // machines: PoolStatus
 		pool.FillRule(pool.Match(c.Orders.Match)), // pools: how many machines are Free
 		bmc.Rule(),                                // machines: boots by their BMC, as BMCActions
+		bmc.FenceRule(),                           // machines: Fence
 		media.Rule(),                              // media: what shall be unpacked
 		cluster.Rule(),                            // clusters: WorkOrderMode after provisioning
 	)

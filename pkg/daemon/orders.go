@@ -16,6 +16,11 @@ import (
 func (d *Daemon) verbs() map[string]rest.Verb {
 	return map[string]rest.Verb{
 		"machines/boot":      d.bootAgain,
+
+		"machines/wipe":         d.wipeMachine,
+		"machines/approveDisks": d.approveDisks,
+		"machines/exemptDisk":   d.exemptDisk,
+
 		"work_orders/rerun":  d.rerunOrder,
 		"batches/rerun":      d.rerunBatch,
 		"batches/cancel":     d.cancelBatch,

@@ -18,6 +18,10 @@ func machineRoutes() []route {
 	}
 	return append(out,
 		route{method: "POST", path: "/machines/{id}/boot", summary: "Boot the machine again into its boot environment", ours: true, reply: api.Machine{}},
+		route{method: "POST", path: "/machines/{id}/wipe", summary: "Wipe the disks of a machine that nobody has", ours: true, reply: api.Machine{}},
+		route{method: "POST", path: "/machines/{id}/approveDisks", summary: "Let what discovery found on the disks be overwritten, though it is nobody's that we know of", ours: true, reply: api.Machine{}},
+		route{method: "POST", path: "/machines/{id}/exemptDisk", summary: "Note that a disk need not be wiped in this release of the machine", ours: true,
+			body: api.DiskExemption{}, reply: api.Machine{}, sample: map[string]any{"Disk": "S3Z1NB0K", "Reason": "dead, removed"}},
 		route{method: "POST", path: "/work_orders/{id}/rerun", summary: "Make a new work order like this one", ours: true, status: 201, reply: api.WorkOrder{}},
 		route{method: "POST", path: "/batches/{id}/rerun", summary: "Make a new batch like this one", ours: true, status: 201, reply: api.Batch{}},
 		route{method: "POST", path: "/batches/{id}/cancel", summary: "Cancel a batch and its work orders", ours: true, reply: api.Batch{}},

@@ -73,7 +73,7 @@ func begin(tx *resource.Tx, id string, a api.PoolActions, during, after api.Pool
 	err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
 		also(m)
 		edit(m, a)
-		m.PoolHoldReason, m.PoolStatus = "", during
+		m.PoolHoldReason, m.PoolStatus, m.Fence = "", during, nil
 		if a.Workflow != "" {
 			m.Workflow, m.WorkOrderMode = a.Workflow, false
 		}

@@ -178,6 +178,19 @@ func release(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m 
 	})
 }
 
+// Wipe releases a machine that nobody has once more: it is held, or was used
+// without being taken.
+func Wipe(tx *resource.Tx, id string) error {
+	m, err := api.Machines.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if (m.PoolStatus != api.HoldDestroy && m.PoolStatus != api.Free) || m.Locked || m.Owner != "" {
+		return resource.Errorf(resource.Refused, api.Machines.Name, id, "%s is not wiped: it is %s%s", m.Name, m.PoolStatus, map[bool]string{true: ", locked"}[m.Locked])
+	}
+	return release(tx, m, api.PoolActions{Workflow: blank.Decommission}, func(*api.Machine) {})
+}
+
 // Move puts a machine that can be taken into another pool.
 func Move(tx *resource.Tx, id, to string, over api.PoolActions) error {
 	m, err := api.Machines.Get(tx, id)

@@ -119,8 +119,8 @@ func resume(tx *resource.Tx, m *api.Machine, during api.PoolStatus) (engine.Resu
 		return engine.Result{}, move(tx, m.Uuid, during, "")
 	}
 	text := fmt.Sprintf("held in %s: %s", m.PoolStatus, m.PoolHoldReason)
-	if m.Fence != "" {
-		text += "; " + m.Fence
+	if m.Fence != nil {
+		text += "; " + m.Fence.Says
 	}
 	return engine.Result{Waiting: text}, nil
 }
@@ -152,7 +152,7 @@ func rest(tx *resource.Tx, id string) error {
 	v := blank.Decide(tx, m)
 	if v.Held == "" {
 		return api.Machines.Modify(tx, id, func(m *api.Machine) error {
-			m.PoolStatus, m.PoolHoldReason, m.Fence = api.Free, "", ""
+			m.PoolStatus, m.PoolHoldReason, m.Fence = api.Free, "", nil
 			// Until it is Free a machine is its owner's to wait for.
 			m.Owner, m.PoolAllocated = "", false
 			if v.Clean {
@@ -183,16 +183,14 @@ func use(r resource.Reader, m *api.Machine) {
 	m.Unwiped = &u
 }
 
-// unfenced is what Fence says until somebody has tried.
-const unfenced = "it is being switched off"
-
-// move goes to any state but Free.
+// move goes to any state but Free. What becomes of a held machine package bmc
+// says.
 func move(tx *resource.Tx, id string, to api.PoolStatus, why string) error {
 	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
 		if to == api.HoldDestroy && m.PoolStatus != api.HoldDestroy {
-			m.Fence = unfenced
+			m.Fence = &api.Fence{Says: "it is being switched off"}
 		} else if to != api.HoldDestroy {
-			m.Fence = ""
+			m.Fence = nil
 		}
 		m.PoolStatus, m.PoolHoldReason = to, why
 		return nil

@@ -106,7 +106,12 @@ func (r *Rack) served() *daemon.Core {
 // BMC is the engine's action on the rack's management controllers: drpd's own
 // but for the wire.
 func (r *Rack) BMC(db *resource.DB) []engine.Runner {
-	do := func(_ context.Context, a *api.BMCAction) (string, error) { return "", r.press(db, a) }
+	do := func(_ context.Context, a *api.BMCAction) (string, error) {
+		if err := r.press(db, a); err != nil || a.Want != api.BMCOff {
+			return "", err
+		}
+		return "off", nil
+	}
 	return []engine.Runner{bmc.ActionBy(do, time.Now)}
 }
 
