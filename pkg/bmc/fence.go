@@ -44,6 +44,9 @@ func Fence(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 		return engine.Result{}, nil
 	case !Has(tx, m):
 		return engine.Result{}, fenced(tx, m, api.Fence{Says: "it has no BMC that could show it switched off: " + apart})
+	case busy(tx, m):
+		// What its BMC is being told just now may come after what it is told next.
+		return engine.Result{Waiting: "it is switched off when its BMC has done what it is about"}, nil
 	case f.Action == "" || err != nil:
 		return engine.Result{}, cutOff(tx, now, m)
 	case !a.Over():
@@ -57,6 +60,16 @@ func Fence(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 	}
 	f.Says = fmt.Sprintf("its BMC does not show it switched off (%s): %s", a.Error, apart)
 	return engine.Result{Waiting: f.Says, Until: a.Ended.Add(fenceAgain)}, fenced(tx, m, f)
+}
+
+// busy says that an order that is not the fence's is being carried out.
+func busy(r resource.Reader, m *api.Machine) bool {
+	for a := range api.BMCActions.By(r, "Machine", m.Uuid) {
+		if a.State == "working" && (m.Fence == nil || a.Uuid != m.Fence.Action) {
+			return true
+		}
+	}
+	return false
 }
 
 func fenced(tx *resource.Tx, m *api.Machine, f api.Fence) error {
@@ -75,7 +88,7 @@ func cutOff(tx *resource.Tx, now time.Time, m *api.Machine) error {
 	}
 	return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error {
 		m.Fence = &api.Fence{Action: id, Says: "it is being switched off"}
-		if m.Boot != nil && m.Boot.Home {
+		if m.Boot != nil && m.Boot.Error == "" {
 			m.Boot = &api.BootState{Intent: id, Env: m.BootEnv, Since: now}
 		}
 		return nil

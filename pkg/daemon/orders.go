@@ -15,7 +15,7 @@ import (
 // verbs are the operations on single objects: POST /<kind>/<id>/<verb>.
 func (d *Daemon) verbs() map[string]rest.Verb {
 	return map[string]rest.Verb{
-		"machines/boot":      d.bootAgain,
+		"machines/boot": d.bootAgain,
 
 		"machines/wipe":         d.wipeMachine,
 		"machines/approveDisks": d.approveDisks,

@@ -35,7 +35,7 @@ type Runner struct {
 // Evidence is what an operation saw and did, as facts for the server.
 type Evidence struct {
 	Op    string
-	Disks []disk.Disk  // all of the machine, before it began
+	Disks []disk.Disk   // all of the machine, before it began
 	Done  []disk.Report // one for each disk that was worked on
 }
 
