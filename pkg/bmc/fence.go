@@ -52,7 +52,7 @@ func Fence(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 	case !a.Over():
 		return engine.Result{Waiting: "it is being switched off: " + describe(a), Until: a.NextTry}, nil
 	case a.State == "done" && a.Power == "off":
-		return engine.Result{}, fenced(tx, m, api.Fence{Off: true, Action: a.Uuid, Says: "it is off, as its BMC showed at " + a.Ended.UTC().Format("2006-01-02 15:04:05Z")})
+		return engine.Result{}, isOff(tx, m, a)
 	case a.State == "cancelled":
 		return engine.Result{}, fenced(tx, m, api.Fence{Action: a.Uuid, Says: "another order to its BMC came after that to switch it off: " + apart})
 	case !now.Before(a.Ended.Add(fenceAgain)):
@@ -79,8 +79,20 @@ func fenced(tx *resource.Tx, m *api.Machine, f api.Fence) error {
 	return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Fence = &f; return nil })
 }
 
-// cutOff orders the power off. The agent that runs there ends with it: when the
-// machine goes on it is booted again.
+// isOff notes that the power is off. The agent that ran there ended with it:
+// when the machine goes on it is booted again. Said any sooner, that agent would
+// call home once more.
+func isOff(tx *resource.Tx, m *api.Machine, a *api.BMCAction) error {
+	return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error {
+		m.Fence = &api.Fence{Off: true, Action: a.Uuid, Says: "it is off, as its BMC showed at " + a.Ended.UTC().Format("2006-01-02 15:04:05Z")}
+		if m.Boot != nil && m.Boot.Error == "" {
+			m.Boot = &api.BootState{Intent: a.Uuid, Env: m.BootEnv, Since: a.Ended}
+		}
+		return nil
+	})
+}
+
+// cutOff orders the power off.
 func cutOff(tx *resource.Tx, now time.Time, m *api.Machine) error {
 	id, err := Order(tx, now, m.Uuid, api.BMCOff, "")
 	if err != nil {
@@ -88,9 +100,6 @@ func cutOff(tx *resource.Tx, now time.Time, m *api.Machine) error {
 	}
 	return api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error {
 		m.Fence = &api.Fence{Action: id, Says: "it is being switched off"}
-		if m.Boot != nil && m.Boot.Error == "" {
-			m.Boot = &api.BootState{Intent: id, Env: m.BootEnv, Since: now}
-		}
 		return nil
 	})
 }

@@ -206,6 +206,14 @@ func (m *Machine) reset() {
 	}
 }
 
+// move puts the machine into its pool.
+func (w way) move(s *Site, tx *resource.Tx) error {
+	if w.pool == "" {
+		return nil
+	}
+	return pool.Move(tx, s.machine("n1").Uuid, w.pool, api.PoolActions{})
+}
+
 // define makes the cluster.
 func (w way) define(ctx context.Context, s *Site) error {
 	if err := s.Define(ctx, "c", 1, ""); err != nil {
@@ -237,10 +245,7 @@ func (w way) site(t *testing.T, packs []*api.ContentPack) *Site {
 				return err
 			}
 		}
-		if w.pool != "" {
-			return pool.Move(tx, s.machine("n1").Uuid, w.pool, api.PoolActions{})
-		}
-		return nil
+		return w.move(s, tx)
 	}))
 	return s
 }
@@ -430,6 +435,12 @@ func (w way) again(ctx context.Context, s *Site) error {
 	}
 	if s.Cluster("c") == nil {
 		if err := s.Await(ctx, "discovered", AllFree(1)); err != nil {
+			return err
+		}
+		if err := once("done-before", w.before); err != nil {
+			return err
+		}
+		if err := once("done-move", w.move); err != nil {
 			return err
 		}
 		if err := w.define(ctx, s); err != nil {
