@@ -47,6 +47,10 @@ type Install struct {
 	Image   string // path under the provisioner's URL
 	SHA256  string
 	RawSize int64 // of the unpacked image, bytes
+	// Content is what the inventory found on the disk. With Check, for the first
+	// installation on what was not ours, the agent wants to find the same.
+	Content []string `json:",omitempty"`
+	Check   bool     `json:",omitempty"`
 }
 
 // Natives are the planning operations of task lists.
@@ -91,6 +95,8 @@ func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error
 		return engine.Result{}, p.refuse("%s", why)
 	}
 	image.Serial, image.WWN, image.Size = d.Serial, d.WWN, d.Size
+	image.Content = p.content(d)
+	image.Check = !blank.Overwrites(p.tx, p.m) && (p.m.Unwiped == nil || !p.m.Unwiped.Wrote)
 	return engine.Result{Done: true}, p.set(ParamInstall, image)
 }
 
@@ -112,6 +118,19 @@ func (p planner) foreign(d Disk) string {
 		}
 	}
 	return ""
+}
+
+func (p planner) content(d Disk) []string {
+	s, err := api.DiskSurveys.Get(p.tx, p.m.Uuid)
+	if err != nil {
+		return nil
+	}
+	for _, x := range s.Disks {
+		if !x.Absent && x.Serial == d.Serial && x.WWN == d.WWN {
+			return x.Content
+		}
+	}
+	return nil
 }
 
 // planWipe names all disks of the inventory that this release took: nothing else

@@ -53,6 +53,7 @@ func TestRefusals(t *testing.T) {
 		"deploy guarded": {"op: deploy\ndisk: {serial: D1}\nimage: http://x/y\nrawSize: 1\nprotected: [D1]\nsha256: " + sum, "is protected"},
 		"bad mode": {"op: deploy\ndisk: {serial: D1}\nimage: http://x/y\nrawSize: 1\nsha256: " + sum +
 			"\npersonalize: {label: root, files: [{path: /a, mode: rw}]}", `mode "rw" of /a`},
+		"not as planned":   {"op: deploy\ncheck: true\ncontent: []\ndisk: {serial: D1}\nimage: http://x/y\nrawSize: 1\nsha256: " + sum, "holds data of no known kind at 0, which was not there"},
 		"nothing to wipe":  {"op: wipe\ndisks: []", "the plan names no disk, and the machine has 2"},
 		"no list":          {"op: wipe", "the plan names no disk, and the machine has 2"},
 		"nothing to check": {"op: verify-blank\ndisks: []", "the plan names no disk, and the machine has 2"},
