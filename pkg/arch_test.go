@@ -80,11 +80,12 @@ var rows = map[string]row{
 	"restored":   {may: "api datadir resource trigger"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
-	"pool":       {may: "alert api engine guard resource"},
+	"blank":      {may: "api resource"},
+	"pool":       {may: "alert api blank engine guard resource"},
 	"broker":     {may: "api engine guard param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine guard param resource"},
 	"flexi":      {may: "api engine param render resource workflow"},
-	"diskplan":   {may: "api engine guard param resource"},
+	"diskplan":   {may: "api blank engine guard param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},
 	"bmc/driver": {libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
 
@@ -111,7 +112,7 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blob bmc bmc/driver broker bundle cluster datadir dhcp diskplan " +
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blank blob bmc bmc/driver broker bundle cluster datadir dhcp diskplan " +
 		"engine flexi guard media openapi param pki plugin pool proof pxe render resource rest restored runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},

@@ -73,7 +73,8 @@ func (o *options) asDRP() {
 	c.DataDir, c.SecureAddr, c.MetricsAt = "/var/lib/dr-provision", ":8090", ":8080"
 	c.DHCPOnAll, c.BestEffort = true, true
 	c.FirstPassword = "r0cketsk8ts"
-	c.Prefs = map[string]string{"defaultWorkflow": "", "defaultStage": "none", "defaultBootEnv": "local", "unknownBootEnv": "ignore"}
+	c.Prefs = map[string]string{"defaultWorkflow": "", "defaultStage": "none", "defaultBootEnv": "local", "unknownBootEnv": "ignore",
+		"releaseProof": "none", "foreignDisks": "overwrite"}
 }
 
 // apply puts the flags that were given into the configuration.

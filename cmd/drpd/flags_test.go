@@ -36,7 +36,8 @@ func TestDropInTakesTheFlagsOfDRP(t *testing.T) {
 	assert.Equal(t, daemon.Config{DataDir: "/r", APIAddr: ":10021", FileAddr: ":10022", SecureAddr: ":10027", MetricsAt: ":10026", TFTPAddr: ":10023",
 		DHCPPort: 10024, BINLPort: 10025, DHCPOnAll: true, KeyFile: "server.key", CertFile: "server.crt", Loaders: "/usr/lib/ipxe",
 		Database: daemon.InMemory, ID: "Fred", FirstPassword: "r0cketsk8ts", BestEffort: true,
-		Prefs: map[string]string{"defaultWorkflow": "", "defaultStage": "none", "defaultBootEnv": "local", "unknownBootEnv": "ignore"}}, got)
+		Prefs: map[string]string{"defaultWorkflow": "", "defaultStage": "none", "defaultBootEnv": "local", "unknownBootEnv": "ignore",
+			"releaseProof": "none", "foreignDisks": "overwrite"}}, got)
 }
 
 func TestDefaultsByName(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"drpd/pkg/agent/disk"
 	"drpd/pkg/agent/ops"
 	"drpd/pkg/api"
 	"drpd/pkg/client"
@@ -18,7 +19,7 @@ import (
 const interpreterSelf = "drp-agent"
 
 // actions runs the templates of a job one after another.
-func (a *agent) actions(ctx context.Context, j *api.Job, legacy bool, log *jobLog) result {
+func (a *agent) actions(ctx context.Context, j *api.Job, legacy bool, log *jobLog, reports *[]api.DiskReport) result {
 	list, err := ask(ctx, a, func(c *client.Client) ([]api.JobAction, error) { return c.JobActions(ctx, j.Uuid) })
 	if err != nil {
 		return failed("get the templates of task %s: %v", j.Task, err)
@@ -33,7 +34,7 @@ func (a *agent) actions(ctx context.Context, j *api.Job, legacy bool, log *jobLo
 	}
 	res := result{state: api.JobFinished, exit: exitComplete}
 	for i, act := range list {
-		code, err := a.action(ctx, j, act, dir, log)
+		code, err := a.action(ctx, j, act, dir, log, reports)
 		if err != nil {
 			return failed("%s: %v", act.Name, err)
 		}
@@ -54,7 +55,7 @@ func (a *agent) actions(ctx context.Context, j *api.Job, legacy bool, log *jobLo
 }
 
 // action does one template: a file to write, an operation, or a script.
-func (a *agent) action(ctx context.Context, j *api.Job, act api.JobAction, dir string, log *jobLog) (int, error) {
+func (a *agent) action(ctx context.Context, j *api.Job, act api.JobAction, dir string, log *jobLog, reports *[]api.DiskReport) (int, error) {
 	if act.Path != "" {
 		path := act.Path
 		if !filepath.IsAbs(path) {
@@ -70,7 +71,8 @@ func (a *agent) action(ctx context.Context, j *api.Job, act api.JobAction, dir s
 		if a.cfg.Context != "" {
 			return 0, fmt.Errorf("an operation on the machine itself cannot run in context %s", a.cfg.Context)
 		}
-		r := ops.Runner{Hardware: a.cfg.Hardware, Server: ownServer{a}, Log: log}
+		r := ops.Runner{Hardware: a.cfg.Hardware, Server: ownServer{a}, Log: log,
+			Evidence: func(e ops.Evidence) { *reports = append(*reports, Report(e)) }}
 		code, err := r.Run(ctx, act.Content)
 		if err != nil && ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -91,3 +93,23 @@ func writeFile(path, content string) error {
 	}
 	return os.Rename(tmp, path)
 }
+
+// Report is evidence as the server takes it.
+func Report(e ops.Evidence) api.DiskReport {
+	out := api.DiskReport{Op: e.Op, Disks: []api.DiskFact{}}
+	for _, d := range e.Disks {
+		out.Disks = append(out.Disks, api.DiskFact{DiskID: diskID(d), Name: d.Name, Transport: d.Transport, Removable: d.Removable,
+			ReadOnly: d.ReadOnly, Virtual: d.Virtual, Expander: d.Expander, Content: d.Content})
+	}
+	for _, r := range e.Done {
+		out.Done = append(out.Done, api.DiskDone{DiskID: diskID(r.Disk), Method: r.Method, Bytes: r.Bytes, Samples: r.Samples, Error: cut(r.Error)})
+	}
+	return out
+}
+
+func diskID(d disk.Disk) api.DiskID {
+	return api.DiskID{Serial: cut(d.Serial), WWN: cut(d.WWN), Path: cut(d.Path), Model: cut(d.Model), Size: d.Size}
+}
+
+// cut keeps a text of the hardware's within what the server takes.
+func cut(s string) string { return s[:min(len(s), 200)] }

@@ -14,6 +14,8 @@ type result struct {
 	state  api.JobState
 	exit   string   // one of the exit states
 	errors []string // causes of a failure
+
+	reports []api.DiskReport // what its operations saw and did
 }
 
 // halts says whether the machine may not go on by itself.

@@ -77,7 +77,9 @@ func (a *agent) perform(ctx context.Context, j *api.Job) (result, error) {
 		defer log.close()
 		timed, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timed out after %s", limit))
 		defer stop()
-		res = a.actions(timed, j, legacy(task), log)
+		var reports []api.DiskReport
+		res = a.actions(timed, j, legacy(task), log, &reports)
+		res.reports = reports
 		for _, e := range res.errors {
 			fmt.Fprintf(log, "failed: %s\n", e)
 		}
@@ -152,6 +154,9 @@ func (a *agent) move(ctx context.Context, j *api.Job, from api.JobState, to resu
 	}
 	if len(to.errors) > 0 {
 		p = append(p, client.Set("/ResultErrors", to.errors))
+	}
+	if len(to.reports) > 0 {
+		p = append(p, client.Set("/Reports", to.reports))
 	}
 	err := a.call(ctx, func(c *client.Client) error {
 		_, err := client.Patch(ctx, c, api.Jobs, j.Uuid, p...)

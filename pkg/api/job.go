@@ -58,6 +58,11 @@ type Job struct {
 	Waiting string `json:",omitempty"`
 	// Note is what a native operation remembers between its steps.
 	Note resource.Params `json:",omitempty"`
+	// Reports are what the operations of the agent on disks did. The agent sends
+	// them with the end of the job; nobody else may.
+	Reports []DiskReport `json:",omitempty"`
+	// Release is Machine.Uses when the job began.
+	Release int `json:",omitempty"`
 }
 
 // Action is one call of a plugin's command on an object.
@@ -85,7 +90,7 @@ var Jobs = &resource.Kind[Job]{
 	Name: "jobs", Key: func(o *Job) string { return o.Uuid },
 	Common: func(o *Job) *resource.Common { return &o.Common },
 	Engine: append([]string{"Uuid", "Machine", "Previous", "Task", "Stage", "Workflow", "CurrentIndex", "NextIndex", "WorkOrder", "Current", "Waiting", "Note",
-		"ExtraClaims", "Token"}, engineCommon...),
+		"ExtraClaims", "Token", "Release"}, engineCommon...),
 	Indexes: []resource.Index[Job]{
 		byUUID(func(o *Job) string { return o.Uuid }),
 		typed("Machine", typeUUID, func(o *Job) string { return o.Machine }),
@@ -125,7 +130,7 @@ func (o *Job) problems() []string {
 	if !slices.Contains(exitStates, o.ExitState) {
 		p.add("Invalid ExitState `%s`", o.ExitState)
 	}
-	return p
+	return append(p, reportProblems(o.Reports)...)
 }
 
 // Ended says that the job will not change any more.

@@ -17,7 +17,7 @@ func Kinds() []resource.Any {
 		Batches, Alerts, Filters, Subnets, Reservations, Leases, Interfaces, Contexts,
 		Plugins, PluginProviders, Users, Roles, Tenants, Preferences, Endpoints, VersionSets,
 		CatalogItems, ContentPacks, Files, BMCActions, BootRecords, Media, Callbacks, PluginCalls,
-		Grants,
+		Grants, DiskProofs, DiskSurveys,
 	}
 }
 

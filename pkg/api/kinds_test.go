@@ -103,6 +103,7 @@ func least(t *testing.T, k resource.Any, n int) any {
 		"catalog_items": `{"Id":"n%d"}`, "contents": `{"meta":{"Name":"n%d"}}`, "files": `{"Path":"files/n%d"}`, "boot_records": `{"Mac":"n%d"}`, "media": `{"Dir":"n%d"}`,
 		"jobs":        `{"State":"created"}`,
 		"work_orders": `{"Blueprint":"b","Machine":"m"}`, "batches": `{"WorkOrderTemplate":{"Blueprint":"b","Machine":"m"}}`,
+		"disk_proofs": `{}`, "disk_surveys": `{"Machine":"n%d"}`,
 		"bmc_actions": `{}`, "callbacks": `{"Job":"n%d"}`, "plugin_calls": `{"Job":"n%d"}`, "triggers": `{"Name":"n%d","TriggerProvider":"p","Blueprint":"b"}`, "filters": `{"Name":"n%d","Object":"machines"}`,
 		"plugins":      `{"Name":"n%d","Provider":"p"}`,
 		"subnets":      `{"Name":"n%[1]d","Subnet":"10.0.%[1]d.1/24","ActiveStart":"10.0.%[1]d.2","ActiveEnd":"10.0.%[1]d.9"}`,

@@ -75,6 +75,16 @@ type Machine struct {
 	// Chained is how the machine came to its workflow by itself, one workflow
 	// after the other, since a person chose one or a task did some work.
 	Chained []ChainStep `json:",omitempty"`
+	// Unwiped says why the disks may hold data; nil: nothing is to be wiped.
+	Unwiped *Unwiped `json:",omitempty"`
+	// Uses counts takings, releases and installations: what was proven of the
+	// disks before the last of them counts for nothing.
+	Uses int `json:",omitempty"`
+	// Virtual says that a broker made the machine: it has no hardware, and is
+	// deleted when it is released.
+	Virtual bool `json:",omitempty"`
+	// Fence is how a machine in HoldDestroy is kept from running on.
+	Fence *Fence `json:",omitempty"`
 	// Generation counts how often a cluster was provisioned.
 	Generation int `json:",omitempty"`
 	// Protected says of a cluster that nothing of its members' disks is wiped or
@@ -189,7 +199,8 @@ func machineKind(name, role string) *resource.Kind[Machine] {
 		Refs:     (*Machine).refs,
 		Engine: []string{"Validated", "Available", "Errors", "ReadOnly", "Bundle", "Uuid", "CurrentJob", "RetryTaskAttempt",
 			"Secret", "Pool", "PoolAllocated", "PoolStatus", "PoolHoldReason", "PoolNext", "WorkflowComplete", "Boot", "Owner", "Generation",
-			"Partial", "TaskErrorStacks", "PastJob", "Chained", "PendingWorkOrders", "RunningWorkOrders", "Protected", "ProtectedBy", "ProtectedDisks"},
+			"Partial", "TaskErrorStacks", "PastJob", "Chained", "PendingWorkOrders", "RunningWorkOrders", "Protected", "ProtectedBy", "ProtectedDisks",
+			"Unwiped", "Uses", "Virtual", "Fence"},
 		Hidden:   []string{"Secret"},
 		Params:   func(m *Machine) *resource.Params { return &m.Params },
 		Profiles: func(m *Machine) *[]string { return &m.Profiles },

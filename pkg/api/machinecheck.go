@@ -32,6 +32,9 @@ func (m *Machine) fill(role string) {
 	if role != "cluster" { // only of clusters it means something
 		m.Protected, m.ProtectedBy = false, ""
 	}
+	if role == "machine" {
+		m.markUsed()
+	}
 	// A plain machine is known by having no role, as DRP has it.
 	if m.Meta["machine-role"] == "" && role != "machine" {
 		m.Meta["machine-role"] = role

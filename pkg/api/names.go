@@ -77,6 +77,13 @@ func (p *problems) names(field string, values []string, g grammar) {
 	}
 }
 
+// oneOf checks a word; "" always fits.
+func (p *problems) oneOf(field, value string, words ...string) {
+	if value != "" && !slices.Contains(words, value) {
+		p.add("%s `%.40s` is none of %s", field, value, strings.Join(words, ", "))
+	}
+}
+
 func (p *problems) uuid(field, value string) {
 	if _, err := uuid.Parse(value); err != nil {
 		p.add("%s %q is not a UUID", field, value)

@@ -15,6 +15,14 @@ type Pool struct {
 	AllocateActions *PoolActions  `json:",omitempty"`
 	ReleaseActions  *PoolActions  `json:",omitempty"`
 	AutoFill        *PoolAutoFill `json:",omitempty"`
+	// ReleaseProof says whether a released machine becomes Free only when its
+	// disks are proven blank: "required", "none", or "" for what preference
+	// releaseProof says.
+	ReleaseProof string `json:",omitempty"`
+	// ForeignDisks says what an installation does about disks with data that is
+	// nobody's that we know of: "refuse", "overwrite", or "" for what preference
+	// foreignDisks says.
+	ForeignDisks string `json:",omitempty"`
 }
 
 // PoolActions is one transition: params and profiles first, then the workflow.
@@ -55,6 +63,8 @@ var Pools = &resource.Kind[Pool]{
 		if o.ParentPool != "" {
 			p.name("ParentPool", o.ParentPool, machineName)
 		}
+		p.oneOf("ReleaseProof", o.ReleaseProof, ReleaseRequired, ReleaseNone)
+		p.oneOf("ForeignDisks", o.ForeignDisks, ForeignRefuse, ForeignOverwrite)
 		for i, a := range []*PoolActions{o.EnterActions, o.ExitActions, o.AllocateActions, o.ReleaseActions} {
 			p = append(p, a.problems([]string{"EnterActions", "ExitActions", "AllocateActions", "ReleaseActions"}[i])...)
 		}

@@ -15,7 +15,7 @@ var (
 	// newFields are those of a machine that it declares itself.
 	newFields = []string{"Name", "Address", "Arch", "OS", "Description", "HardwareAddrs", "Fingerprint", "Meta", "Params"}
 	// jobFields are those of its own jobs that it reports.
-	jobFields = []string{"State", "ExitState", "ResultErrors", "Report"}
+	jobFields = []string{"State", "ExitState", "ResultErrors", "Reports"}
 	// reservationFields are those of a reservation of its own address.
 	reservationFields = []string{"Addr", "Token", "Strategy", "Description", "Documentation", "Duration"}
 )

@@ -100,20 +100,32 @@ func apply(ctx context.Context, s *driver.Session, want api.BMCWant, uefi bool) 
 	return fmt.Errorf("no such BMC action %q", want)
 }
 
+// controller is what a boot needs of a session.
+type controller interface {
+	driver.Power
+	driver.BootDevice
+}
+
 // bootFrom goes through off, so that the machine surely starts its firmware
-// and repeating it after a crash does no more than one extra restart.
-func bootFrom(ctx context.Context, s *driver.Session, d driver.Device, uefi bool) error {
+// and repeating it after a crash does no more than one extra restart. The power
+// is cut only when the controller has taken the boot device: one that does not
+// must not leave a machine off. It is told once more after that, for some forget
+// it with the power, and those of IPMI after a minute.
+func bootFrom(ctx context.Context, s controller, d driver.Device, uefi bool) error {
 	state, err := s.PowerState(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.BootOnce(ctx, d, uefi); err != nil {
 		return err
 	}
 	if state != driver.StateOff {
 		if err := s.SetPower(ctx, driver.WantOff); err != nil {
 			return err
 		}
-	}
-	if err := s.BootOnce(ctx, d, uefi); err != nil {
-		return err
+		if err := s.BootOnce(ctx, d, uefi); err != nil {
+			return err
+		}
 	}
 	return s.SetPower(ctx, driver.WantOn)
 }

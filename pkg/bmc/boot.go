@@ -67,7 +67,7 @@ func Rule() engine.Rule {
 // Boot is the step of Rule.
 func Boot(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 	m, err := api.Machines.Get(tx, id)
-	if err != nil || m.Boot == nil || m.Boot.Home || !needsAgent(tx, m) {
+	if err != nil || m.Boot == nil || m.Boot.Home || m.Fenced() || !needsAgent(tx, m) {
 		return engine.Result{}, err
 	}
 	if !Has(tx, m) {

@@ -116,12 +116,23 @@ func (s *site) work(ctx context.Context, t *testing.T) {
 				if err := api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.WorkflowComplete = true; return nil }); err != nil {
 					return err
 				}
+				if err := prove(tx, m); err != nil {
+					return err
+				}
 				_, err := pool.Transition(tx, tx.Now(), m.Uuid)
 				return err
 			})
 			assert.True(t, err == nil || ctx.Err() != nil, "%v", err)
 		}
 	}
+}
+
+// prove is the evidence of a wipe.
+func prove(tx *resource.Tx, m *api.Machine) error {
+	d := api.DiskID{Serial: "S", Size: 1}
+	s := &api.DiskSurvey{Machine: m.Uuid, Release: m.Uses, Disks: []api.SurveyDisk{{DiskFact: api.DiskFact{DiskID: d}}}}
+	p := &api.DiskProof{Uuid: m.Uuid, Machine: m.Uuid, Disk: d, Release: m.Uses, Method: api.MethodOverwrite, Bytes: 1, Read: 1, Proven: tx.Now()}
+	return errors.Join(api.DiskSurveys.Put(tx, s), api.DiskProofs.Put(tx, p))
 }
 
 func allocated(m *api.Machine) bool {

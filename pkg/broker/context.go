@@ -43,6 +43,7 @@ func (w want) createOne(tx *resource.Tx, name string) error {
 // made stores a machine that has no hardware.
 func made(tx *resource.Tx, m *api.Machine) error {
 	flow := m.Workflow
+	m.Virtual = true
 	if err := api.Machines.Create(tx, m); err != nil {
 		return err
 	}

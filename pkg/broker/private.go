@@ -47,7 +47,7 @@ func (b broker) gather(tx *resource.Tx, w want, missing int) (waiting string, er
 		}
 	}
 	if need := missing - here - len(coming); need > 0 {
-		free, why, err := pool.Candidates(tx, w.pool, func(m *api.Machine) (bool, error) { return b.fits(tx, w, m) })
+		free, why, err := pool.Candidates(tx, w.pool, w.cluster.Uuid, func(m *api.Machine) (bool, error) { return b.fits(tx, w, m) })
 		if err != nil || len(free) < need {
 			return shortage(w, need, len(free), why), err
 		}
@@ -119,7 +119,7 @@ func (b broker) take(tx *resource.Tx, now time.Time, w want, missing []string) (
 		}
 		from = own
 	}
-	free, why, err := pool.Candidates(tx, from, func(m *api.Machine) (bool, error) { return b.fits(tx, w, m) })
+	free, why, err := pool.Candidates(tx, from, w.cluster.Uuid, func(m *api.Machine) (bool, error) { return b.fits(tx, w, m) })
 	if err != nil {
 		return engine.Result{}, err
 	}

@@ -34,6 +34,9 @@ func TestPrivatePool(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 3, 1, store.Faults{})
 	require.NoError(t, s.db.Update(t.Context(), func(tx *resource.Tx) error {
+		return api.Preferences.Create(tx, &api.Preference{Name: api.PrefReleaseProof, Value: api.ReleaseNone})
+	}))
+	require.NoError(t, s.db.Update(t.Context(), func(tx *resource.Tx) error {
 		return api.Pools.Modify(tx, "default", func(p *api.Pool) error { p.ExitActions = &api.PoolActions{Workflow: "work"}; return nil })
 	}))
 	ask := func(native string, names ...string) (bool, string) {

@@ -126,15 +126,23 @@ func (s *session) systemActions() []*cobra.Command {
 
 // postCmd is a verb that only asks the server to do something with an object.
 func (g *group) postCmd(use, short, verb string) *cobra.Command {
-	return g.cmd(use, short, func(ctx context.Context, args []string) error {
-		key, err := g.keyFor(ctx, g.kind, args[0])
-		if err != nil {
-			return err
-		}
-		var out doc
-		if err := g.conn().call(ctx, http.MethodPost, at(g.name, key, verb), g.forced(), object{}, &out); err != nil {
-			return about(err, "%s %s %s", verb, one(g.name), args[0])
-		}
-		return g.print(g.name, out)
+	return g.cmd(use, short, func(ctx context.Context, args []string) error { return g.postVerb(ctx, args[0], verb, object{}) })
+}
+
+func (g *group) postVerb(ctx context.Context, ref, verb string, body object) error {
+	key, err := g.keyFor(ctx, g.kind, ref)
+	if err != nil {
+		return err
+	}
+	var out doc
+	if err := g.conn().call(ctx, http.MethodPost, at(g.name, key, verb), g.forced(), body, &out); err != nil {
+		return about(err, "%s %s %s", verb, one(g.name), ref)
+	}
+	return g.print(g.name, out)
+}
+
+func (g *group) exemptCmd() *cobra.Command {
+	return g.cmd("exempt-disk <id> <disk> <reason>", "Note that a disk (serial, WWN or name; none if it has none) need not be wiped this time.", func(ctx context.Context, args []string) error {
+		return g.postVerb(ctx, args[0], "exemptDisk", object{"Disk": args[1], "Reason": args[2]})
 	})
 }

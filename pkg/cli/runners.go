@@ -37,6 +37,9 @@ func (g *group) runnerVerbs() []*cobra.Command {
 	out = append(out, g.taskVerbs()...)
 	if g.name == "machines" {
 		out = append(out, g.postCmd("boot <id>", "Boot again after tries were given up.", "boot"), g.admitCmd(), g.joinTokenCmd(), g.unprotectCmd(),
+			g.postCmd("wipe <id>", "Wipe the disks of a machine that nobody has.", "wipe"),
+			g.postCmd("approve-disks <id>", "Let what was found on its disks be overwritten.", "approveDisks"),
+			g.exemptCmd(),
 			g.cmd("releaseToPool <id>", "Give the machine back to its pool.", func(ctx context.Context, args []string) error {
 				key, err := g.keyFor(ctx, g.kind, args[0])
 				if err != nil {

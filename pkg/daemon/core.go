@@ -16,6 +16,7 @@ import (
 	"drpd/pkg/api"
 	"drpd/pkg/auth"
 	"drpd/pkg/batch"
+	"drpd/pkg/blank"
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
@@ -89,7 +90,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
 		Base: func(tx *resource.Tx) error { return layer(tx, packs, cfg.BuiltIn) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
-		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), guard.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook(), proof.Forget()}),
+		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), blank.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), guard.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook(), proof.Forget()}),
 	})
 	if err != nil {
 		return nil, err
@@ -123,6 +124,7 @@ func (c *Core) rules() []engine.Rule {
 		pool.Rule(),                               // machines: PoolStatus
 		pool.FillRule(pool.Match(c.Orders.Match)), // pools: how many machines are Free
 		bmc.Rule(),                                // machines: boots by their BMC, as BMCActions
+		bmc.FenceRule(),                           // machines: Fence
 		media.Rule(),                              // media: what shall be unpacked
 		cluster.Rule(),                            // clusters: WorkOrderMode after provisioning
 	)
@@ -179,7 +181,8 @@ const DefaultBroker = "pool-broker"
 // seed makes what a first start needs and an operator may change later.
 func seed(tx *resource.Tx, differ map[string]string) error {
 	prefs := map[string]string{"defaultWorkflow": "universal-discover", "defaultStage": "none", "defaultBootEnv": "local",
-		"unknownBootEnv": "discovery", "knownTokenTimeout": "3600", "unknownTokenTimeout": "600"}
+		"unknownBootEnv": "discovery", "knownTokenTimeout": "3600", "unknownTokenTimeout": "600",
+		api.PrefReleaseProof: api.ReleaseRequired, api.PrefForeignDisks: api.ForeignRefuse}
 	maps.Copy(prefs, workflow.RetentionDefaults)
 	maps.Copy(prefs, differ)
 	for name, value := range prefs {

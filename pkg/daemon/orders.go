@@ -15,11 +15,15 @@ import (
 // verbs are the operations on single objects: POST /<kind>/<id>/<verb>.
 func (d *Daemon) verbs() map[string]rest.Verb {
 	return map[string]rest.Verb{
-		"machines/boot":      d.bootAgain,
-		"machines/admit":     d.admit,
-		"machines/unprotect": d.unprotectDisks,
-		"clusters/protect":   d.protect(true),
-		"clusters/unprotect": d.protect(false),
+		"machines/boot":         d.bootAgain,
+		"machines/admit":        d.admit,
+		"machines/unprotect":    d.unprotectDisks,
+		"clusters/protect":      d.protect(true),
+		"clusters/unprotect":    d.protect(false),
+		"machines/wipe":         d.wipeMachine,
+		"machines/approveDisks": d.approveDisks,
+		"machines/exemptDisk":   d.exemptDisk,
+
 		"work_orders/rerun":  d.rerunOrder,
 		"batches/rerun":      d.rerunBatch,
 		"batches/cancel":     d.cancelBatch,

@@ -69,7 +69,16 @@ func (h *holder) taken(a netip.Addr) bool {
 		return true
 	}
 	l, err := api.Leases.Get(h.tx, a.String())
-	return err == nil && l.Token != h.q.MAC && h.live(l)
+	if err == nil && l.Token != h.q.MAC && (h.live(l) || h.fenced(api.Machines.One(h.tx, api.ByMAC, l.Token))) {
+		return true
+	}
+	return h.fenced(api.Machines.One(h.tx, api.ByAddress, a.String()))
+}
+
+// fenced says that another client's machine is held and may still use the
+// address that it had, however long ago.
+func (h *holder) fenced(m *api.Machine) bool {
+	return m != nil && m.Fenced() && (m.Fence == nil || !m.Fence.Off) && !slices.Contains(m.HardwareAddrs, h.q.MAC)
 }
 
 // own is the address that the client has a right to before any picking, and

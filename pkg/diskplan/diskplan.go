@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/blank"
 	"drpd/pkg/engine"
 	"drpd/pkg/guard"
 	"drpd/pkg/param"
@@ -34,7 +35,8 @@ const (
 // Disk is what a plan needs to know of a disk in the inventory.
 type Disk struct {
 	Name, Serial, WWN   string
-	Size                int64 // bytes
+	Path, Model         string // tell disks without serial and WWN apart
+	Size                int64  // bytes
 	Removable, ReadOnly bool
 }
 
@@ -46,6 +48,10 @@ type Install struct {
 	Image   string // path under the provisioner's URL
 	SHA256  string
 	RawSize int64 // of the unpacked image, bytes
+	// Content is what the inventory found on the disk. With Check, for the first
+	// installation on what was not ours, the agent wants to find the same.
+	Content []string `json:",omitempty"`
+	Check   bool     `json:",omitempty"`
 }
 
 // Natives are the planning operations of task lists.
@@ -67,6 +73,8 @@ func forJob(tx *resource.Tx, job string) (planner, error) {
 	return planner{tx, m}, err
 }
 
+// planInstall refuses what holds data that nobody gave up. The image is looked
+// at first: nothing is planned that could not be installed.
 func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error) {
 	p, err := forJob(tx, job)
 	if err != nil {
@@ -87,11 +95,51 @@ func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error
 	if problem != "" {
 		return engine.Result{}, p.refuse("%s", problem)
 	}
+	if why := p.foreign(d); why != "" {
+		return engine.Result{}, p.refuse("%s", why)
+	}
 	image.Serial, image.WWN, image.Size = d.Serial, d.WWN, d.Size
+	image.Content = p.content(d)
+	image.Check = !blank.Overwrites(p.tx, p.m) && (p.m.Unwiped == nil || !p.m.Unwiped.Wrote)
 	return engine.Result{Done: true}, p.set(ParamInstall, image)
 }
 
-// planWipe names the disks that were installed to, or those in disk-wipe/serials.
+// foreign says that the machine's disks hold what is nobody's that we know of.
+// The whole machine is somebody's then, not one of its disks.
+func (p planner) foreign(d Disk) string {
+	s, err := api.DiskSurveys.Get(p.tx, p.m.Uuid)
+	if err != nil {
+		return ""
+	}
+	for _, x := range s.Disks {
+		if why := blank.Refuse(p.tx, p.m, x); why != "" && !x.Absent {
+			return why
+		}
+		if x.Serial == d.Serial && x.WWN == d.WWN && p.text(ParamSerial) == "" {
+			if why := blank.Apart(p.tx, p.m, x.DiskFact); why != "" {
+				return fmt.Sprintf("%s %s: name it in param %s if it is meant", x.DiskID, why, ParamSerial)
+			}
+		}
+	}
+	return ""
+}
+
+func (p planner) content(d Disk) []string {
+	s, err := api.DiskSurveys.Get(p.tx, p.m.Uuid)
+	if err != nil {
+		return nil
+	}
+	for _, x := range s.Disks {
+		if !x.Absent && x.Serial == d.Serial && x.WWN == d.WWN {
+			return x.Content
+		}
+	}
+	return nil
+}
+
+// planWipe names all disks of the inventory that this release took: nothing else
+// tells what is on a machine that was somebody's. Those in disk-wipe/serials are
+// named too, wherever they are.
 func planWipe(tx *resource.Tx, _ time.Time, job string) (engine.Result, error) {
 	p, err := forJob(tx, job)
 	if err != nil {
@@ -100,28 +148,67 @@ func planWipe(tx *resource.Tx, _ time.Time, job string) (engine.Result, error) {
 	if err := guard.Destroy(tx, p.m, guard.Wipe); err != nil {
 		return engine.Result{}, err
 	}
-	serials, err := param.Strings(tx, param.Scope{Machine: p.m}, ParamWipeDisks)
-	if err != nil || len(serials) == 0 {
-		var was Install
-		if !p.read(ParamInstall, &was) {
-			// Nothing was ever installed by us: there is nothing of ours to wipe.
-			return engine.Result{Done: true}, p.set(ParamWipe, []Disk{})
-		}
-		serials = []string{was.Serial}
+	named, err := param.Strings(tx, param.Scope{Machine: p.m}, ParamWipeDisks)
+	if err != nil {
+		named = nil
 	}
-	disks, err := p.disks()
+	s, why := blank.Survey(tx, p.m)
+	if s == nil {
+		return engine.Result{}, p.refuse("%s: the stage must take it first (task inventory)", why)
+	}
+	if err := p.installable(); err != nil {
+		return engine.Result{}, err
+	}
+	plan, spared, err := p.wipes(s, named)
 	if err != nil {
 		return engine.Result{}, err
 	}
-	var plan []Disk
-	for _, s := range serials {
-		d, problem := Named(disks, s, p.protected())
-		if problem != "" {
-			return engine.Result{}, p.refuse("%s", problem)
-		}
-		plan = append(plan, Disk{Serial: d.Serial, WWN: d.WWN})
+	if len(plan) == 0 {
+		return engine.Result{}, p.refuse("there is no disk to wipe: %s", strings.Join(append(spared, fmt.Sprintf("%d disks found", len(s.Disks))), ", "))
 	}
 	return engine.Result{Done: true}, p.set(ParamWipe, plan)
+}
+
+// wipes sorts the disks of an inventory into those to wipe and those to spare.
+func (p planner) wipes(s *api.DiskSurvey, named []string) (plan []Disk, spared []string, err error) {
+	all := present(s)
+	for _, serial := range named {
+		if _, problem := Named(all, serial, p.protected()); problem != "" {
+			return nil, nil, p.refuse("param %s: %s", ParamWipeDisks, problem)
+		}
+	}
+	i := -1
+	for _, d := range s.Disks {
+		if d.Absent {
+			continue
+		}
+		i++
+		asked := slices.Contains(named, d.Serial)
+		why := blank.Exempt(d.DiskFact)
+		if why == "" && !asked {
+			why = blank.Apart(p.tx, p.m, d.DiskFact)
+		}
+		if why != "" {
+			spared = append(spared, fmt.Sprintf("%s %s", d.DiskID, why))
+			continue
+		}
+		if isProtected(all[i], p.protected()) {
+			return nil, nil, p.refuse("disk %s is protected (param %s)", d.Serial, ParamProtected)
+		}
+		if why := blank.Refuse(p.tx, p.m, d); why != "" {
+			return nil, nil, p.refuse("%s", why)
+		}
+		plan = append(plan, target(all[i]))
+	}
+	return plan, spared, nil
+}
+
+// target is how a plan names a disk: by what tells it from others.
+func target(d Disk) Disk {
+	if d.Serial != "" || d.WWN != "" {
+		return Disk{Serial: d.Serial, WWN: d.WWN, Size: d.Size}
+	}
+	return Disk{Path: d.Path, Model: d.Model, Size: d.Size}
 }
 
 // Choose picks the disk to install to: the one with that serial, else the
@@ -213,12 +300,48 @@ func (p planner) image() (Install, error) {
 	return Install{Image: "isos/" + env.OS.IsoFile, SHA256: env.OS.IsoSha256, RawSize: raw}, nil
 }
 
+// disks are those of the last inventory that the discovery environment took.
+// Where an installation may write over anything, the machine's own param does.
 func (p planner) disks() ([]Disk, error) {
+	if s, err := api.DiskSurveys.Get(p.tx, p.m.Uuid); err == nil {
+		return present(s), nil
+	}
 	var inv struct{ Disks []Disk }
-	if !p.read(ParamInventory, &inv) {
-		return nil, p.refuse("no inventory is known: run workflow universal-discover first")
+	if !blank.Overwrites(p.tx, p.m) || !p.read(ParamInventory, &inv) {
+		return nil, p.refuse("no inventory is known: run workflow universal-discover first, or task inventory before this")
 	}
 	return inv.Disks, nil
+}
+
+func present(s *api.DiskSurvey) []Disk {
+	all := []Disk{}
+	for _, d := range s.Disks {
+		if !d.Absent {
+			all = append(all, Disk{Name: d.Name, Serial: d.Serial, WWN: d.WWN, Path: d.Path, Model: d.Model, Size: d.Size,
+				Removable: d.Removable || d.Virtual, ReadOnly: d.ReadOnly})
+		}
+	}
+	return all
+}
+
+// installable says why what the task list installs after a wipe could not be: a
+// machine is not wiped for that.
+func (p planner) installable() error {
+	if !slices.Contains(p.m.Tasks[min(max(p.m.CurrentTask, 0), len(p.m.Tasks)):], "action:disk/plan-install") {
+		return nil
+	}
+	image, err := p.image()
+	if err != nil {
+		return err
+	}
+	disks, err := p.disks()
+	if err != nil {
+		return err
+	}
+	if _, problem := Choose(disks, p.text(ParamSerial), p.protected(), image.RawSize); problem != "" {
+		return p.refuse("it is not wiped, because it could not be installed after that: %s", problem)
+	}
+	return nil
 }
 
 func (p planner) read(name string, into any) bool {

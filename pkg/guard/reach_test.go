@@ -21,8 +21,9 @@ import (
 var elsewhere = map[string]string{
 	"broker.release: Owner":   "it asks for each machine first, and Hooks for the save",
 	"broker.destroy: Owner":   "it asks first",
-	"pool.begin: Owner":       "its callers ask, and Hooks for the save",
-	"pool.move: Owner":        "the release has been done, and Hooks asks for the save",
+	"pool.rest: Owner":        "the release has been done, and Hooks asks for the save",
+	"pool.rest: deletes":      "only what has no hardware, and Hooks asks for the save",
+	"bmc.isOff: intent":       "the machine was switched off and boots nothing",
 	"workflow.intend: intent": "Hooks asks for the save that it is part of, and pxe before an installer is served",
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"drpd/pkg/api"
+	"drpd/pkg/blank"
 	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
@@ -56,7 +57,7 @@ func lay(base, over, against []string) []string {
 }
 
 // begin starts a transition: its edits at once, then its workflow. Without one
-// the machine goes straight on.
+// the machine goes straight on; whether that is to Free only rest says.
 func begin(tx *resource.Tx, id string, a api.PoolActions, during, after api.PoolStatus, also func(*api.Machine)) error {
 	if a.Workflow != "" {
 		// A workflow that the machine has had already shall run again.
@@ -70,19 +71,22 @@ func begin(tx *resource.Tx, id string, a api.PoolActions, during, after api.Pool
 			return err
 		}
 	}
-	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
+	err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
 		also(m)
 		edit(m, a)
-		m.PoolHoldReason, m.PoolStatus = "", after
+		m.PoolHoldReason, m.PoolStatus, m.Fence = "", during, nil
 		if a.Workflow != "" {
-			m.Workflow, m.WorkOrderMode, m.PoolStatus = a.Workflow, false, during
-		}
-		// Until it is Free a machine is its owner's to wait for.
-		if m.PoolStatus == api.Free {
-			m.Owner = ""
+			m.Workflow, m.WorkOrderMode = a.Workflow, false
 		}
 		return nil
 	})
+	if err != nil || a.Workflow != "" || during == api.Leaving {
+		return err
+	}
+	if after == api.Free {
+		return rest(tx, id)
+	}
+	return move(tx, id, after, "")
 }
 
 // edit may be repeated: the second time it changes nothing.
@@ -96,9 +100,19 @@ func edit(m *api.Machine, a api.PoolActions) {
 	guard.Edit(m.Params, a.RemoveParameters, a.AddParameters)
 }
 
-// leave takes a machine out of its pool: the exit actions, then into next.
+// leave takes a machine out of its pool: the exit actions, then into next, if
+// that would have it as it is.
 func leave(tx *resource.Tx, id string, exit api.PoolActions, next api.PoolNext) error {
-	err := begin(tx, id, exit, api.Leaving, api.Leaving, func(m *api.Machine) { m.PoolNext = &next })
+	m, err := api.Machines.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	there := *m
+	there.Pool = next.Pool
+	if v := blank.Decide(tx, &there); v.Held != "" {
+		return resource.Errorf(resource.Refused, api.Machines.Name, id, "pool %s does not take %s: %s", next.Pool, m.Name, v.Held)
+	}
+	err = begin(tx, id, exit, api.Leaving, "", func(m *api.Machine) { m.PoolNext = &next })
 	if err != nil || exit.Workflow != "" {
 		return err
 	}

@@ -61,7 +61,7 @@ func jobEnds(tx *resource.Tx, j *api.Job) error {
 	if j.TriedAgain() {
 		return nil
 	}
-	text := fmt.Sprintf("%s, %s: %s", m.Name, use(tx, m), failedJob(j))
+	text := fmt.Sprintf("%s, %s: %s", m.Name, usedBy(tx, m), failedJob(j))
 	if err := alert.Raise(tx, tx.Now(), api.AlertError, alertName(m), text); err != nil {
 		return err
 	}
@@ -94,8 +94,8 @@ func failedJob(j *api.Job) string {
 	return text + ": " + strings.Join(j.ResultErrors, "; ")
 }
 
-// use says who has the machine.
-func use(r resource.Reader, m *api.Machine) string {
+// usedBy says who has the machine.
+func usedBy(r resource.Reader, m *api.Machine) string {
 	text := "in use from pool " + m.Pool
 	if c, err := api.Clusters.Get(r, m.Owner); err == nil {
 		text += " by cluster " + c.Name

@@ -106,7 +106,7 @@ func fill(tx *resource.Tx, now time.Time, p *api.Pool, missing int, match Match)
 	f := p.AutoFill
 	why := fmt.Sprintf("%d Free machines are missing", missing)
 	if f.AcquirePool != "" && f.AcquirePool != p.Id {
-		fit, _, err := candidates(tx, f.AcquirePool, Add, false, nil)
+		fit, _, err := candidates(tx, choice{pool: f.AcquirePool, verb: Add}, nil)
 		if err != nil {
 			return engine.Result{}, err
 		}
@@ -176,7 +176,7 @@ func drain(tx *resource.Tx, p *api.Pool, surplus int, match Match) (engine.Resul
 			return engine.Result{Waiting: "more Free machines than MaxFree: pool " + to + " has enough"}, nil
 		}
 	}
-	fit, why, err := candidates(tx, p.Id, Remove, false, nil)
+	fit, why, err := candidates(tx, choice{pool: p.Id, verb: Remove}, nil)
 	if err != nil {
 		return engine.Result{}, err
 	}

@@ -75,7 +75,7 @@ func (q Request) choose(tx *resource.Tx, match Match) ([]*api.Machine, error) {
 			return ok && slices.Contains(listed, m.Uuid), err
 		}
 	}
-	fit, why, err := candidates(tx, q.from(), q.Verb, q.Force, fits)
+	fit, why, err := candidates(tx, choice{pool: q.from(), verb: q.Verb, force: q.Force}, fits)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/blank"
 	"drpd/pkg/guard"
 	"drpd/pkg/resource"
 )
@@ -31,15 +32,22 @@ type Claim struct {
 	Meta     map[string]string
 }
 
-// Candidates lists the machines of a pool that can be taken now, in the order
+// Candidates lists the machines of a pool that owner can take now, in the order
 // of their names, and says of each other one why not.
-func Candidates(r resource.Reader, pool string, fits func(*api.Machine) (bool, error)) (free []*api.Machine, why []string, err error) {
-	return candidates(r, pool, Allocate, false, fits)
+func Candidates(r resource.Reader, pool, owner string, fits func(*api.Machine) (bool, error)) (free []*api.Machine, why []string, err error) {
+	return candidates(r, choice{pool: pool, owner: owner, verb: Allocate}, fits)
 }
 
-func candidates(r resource.Reader, pool string, verb Verb, force bool, fits func(*api.Machine) (bool, error)) (fit []*api.Machine, why []string, err error) {
-	for m := range api.Machines.By(r, api.ByPool, pool) {
-		reason := unfit(m, verb, force)
+// choice is what a machine is looked at for.
+type choice struct {
+	pool, owner string // owner: the uuid of the cluster that wants it, "" a person
+	verb        Verb
+	force       bool
+}
+
+func candidates(r resource.Reader, c choice, fits func(*api.Machine) (bool, error)) (fit []*api.Machine, why []string, err error) {
+	for m := range api.Machines.By(r, api.ByPool, c.pool) {
+		reason := c.unfit(r, m)
 		if reason == "" && fits != nil {
 			ok, err := fits(m)
 			if err != nil {
@@ -61,21 +69,24 @@ func candidates(r resource.Reader, pool string, verb Verb, force bool, fits func
 }
 
 // unfit says why a machine cannot be added, removed, allocated or released
-// now, "" if it can. Force lets through what is broken, never what is another's.
-func unfit(m *api.Machine, verb Verb, force bool) string {
+// now, "" if it can. Force lets through what is broken, never what is another's
+// nor what holds another's data.
+func (c choice) unfit(r resource.Reader, m *api.Machine) string {
 	switch {
 	case m.Locked:
 		return "locked"
 	case m.Owner != "":
 		return "owned"
-	case verb == Release:
-		return unreleasable(m, force)
+	case c.verb == Release:
+		return unreleasable(m, c.force)
 	}
 	held := m.PoolStatus == api.HoldJoin || m.PoolStatus == api.HoldDestroy || m.PoolStatus == api.HoldLeave
 	switch {
-	case m.PoolStatus != api.Free && !(held && force):
+	case m.PoolStatus != api.Free && !(held && c.force):
 		return string(m.PoolStatus)
-	case force:
+	case c.uncertain(r, m) != "":
+		return c.uncertain(r, m)
+	case c.force:
 		return ""
 	case !m.Available:
 		return "not available: " + strings.Join(m.Errors, "; ")
@@ -85,10 +96,22 @@ func unfit(m *api.Machine, verb Verb, force bool) string {
 	return ""
 }
 
+// uncertain says whose data keeps the machine where it is.
+func (c choice) uncertain(r resource.Reader, m *api.Machine) string {
+	if c.verb == Allocate {
+		return blank.Why(r, m, c.owner)
+	}
+	return blank.Decide(r, m).Held
+}
+
 func unreleasable(m *api.Machine, force bool) string {
 	switch m.PoolStatus {
-	case api.InUse:
-		return ""
+	case api.InUse, api.HoldDestroy:
+		return "" // one that is held is wiped again
+	case api.Free:
+		if m.Unwiped != nil {
+			return ""
+		}
 	case api.Building, api.HoldBuild:
 		if force {
 			return ""
@@ -104,7 +127,7 @@ func Take(tx *resource.Tx, id string, c Claim) error {
 	if err != nil {
 		return err
 	}
-	if reason := unfit(m, Allocate, false); reason != "" {
+	if reason := (choice{owner: c.Owner, verb: Allocate}).unfit(tx, m); reason != "" {
 		return resource.Errorf(resource.Conflict, "machines", id, "%s cannot be allocated: %s", m.Name, reason)
 	}
 	over := api.PoolActions{Workflow: c.Workflow, AddProfiles: c.Profiles, AddParameters: c.Params}
@@ -118,6 +141,7 @@ func allocate(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m
 	return begin(tx, m.Uuid, merge(actionsOf(tx, m.Pool, Allocate), over), api.Building, api.InUse, func(m *api.Machine) {
 		m.PoolAllocated = true
 		also(m)
+		use(tx, m)
 	})
 }
 
@@ -142,14 +166,33 @@ func GiveBack(tx *resource.Tx, id string, c Claim) error {
 	})
 }
 
+// release begins a release. Where its disks must be proven blank and nobody
+// says how, the machine is decommissioned.
 func release(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m *api.Machine)) error {
 	if err := guard.Destroy(tx, m, guard.Release); err != nil {
 		return err
 	}
-	return begin(tx, m.Uuid, merge(actionsOf(tx, m.Pool, Release), over), api.Destroying, api.Free, func(m *api.Machine) {
+	a := merge(actionsOf(tx, m.Pool, Release), over)
+	if a.Workflow == "" && !m.Virtual && (blank.Required(tx, m) || m.PoolStatus == api.Free) && api.Workflows.Has(tx, blank.Decommission) {
+		a.Workflow = blank.Decommission
+	}
+	return begin(tx, m.Uuid, a, api.Destroying, api.Free, func(m *api.Machine) {
 		m.WorkOrderMode, m.PoolAllocated = false, false
 		also(m)
 	})
+}
+
+// Wipe releases a machine that nobody has once more: it is held, or was used
+// without being taken.
+func Wipe(tx *resource.Tx, id string) error {
+	m, err := api.Machines.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if (m.PoolStatus != api.HoldDestroy && m.PoolStatus != api.Free) || m.Locked || m.Owner != "" {
+		return resource.Errorf(resource.Refused, api.Machines.Name, id, "%s is not wiped: it is %s%s", m.Name, m.PoolStatus, map[bool]string{true: ", locked"}[m.Locked])
+	}
+	return release(tx, m, api.PoolActions{Workflow: blank.Decommission}, func(*api.Machine) {})
 }
 
 // Move puts a machine that can be taken into another pool.
@@ -158,7 +201,7 @@ func Move(tx *resource.Tx, id, to string, over api.PoolActions) error {
 	if err != nil {
 		return err
 	}
-	if reason := unfit(m, Add, false); reason != "" {
+	if reason := (choice{verb: Add}).unfit(tx, m); reason != "" {
 		return resource.Errorf(resource.Conflict, "machines", id, "%s cannot leave pool %s: %s", m.Name, m.Pool, reason)
 	}
 	return leave(tx, id, actionsOf(tx, m.Pool, Remove), api.PoolNext{Pool: to, Actions: over})

@@ -35,6 +35,8 @@ func newSite(t *testing.T, machines ...string) *site {
 		errs := []error{
 			api.Stages.Create(tx, &api.Stage{Name: "none"}),
 			api.Profiles.Create(tx, &api.Profile{Name: "tenant"}),
+			// These machines have no disks; free_test.go is about those that do.
+			api.Preferences.Create(tx, &api.Preference{Name: api.PrefReleaseProof, Value: api.ReleaseNone}),
 		}
 		for _, name := range []string{"enter", "exit", "build", "wipe"} {
 			errs = append(errs, api.Tasks.Create(tx, &api.Task{Name: name}),

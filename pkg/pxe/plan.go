@@ -39,6 +39,10 @@ func (p plan) arch() string {
 // address) boots.
 func planFor(r resource.Reader, mac string, addr netip.Addr) plan {
 	p := plan{machine: findMachine(r, mac, addr)}
+	if p.machine != nil && p.machine.Fenced() {
+		p.local = "it is held with data on its disks"
+		return p
+	}
 	want := envName(r, p.machine)
 	if want == "" {
 		p.local = "no boot environment is set"

@@ -25,6 +25,9 @@ func (h Host) VerifyBlank(ctx context.Context, wants []Want, log io.Writer) ([]R
 	})
 }
 
+// samples is how many places of a disk a report names, evenly spread.
+const samples = 64
+
 func (p *pass) verifyBlank(ctx context.Context) error {
 	size := p.dev.Size()
 	bar := newProgress(p.log, "verify blank "+p.rep.Disk.Name, size)
@@ -39,6 +42,9 @@ func (p *pass) verifyBlank(ctx context.Context) error {
 		}
 		if i := firstNonZero(b, zeros); i >= 0 {
 			return fmt.Errorf("byte at offset %d is %#02x, not zero", off+int64(i), b[i])
+		}
+		if off*samples/size >= int64(len(p.rep.Samples)) {
+			p.rep.Samples = append(p.rep.Samples, off)
 		}
 		off += int64(len(b))
 		p.rep.Bytes = off

@@ -27,8 +27,11 @@ type Report struct {
 	Bytes    int64 // bytes written or checked, zeros included
 	NonZero  int64 // bytes of blocks that held data
 	Seconds  float64
-	SHA256   string // of the compressed stream that was read
-	Verified bool   // all of it was read back and found right
+	SHA256   string  // of the compressed stream that was read
+	Verified bool    // all of it was read back and found right
+	Method   string  // of a wipe: overwrite or discard
+	Samples  []int64 // offsets, in bytes, of blocks that were read back and found blank
+	Error    string  // why it was not done, "" if it was
 }
 
 // Deploy writes the image to the disk that d names. The disk stays unbootable

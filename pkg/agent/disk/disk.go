@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,9 @@ const (
 	TransportUSB    = "usb"
 	TransportMMC    = "mmc"
 	TransportSCSI   = "scsi"
+	TransportSAS    = "sas"
+	TransportFC     = "fc"    // Fibre Channel
+	TransportISCSI  = "iscsi" // also NVMe over a network
 )
 
 // Disk is one whole disk as the kernel describes it.
@@ -36,8 +40,11 @@ type Disk struct {
 	Rotational bool
 	Removable  bool
 	ReadOnly   bool
-	Transport  string // one of the Transport constants
-	Partitions int    // partitions the kernel knows of
+	Transport  string   // one of the Transport constants
+	Partitions int      // partitions the kernel knows of
+	Virtual    bool     `json:",omitempty"` // a medium that the BMC pretends to be
+	Expander   bool     `json:",omitempty"` // behind a SAS expander
+	Content    []string `json:",omitempty"` // what Content found, by whoever asked it
 }
 
 // Host is the machine whose disks are worked on. The zero value is the running
@@ -81,7 +88,7 @@ func (h Host) List() ([]Disk, error) {
 }
 
 func isVirtual(name string) bool {
-	prefixes := []string{"loop", "ram", "sr", "dm-", "md", "zram", "nbd", "fd"}
+	prefixes := []string{"loop", "ram", "sr", "dm-", "md", "zram", "nbd", "fd", "rbd", "drbd", "bcache"}
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
@@ -105,18 +112,21 @@ func (h Host) describe(dir string) (d Disk, ok bool) {
 		Partitions: len(partitionNames(dir)),
 	}
 	d.Serial, d.WWN = identity(dir, d.Path)
+	d.Virtual = d.Transport == TransportUSB && pretended.MatchString(attr(dir, "device/vendor")+" "+d.Model)
+	d.Expander = strings.Contains(place(dir), "/expander-")
 	return d, true
 }
 
 // transport reads the bus from the name and from the place of the disk in the
 // device tree, to which the entry in /sys/block is a link.
 func transport(dir string) string {
-	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		real = dir
-	}
+	real := place(dir)
 	name := filepath.Base(dir)
 	switch {
+	case strings.HasPrefix(name, "nvme") && strings.Contains(real, "/nvme-fabrics/"), strings.Contains(real, "/session"):
+		return TransportISCSI
+	case strings.Contains(real, "/rport-"):
+		return TransportFC
 	case strings.HasPrefix(name, "nvme"):
 		return TransportNVMe
 	case strings.HasPrefix(name, "vd"):
@@ -127,9 +137,23 @@ func transport(dir string) string {
 		return TransportUSB
 	case strings.Contains(real, "/ata"):
 		return TransportATA
+	case strings.Contains(real, "/end_device-"):
+		return TransportSAS
 	}
 	return TransportSCSI
 }
+
+// place is where the disk of a directory of /sys/block is in the device tree.
+func place(dir string) string {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return dir
+	}
+	return real
+}
+
+// pretended is what BMCs call the media that they attach over USB.
+var pretended = regexp.MustCompile(`(?i)virtual|idrac|\bilo\b|\bami\b|remote|\bxcc\b|\bimm\b|\blun\b|kvm`)
 
 // partitionNames lists the partitions of the disk in dir.
 func partitionNames(dir string) []string {

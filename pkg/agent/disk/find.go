@@ -8,15 +8,20 @@ import (
 	"strings"
 )
 
-// Want names one disk. At least one field must be set; when both are, both must
-// match.
+// Want names one disk by serial, WWN or both, of which all given must match; a
+// disk that has neither by its path, model and size, all of them.
 type Want struct {
 	Serial string
 	WWN    string
+
+	Path, Model string
+	Size        int64 // bytes
 }
 
 func (w Want) String() string {
 	switch {
+	case w.Serial == "" && w.WWN == "":
+		return fmt.Sprintf("path %s, model %q and %d bytes", w.Path, w.Model, w.Size)
 	case w.WWN == "":
 		return "serial " + w.Serial
 	case w.Serial == "":
@@ -26,6 +31,9 @@ func (w Want) String() string {
 }
 
 func (w Want) matches(d Disk) bool {
+	if w.Serial == "" && w.WWN == "" {
+		return d.Serial == "" && d.WWN == "" && w.Path == d.Path && w.Model == d.Model && w.Size == d.Size
+	}
 	return (w.Serial == "" || w.Serial == d.Serial) && (w.WWN == "" || w.WWN == d.WWN)
 }
 
@@ -49,7 +57,7 @@ func IsRefusal(err error) bool {
 // one disk, NVMe namespaces with one serial), is an error that lists what is
 // there.
 func Find(disks []Disk, w Want) (Disk, error) {
-	if w == (Want{}) {
+	if w.Serial == "" && w.WWN == "" && (w.Path == "" || w.Size == 0) {
 		return Disk{}, refuse("no disk named: give its serial or wwn")
 	}
 	var hits []Disk

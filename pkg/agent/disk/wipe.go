@@ -50,7 +50,12 @@ func (h Host) Wipe(ctx context.Context, w Wipe) ([]Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wipe: %w", err)
 	}
+	method := "overwrite" // zeros, written by the kernel or by the disk at its word
+	if w.Mode == WipeDiscard {
+		method = WipeDiscard
+	}
 	return runPasses(ctx, "wipe", passes, func(ctx context.Context, p *pass) error {
+		p.rep.Method = method
 		if err := zeroEdges(p.dev); err != nil {
 			return err
 		}
@@ -127,6 +132,7 @@ func runPasses(ctx context.Context, what string, passes []*pass, work func(conte
 			start := time.Now()
 			if err := work(ctx, p); err != nil {
 				errs[i] = fmt.Errorf("%s %s (serial %s): %w", what, p.rep.Disk.Path, p.rep.Disk.Serial, err)
+				p.rep.Error = err.Error()
 			}
 			p.rep.Seconds = time.Since(start).Seconds()
 			reports[i] = p.rep

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"drpd/pkg/agent/boot"
 	"drpd/pkg/agent/disk"
@@ -66,6 +67,11 @@ func (s Source) Collect() (Inventory, error) {
 	if err != nil {
 		return Inventory{}, fmt.Errorf("inventory: %w", err)
 	}
+	var wg sync.WaitGroup
+	for i := range disks {
+		wg.Go(func() { disks[i].Content = disk.ContentOf(disks[i]) })
+	}
+	wg.Wait()
 	memory, err := s.memory()
 	if err != nil {
 		return Inventory{}, fmt.Errorf("inventory: %w", err)

@@ -61,7 +61,10 @@ func TestCollect(t *testing.T) {
 	link(t, filepath.Join(root, "sys/bus/pci/drivers/mlx5_core"), filepath.Join(pci, "0000:02:00.0/driver"))
 	link(t, filepath.Join(pci, "0000:03:00.0/virtio1"), filepath.Join(root, "sys/class/net/eth1/device"))
 
-	inv, err := Source{Root: root}.Collect()
+	dev := filepath.Join(root, "dev")
+	put(t, dev, map[string]string{"vda": "\x00XFS is no magic here"})
+	require.NoError(t, os.Truncate(filepath.Join(dev, "vda"), 1<<20))
+	inv, err := Source{Root: root, Dev: dev}.Collect()
 	require.NoError(t, err)
 	assert.Equal(t, Inventory{
 		Arch: runtime.GOARCH, Kernel: "6.1.0-56-amd64", FirmwareMode: "uefi", BootMAC: "52:54:00:aa:00:01",
@@ -69,7 +72,7 @@ func TestCollect(t *testing.T) {
 			UUID: "4c4c4544-0042-3510-8056-b4c04f333132", ChassisSerial: "CH1", AssetTag: "A-7", BIOSVersion: "2.1.8"},
 		CPU:         CPU{Model: "X", Sockets: 1, Cores: 1, Threads: 1},
 		MemoryBytes: 4125114368,
-		Disks:       []disk.Disk{{Name: "vda", Path: "/dev/vda", Serial: "V1", Size: 1 << 20, Transport: "virtio"}},
+		Disks:       []disk.Disk{{Name: "vda", Path: filepath.Join(dev, "vda"), Serial: "V1", Size: 1 << 20, Transport: "virtio", Content: []string{"data of no known kind at 0"}}},
 		NICs: []NIC{
 			{Name: "eth0", MAC: "52:54:00:aa:00:01", Driver: "mlx5_core", Bus: "0000:02:00.0", Speed: 25000, Link: true},
 			{Name: "eth1", MAC: "52:54:00:aa:00:02", Bus: "0000:03:00.0"},

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 
 	"drpd/pkg/agent/disk"
+	"drpd/pkg/agent/facts"
 )
 
 // agentConfig as the content of a file stands for the configuration of the
@@ -25,6 +27,8 @@ type deploy struct {
 	RawSize     int64        `json:"rawSize"`
 	Protected   []string     `json:"protected"`
 	Personalize *personalize `json:"personalize"`
+	Check       bool         `json:"check"`   // the disk must hold what the plan says, and nothing else
+	Content     []string     `json:"content"` // what the plan found on it
 }
 
 type personalize struct {
@@ -43,9 +47,17 @@ func (d *deploy) run(ctx context.Context, r Runner) (int, error) {
 	if err := d.check(); err != nil {
 		return 0, fmt.Errorf("op deploy: %w", err)
 	}
-	if err := r.guard([]target{d.Disk}, d.Protected); err != nil {
+	inv, err := r.Hardware.Facts.Collect()
+	if err != nil {
+		return 0, fmt.Errorf("refused: the disks cannot be listed: %w", err)
+	}
+	if err := r.guard(inv, []target{d.Disk}, d.Protected); err != nil {
 		return 0, err
 	}
+	if err := d.asPlanned(inv); err != nil {
+		return 0, err
+	}
+	r.show("deploy", inv.Disks, nil)
 	// All files are made before the first byte is written: a token that the
 	// server refuses must not leave a disk without an agent.
 	files, err := d.files(ctx, r.Server)
@@ -60,6 +72,25 @@ func (d *deploy) run(ctx context.Context, r Runner) (int, error) {
 	}
 	return 0, r.Hardware.Disks.Personalize(ctx, disk.Personalize{Want: d.Disk.want(), Protected: d.Protected,
 		Label: d.Personalize.Label, Files: files, Log: r.Log})
+}
+
+// asPlanned refuses a disk that has come to hold something since the plan was
+// made: nobody gave that up.
+func (d *deploy) asPlanned(inv facts.Inventory) error {
+	if !d.Check {
+		return nil
+	}
+	for _, x := range inv.Disks {
+		if !same(d.Disk.Serial, x.Serial) && !same(d.Disk.WWN, x.WWN) {
+			continue
+		}
+		for _, found := range x.Content {
+			if !slices.Contains(d.Content, found) {
+				return fmt.Errorf("refused, nothing written: disk %s holds %s, which was not there when its installation was planned", d.Disk.want(), found)
+			}
+		}
+	}
+	return nil
 }
 
 func (d *deploy) check() error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"drpd/pkg/agent/disk"
+	"drpd/pkg/agent/facts"
 )
 
 // target names a disk as a plan does. Fields beside serial and wwn are what
@@ -15,30 +16,35 @@ type target struct {
 	Name      string `json:"name"`
 	Serial    string `json:"serial"`
 	WWN       string `json:"wwn"`
+	Path      string `json:"path"`
+	Model     string `json:"model"`
 	Size      int64  `json:"size"`
 	Removable bool   `json:"removable"`
 	ReadOnly  bool   `json:"readOnly"`
 }
 
-func (t target) want() disk.Want { return disk.Want{Serial: t.Serial, WWN: t.WWN} }
+// want names a disk with neither serial nor wwn by its place, model and size,
+// all three.
+func (t target) want() disk.Want {
+	if t.Serial == "" && t.WWN == "" {
+		return disk.Want{Path: t.Path, Model: t.Model, Size: t.Size}
+	}
+	return disk.Want{Serial: t.Serial, WWN: t.WWN}
+}
 
 // guard is the agent's own refusal of disks that must not be written, on
 // purpose apart from the checks of the server and of package disk: it looks at
 // every disk that has the serial or the wwn, not only at the one that has both.
-func (r Runner) guard(targets []target, protected []string) error {
-	inv, err := r.Hardware.Facts.Collect()
-	if err != nil {
-		return fmt.Errorf("refused: the disks cannot be listed: %w", err)
-	}
+func (r Runner) guard(inv facts.Inventory, targets []target, protected []string) error {
 	for i, t := range targets {
-		if strings.TrimSpace(t.Serial) == "" && strings.TrimSpace(t.WWN) == "" {
+		if strings.TrimSpace(t.Serial) == "" && strings.TrimSpace(t.WWN) == "" && (t.Path == "" || t.Size == 0) {
 			return fmt.Errorf("refused: disk %d has neither serial nor wwn", i+1)
 		}
 		if err := allowed(t, t.Serial, t.WWN, protected); err != nil {
 			return err
 		}
 		for _, d := range inv.Disks {
-			if !same(t.Serial, d.Serial) && !same(t.WWN, d.WWN) {
+			if !same(t.Serial, d.Serial) && !same(t.WWN, d.WWN) && (t.Serial != "" || t.WWN != "" || t.Path != d.Path) {
 				continue
 			}
 			if err := allowed(t, d.Serial, d.WWN, protected); err != nil {

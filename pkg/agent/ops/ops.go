@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"drpd/pkg/agent/disk"
 )
 
 // MaxDocument bounds the YAML of one operation, in bytes.
@@ -21,11 +24,26 @@ const (
 	ExitReboot   = 64
 )
 
-// Runner carries out operations. All fields are required.
+// Runner carries out operations. All fields but Evidence are required.
 type Runner struct {
 	Hardware Hardware
 	Server   Server
-	Log      io.Writer // of the job
+	Log      io.Writer      // of the job
+	Evidence func(Evidence) // gets what an operation on disks saw and did, also of one that fails; may be nil
+}
+
+// Evidence is what an operation saw and did, as facts for the server.
+type Evidence struct {
+	Op    string
+	Disks []disk.Disk   // all of the machine, before it began
+	Done  []disk.Report // one for each disk that was worked on
+}
+
+// show takes the inventory of the disks and hands over the evidence.
+func (r Runner) show(op string, disks []disk.Disk, done []disk.Report) {
+	if r.Evidence != nil {
+		r.Evidence(Evidence{op, disks, done})
+	}
 }
 
 // operation is one decoded document.
@@ -112,5 +130,11 @@ func (*inventory) run(ctx context.Context, r Runner) (int, error) {
 	for _, n := range inv.NICs {
 		fmt.Fprintf(r.Log, "nic %s: %s, driver %s, link %t\n", n.Name, n.MAC, n.Driver, n.Link)
 	}
+	for _, d := range inv.Disks {
+		if len(d.Content) > 0 {
+			fmt.Fprintf(r.Log, "disk %s holds %s\n", d.Name, strings.Join(d.Content, ", "))
+		}
+	}
+	r.show("inventory", inv.Disks, nil)
 	return 0, r.Server.Record(ctx, inv)
 }

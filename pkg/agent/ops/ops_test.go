@@ -53,7 +53,12 @@ func TestRefusals(t *testing.T) {
 		"deploy guarded": {"op: deploy\ndisk: {serial: D1}\nimage: http://x/y\nrawSize: 1\nprotected: [D1]\nsha256: " + sum, "is protected"},
 		"bad mode": {"op: deploy\ndisk: {serial: D1}\nimage: http://x/y\nrawSize: 1\nsha256: " + sum +
 			"\npersonalize: {label: root, files: [{path: /a, mode: rw}]}", `mode "rw" of /a`},
-		"not YAML": {"{", "decode operation"},
+		"not as planned":   {"op: deploy\ncheck: true\ncontent: []\ndisk: {serial: D1}\nimage: http://x/y\nrawSize: 1\nsha256: " + sum, "holds data of no known kind at 0, which was not there"},
+		"nothing to wipe":  {"op: wipe\ndisks: []", "the plan names no disk, and the machine has 2"},
+		"no list":          {"op: wipe", "the plan names no disk, and the machine has 2"},
+		"nothing to check": {"op: verify-blank\ndisks: []", "the plan names no disk, and the machine has 2"},
+		"a null list":      {"op: verify-blank\ndisks: null", "the plan names no disk, and the machine has 2"},
+		"not YAML":         {"{", "decode operation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +89,7 @@ func TestWipeAndVerify(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
-	for doc, want := range map[string]int{"op: reboot": 64, "op: poweroff": 32, "op: wipe\ndisks: []": 0, "op: verify-blank\ndisks: []": 0} {
+	for doc, want := range map[string]int{"op: reboot": 64, "op: poweroff": 32} {
 		code, _, err := run(t, newMachine(), doc)
 		require.NoError(t, err)
 		assert.Equal(t, want, code, doc)

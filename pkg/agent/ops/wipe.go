@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"drpd/pkg/agent/disk"
+	"drpd/pkg/agent/facts"
 )
 
 type wipe struct {
@@ -18,16 +19,17 @@ type wipe struct {
 }
 
 func (w *wipe) run(ctx context.Context, r Runner) (int, error) {
-	if len(w.Disks) == 0 {
-		fmt.Fprintln(r.Log, "the plan names no disk: nothing to wipe")
-		return 0, nil
+	inv, err := r.named(w.Disks)
+	if err != nil {
+		return 0, err
 	}
-	if err := r.guard(w.Disks, w.Protected); err != nil {
+	if err := r.guard(inv, w.Disks, w.Protected); err != nil {
 		return 0, err
 	}
 	reports, err := r.Hardware.Disks.Wipe(ctx, disk.Wipe{Wants: wants(w.Disks), Protected: w.Protected,
 		Mode: cmp.Or(w.Mode, disk.WipeZero), Log: r.Log})
 	r.print("wiped", reports)
+	r.show("wipe", inv.Disks, reports)
 	return 0, err
 }
 
@@ -37,13 +39,28 @@ type verifyBlank struct {
 }
 
 func (v *verifyBlank) run(ctx context.Context, r Runner) (int, error) {
-	if len(v.Disks) == 0 {
-		fmt.Fprintln(r.Log, "the plan names no disk: nothing to verify")
-		return 0, nil
+	inv, err := r.named(v.Disks)
+	if err != nil {
+		return 0, err
 	}
 	reports, err := r.Hardware.Disks.VerifyBlank(ctx, wants(v.Disks), r.Log)
 	r.print("read back and found blank", reports)
+	r.show("verify-blank", inv.Disks, reports)
 	return 0, err
+}
+
+// named refuses a plan that names no disk: that one is to be wiped, or found
+// blank, is why the operation was asked for. A machine without disks has its own
+// way of saying so (drpcli machines exempt-disk).
+func (r Runner) named(list []target) (facts.Inventory, error) {
+	inv, err := r.Hardware.Facts.Collect()
+	if err != nil {
+		return inv, fmt.Errorf("refused: the disks cannot be listed: %w", err)
+	}
+	if len(list) == 0 {
+		return inv, fmt.Errorf("refused: the plan names no disk, and the machine has %d", len(inv.Disks))
+	}
+	return inv, nil
 }
 
 func wants(list []target) []disk.Want {

@@ -20,10 +20,10 @@ import (
 
 // Machine is one simulated server.
 type Machine struct {
-	Name, MAC, Serial string
-	Size              int64
+	Name, MAC string
 
 	mu        sync.Mutex // guards all below
+	Disks     []*Disk
 	on        bool
 	boot      api.BMCWant // from where the next power-on boots
 	env       string      // what it runs: "", "discovery" or "local"
@@ -54,7 +54,7 @@ func New(n int) *Rack {
 	r := &Rack{}
 	for i := 1; i <= n; i++ {
 		r.Machines = append(r.Machines, &Machine{Name: fmt.Sprintf("n%d", i), MAC: fmt.Sprintf("52:54:00:00:00:%02x", i),
-			Serial: fmt.Sprintf("DISK%d", i), Size: 4 << 30, fail: map[string]string{}})
+			Disks: []*Disk{newDisk(fmt.Sprintf("DISK%d", i), 4<<30), newDisk(fmt.Sprintf("DATA%d", i), 100<<30)}, fail: map[string]string{}})
 	}
 	return r
 }
@@ -106,7 +106,12 @@ func (r *Rack) served() *daemon.Core {
 // BMC is the engine's action on the rack's management controllers: drpd's own
 // but for the wire.
 func (r *Rack) BMC(db *resource.DB) []engine.Runner {
-	do := func(_ context.Context, a *api.BMCAction) (string, error) { return "", r.press(db, a) }
+	do := func(_ context.Context, a *api.BMCAction) (string, error) {
+		if err := r.press(db, a); err != nil || a.Want != api.BMCOff {
+			return "", err
+		}
+		return "off", nil
+	}
 	return []engine.Runner{bmc.ActionBy(do, time.Now)}
 }
 
@@ -212,6 +217,7 @@ type outcome struct {
 	job, task string
 	state     api.JobState
 	cause     string
+	reports   []api.DiskReport
 }
 
 // work asks for a job, says that it runs, and does it.
@@ -229,7 +235,12 @@ func (m *Machine) work(ctx context.Context, c *daemon.Core, o *api.Machine) bool
 	if job == nil || report(ctx, c, outcome{job: job.Uuid, state: api.JobRunning}) != nil {
 		return false
 	}
-	done := m.do(job, o)
+	// As it is now: the agent renders its templates when the job has begun.
+	v := c.DB.View()
+	if now, err := api.Machines.Get(v, o.Uuid); err == nil {
+		o = now
+	}
+	done := m.do(v, job, o)
 	if done.job == "" {
 		return false
 	}
@@ -277,13 +288,14 @@ func report(ctx context.Context, c *daemon.Core, d outcome) error {
 			if d.cause != "" {
 				j.ResultErrors = []string{d.cause}
 			}
+			j.Reports = d.reports
 			return j.Move(d.state, tx.Now())
 		})
 	})
 }
 
 // do is the effect of a task on the simulated hardware.
-func (m *Machine) do(job *api.Job, o *api.Machine) outcome {
+func (m *Machine) do(v *resource.View, job *api.Job, o *api.Machine) outcome {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.diesIn == job.Task {
@@ -296,21 +308,26 @@ func (m *Machine) do(job *api.Job, o *api.Machine) outcome {
 		done.state, done.cause = api.JobFailed, cause
 		return done
 	}
-	switch job.Task {
-	case "image-deploy":
-		m.installed = true
-		m.Installs++
-	case "disk-wipe":
-		m.installed = false
-		m.Wipes++
+	var err error
+	if done.reports, err = m.onDisks(v, job.Task, o); err != nil {
+		done.state, done.cause = api.JobFailed, err.Error()
+	}
+	if job.Task == "os-online" {
+		m.Disks[len(m.Disks)-1].Fill("data of " + o.Owner)
 	}
 	return done
 }
 
 func (m *Machine) inventory(ctx context.Context, c *daemon.Core, id string) error {
+	m.mu.Lock()
+	disks := []any{}
+	for _, d := range m.facts() {
+		disks = append(disks, map[string]any{"Name": d.Name, "Serial": d.Serial, "Size": d.Size})
+	}
+	m.mu.Unlock()
 	return c.DB.Update(ctx, func(tx *resource.Tx) error {
 		return api.Machines.Modify(tx, id, func(o *api.Machine) error {
-			o.Params["inventory/data"] = map[string]any{"Disks": []any{map[string]any{"Name": "vda", "Serial": m.Serial, "Size": m.Size}}}
+			o.Params["inventory/data"] = map[string]any{"Disks": disks}
 			return nil
 		})
 	})

@@ -116,6 +116,20 @@ func (l *life) run(ctx context.Context, at int, after bool) (*killer, error) {
 }
 
 func (l *life) serveOn(ctx context.Context, db store.Store, at int, after bool) (*killer, error) {
+	return l.serveFor(ctx, db, at, after, func(ctx context.Context, s *Site) error { return s.walk(ctx) })
+}
+
+// walked is run with a path of the caller's.
+func (l *life) walked(ctx context.Context, at int, after bool, walk func(context.Context, *Site) error) (*killer, error) {
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: l.path})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return l.serveFor(ctx, db, at, after, walk)
+}
+
+func (l *life) serveFor(ctx context.Context, db store.Store, at int, after bool, walk func(context.Context, *Site) error) (*killer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	k := &killer{Store: db, at: at, after: after, died: cancel, kept: &l.kept}
@@ -125,7 +139,7 @@ func (l *life) serveOn(ctx context.Context, db store.Store, at int, after bool) 
 		return k, err
 	}
 	defer site.Stop()
-	return k, site.walk(ctx)
+	return k, walk(ctx, site)
 }
 
 // walk is the whole path of an operator; every verb may be repeated.

@@ -103,6 +103,10 @@ func (m *Machine) Collect() (facts.Inventory, error) {
 	defer m.mu.Unlock()
 	inv := m.inv
 	inv.Disks, inv.NICs = slices.Clone(inv.Disks), slices.Clone(inv.NICs)
+	for i, d := range inv.Disks {
+		data := m.disks[d.Serial].Data
+		inv.Disks[i].Content = disk.Content(bytes.NewReader(data), int64(len(data)))
+	}
 	return inv, nil
 }
 
@@ -172,13 +176,16 @@ func (m *Machine) Personalize(_ context.Context, p disk.Personalize) error {
 // Wipe zeroes disks.
 func (m *Machine) Wipe(_ context.Context, w disk.Wipe) ([]disk.Report, error) {
 	var out []disk.Report
+	if len(w.Wants) == 0 {
+		return nil, &disk.Refusal{Reason: "no disk named"}
+	}
 	for _, want := range w.Wants {
 		found, err := m.target(want, w.Protected)
 		if err != nil {
 			return out, err
 		}
 		m.change(found.Serial, func(d *Disk) { *d = Disk{Data: make([]byte, found.Size)} })
-		out = append(out, disk.Report{Disk: found, Bytes: found.Size})
+		out = append(out, disk.Report{Disk: found, Bytes: found.Size, Method: "overwrite"})
 	}
 	return out, nil
 }
@@ -186,6 +193,9 @@ func (m *Machine) Wipe(_ context.Context, w disk.Wipe) ([]disk.Report, error) {
 // VerifyBlank looks for anything but zeros.
 func (m *Machine) VerifyBlank(_ context.Context, wants []disk.Want, _ io.Writer) ([]disk.Report, error) {
 	var out []disk.Report
+	if len(wants) == 0 {
+		return nil, &disk.Refusal{Reason: "no disk named"}
+	}
 	for _, want := range wants {
 		found, err := m.target(want, nil)
 		if err != nil {
@@ -194,7 +204,7 @@ func (m *Machine) VerifyBlank(_ context.Context, wants []disk.Want, _ io.Writer)
 		if i := bytes.IndexFunc(m.Disk(found.Serial).Data, func(r rune) bool { return r != 0 }); i >= 0 {
 			return out, fmt.Errorf("verify blank %s: byte at offset %d is not zero", found.Path, i)
 		}
-		out = append(out, disk.Report{Disk: found, Bytes: found.Size, Verified: true})
+		out = append(out, disk.Report{Disk: found, Bytes: found.Size, Verified: true, Samples: []int64{0}})
 	}
 	return out, nil
 }

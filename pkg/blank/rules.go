@@ -1,0 +1,80 @@
+package blank
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"drpd/pkg/api"
+	"drpd/pkg/resource"
+)
+
+// Exempt says by which rule a disk needs no proof and is never written, "" if
+// none.
+func Exempt(d api.DiskFact) string {
+	switch {
+	case d.Virtual:
+		return "is a medium of the BMC"
+	case d.Removable:
+		return "is removable"
+	case d.ReadOnly:
+		return "is read only"
+	}
+	return ""
+}
+
+// Apart says why a disk is not to be touched unless it is named, "" if it is
+// the machine's own: what others see or stands elsewhere may be theirs.
+func Apart(r resource.Reader, m *api.Machine, d api.DiskFact) string {
+	switch {
+	case d.Transport == "fc":
+		return "is behind Fibre Channel"
+	case d.Transport == "iscsi":
+		return "is behind iSCSI"
+	case d.Expander:
+		return "is behind a SAS expander"
+	}
+	for _, id := range []string{d.Serial, d.WWN} {
+		if other := alsoIn(r, m, d, id); other != "" {
+			return fmt.Sprintf("is in the inventory of machine %s too", other)
+		}
+	}
+	return ""
+}
+
+// placeholder is what virtual machines call their disks, all of them alike.
+var placeholder = regexp.MustCompile(`^(?i)(QM\d{5}|drive-\w+|VB0+.*|0+|1234567890\w*|n/?a|none|unknown)$`)
+
+func alsoIn(r resource.Reader, m *api.Machine, d api.DiskFact, id string) string {
+	if id == "" || placeholder.MatchString(strings.TrimSpace(id)) {
+		return ""
+	}
+	for s := range api.DiskSurveys.By(r, api.ByDisk, id) {
+		if s.Machine == m.Uuid {
+			continue
+		}
+		other, err := api.Machines.Get(r, s.Machine)
+		if err == nil && slices.ContainsFunc(s.Disks, func(o api.SurveyDisk) bool { return !o.Absent && (o.Serial == id || o.WWN == id) && o.Size == d.Size }) {
+			return other.Name
+		}
+	}
+	return ""
+}
+
+// Coverage of a disk by samples: so many parts have at least one in each.
+const parts = 32
+
+// covers says whether what was read back stands for the whole disk.
+func covers(p *api.DiskProof, size int64) bool {
+	if p.Read >= size && size > 0 {
+		return true
+	}
+	in := map[int64]bool{}
+	for _, off := range p.Samples {
+		if off >= 0 && off < size {
+			in[off*parts/max(size, 1)] = true
+		}
+	}
+	return len(in) == parts
+}
