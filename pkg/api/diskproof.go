@@ -234,8 +234,11 @@ func (u *Unwiped) Whose() string {
 
 // Fence is what is done about a held machine that may still run what it ran.
 type Fence struct {
-	Says   string // what was reached, or what keeps it from that
-	Off    bool   // its BMC showed it switched off
+	Says string // what was reached, or what keeps it from that
+	Off  bool   // its BMC showed it switched off
+	// Spared says that the power is left as it is: nobody knows whether the
+	// machine serves somebody.
+	Spared bool   `json:",omitempty"`
 	Action string `json:",omitempty"` // uuid of the BMC action
 }
 

@@ -40,7 +40,7 @@ func Fence(tx *resource.Tx, now time.Time, id string) (engine.Result, error) {
 	}
 	a, err := api.BMCActions.Get(tx, f.Action)
 	switch {
-	case f.Off:
+	case f.Off || f.Spared:
 		return engine.Result{}, nil
 	case !Has(tx, m):
 		return engine.Result{}, fenced(tx, m, api.Fence{Says: "it has no BMC that could show it switched off: " + apart})

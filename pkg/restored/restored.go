@@ -76,11 +76,14 @@ func Note(tx *resource.Tx, m *api.Machine, key string, r Report) error {
 // proven blank again.
 type Hold func(tx *resource.Tx, id, why string) error
 
-// HoldDestroy is Hold for a pool that knows no proofs: the machine is held as
-// one whose wipe failed.
+// HoldDestroy is Hold: what was proven before counts no more, and the machine is
+// held as one that is not wiped. Its power is left as it is: somebody may have
+// got it after the backup was taken.
 func HoldDestroy(tx *resource.Tx, id, why string) error {
 	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
 		m.PoolStatus, m.PoolHoldReason, m.Runnable = api.HoldDestroy, why, false
+		m.Unwiped, m.Uses = &api.Unwiped{Why: why}, m.Uses+1
+		m.Fence = &api.Fence{Spared: true, Says: "its power is left as it is, for somebody may have got it since the backup; when it is wiped (drpcli machines wipe) it is booted"}
 		m.Boot = &api.BootState{Env: m.BootEnv, Since: tx.Now(), Error: why}
 		return nil
 	})
