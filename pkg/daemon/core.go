@@ -66,7 +66,7 @@ func newPacks(cfg CoreConfig) bundle.Packs {
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
 // the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, proof.Claims, trigger.Firings, rest.KeptReplies)
+	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, proof.Claims, trigger.Firings, rest.KeptReplies, flexi.Renderings)
 }
 
 // NewCore loads the store and prepares the rules; nothing runs yet.
@@ -92,7 +92,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	}
 	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs, Triggers: triggers}
 	caller := &flexi.Caller{DB: db, Vault: cfg.Vault, Now: db.Now}
-	actions := []engine.Runner{caller.Action()}
+	actions := []engine.Runner{caller.Action(), (&flexi.Renderer{DB: db}).Action()}
 	if cfg.Actions != nil {
 		actions = append(actions, cfg.Actions(db)...)
 	}
@@ -122,7 +122,7 @@ func (c *Core) rules() []engine.Rule {
 // natives are the operations behind "action:" entries.
 func natives(cfg CoreConfig) map[string]engine.Native {
 	out := map[string]engine.Native{}
-	for _, m := range []map[string]engine.Native{bmc.Natives(), cluster.Natives(), diskplan.Natives(), broker.Natives(cfg.Match), flexi.Natives(cfg.Vault)} {
+	for _, m := range []map[string]engine.Native{bmc.Natives(), cluster.Natives(), diskplan.Natives(), broker.Natives(cfg.Match), flexi.Natives()} {
 		for name, fn := range m {
 			out[name] = fn
 		}

@@ -77,7 +77,7 @@ func (x *run) call(action string) (engine.Result, error) {
 	if x.yes(ParamNoCall) {
 		return done()
 	}
-	req, err := lookUp(param.Resolver{Reader: x.tx, Scope: x.scope, Vault: x.vault}, action)
+	req, err := lookUp(param.Resolver{Reader: x.tx, Scope: x.scope}, action)
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -165,14 +165,4 @@ func address(action, text string) (*url.URL, error) {
 		return nil, refuse(action, "Url must be an http or https URL with a host")
 	}
 	return u, nil
-}
-
-// Hooks remove a callback with the end of the job that waited for it.
-func Hooks() []resource.Hook {
-	return []resource.Hook{resource.OnSave(api.Jobs, func(tx *resource.Tx, old, new *api.Job) error {
-		if old == nil || (new != nil && !new.Ended()) || !api.Callbacks.Has(tx, old.Uuid) {
-			return nil
-		}
-		return api.Callbacks.Delete(tx, old.Uuid)
-	})}
 }

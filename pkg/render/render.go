@@ -8,6 +8,7 @@
 package render
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,6 +30,7 @@ const (
 // required; the objects are read only and may be nil. Stage and Env default to
 // those of the machine.
 type Context struct {
+	Ctx       context.Context // ends the rendering; nil: only its own limit does
 	Reader    resource.Reader
 	Machine   *api.Machine // or a cluster or broker
 	MAC       string       // which address of Machine .MacAddr means; "" is the first
