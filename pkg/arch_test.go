@@ -80,10 +80,11 @@ var rows = map[string]row{
 	"pool":       {may: "alert api engine resource"},
 	"broker":     {may: "api engine param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine param resource"},
-	"flexi":      {may: "api engine param render resource workflow"},
+	"callout":    {},
+	"flexi":      {may: "api callout engine param render resource workflow"},
 	"diskplan":   {may: "api engine param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},
-	"bmc/driver": {libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
+	"bmc/driver": {may: "callout", libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
 
 	"proof":         {may: "alert api resource", libs: uuidLib},
 	"pxe":           {may: "api proof resource", libs: "github.com/pin/tftp/v3"},
@@ -108,7 +109,7 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle cluster dhcp diskplan " +
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth auth/token batch blob bmc bmc/driver broker bundle callout cluster dhcp diskplan " +
 		"engine flexi media openapi param pki plugin pool proof pxe render resource rest runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},

@@ -19,6 +19,7 @@ import (
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
+	"drpd/pkg/callout"
 	"drpd/pkg/cluster"
 	"drpd/pkg/diskplan"
 	"drpd/pkg/engine"
@@ -45,6 +46,7 @@ type CoreConfig struct {
 	Now     func() time.Time                   // default time.Now
 	Log     *slog.Logger                       // default: discard
 	Prefs   map[string]string                  // preferences of a first start that differ from ours
+	Out     *callout.Policy                    // where callbacks may go; nil: to no address of this server
 	BuiltIn []*api.ContentPack                 // what BuiltIn returned; nil: it is called
 }
 
@@ -91,7 +93,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs, Triggers: triggers}
-	caller := &flexi.Caller{DB: db, Vault: cfg.Vault, Now: db.Now}
+	caller := &flexi.Caller{DB: db, Vault: cfg.Vault, Now: db.Now, Out: cfg.Out}
 	actions := []engine.Runner{caller.Action(), (&flexi.Renderer{DB: db}).Action()}
 	if cfg.Actions != nil {
 		actions = append(actions, cfg.Actions(db)...)

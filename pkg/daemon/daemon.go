@@ -22,6 +22,7 @@ import (
 	"drpd/pkg/blob"
 	"drpd/pkg/bmc"
 	"drpd/pkg/bmc/driver"
+	"drpd/pkg/callout"
 	"drpd/pkg/dhcp"
 	"drpd/pkg/engine"
 	"drpd/pkg/flexi"
@@ -140,9 +141,13 @@ func hostAddrs() []netip.Addr {
 }
 
 func (d *Daemon) openCore(ctx context.Context) error {
-	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log}), Now: time.Now}
+	out, err := d.callOut()
+	if err != nil {
+		return err
+	}
+	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log, Out: out}), Now: time.Now}
 	calls := &plugin.Caller{Now: time.Now}
-	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
+	core, err := NewCore(ctx, CoreConfig{Store: d.store, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs, Out: out,
 		Actions: func(db *resource.DB) []engine.Runner {
 			worker.DB, calls.DB = db, db
 			unpacker := &media.Worker{DB: db, Blobs: d.blobs, Log: d.cfg.Log}
@@ -167,6 +172,13 @@ func (d *Daemon) openCore(ctx context.Context) error {
 	calls.Sup = d.plugins
 	d.recorder = pxe.NewRecorder(pxe.RecorderConfig{DB: d.DB, Log: d.cfg.Log})
 	return nil
+}
+
+// callOut is where this server may call: at none of the addresses by which it is
+// known, unless they are named.
+func (d *Daemon) callOut() (*callout.Policy, error) {
+	allow, err := callout.Prefixes(d.cfg.CallOut)
+	return &callout.Policy{Allow: allow, Own: func() []netip.Addr { return append(callout.Interfaces(), d.cfg.Addresses...) }}, err
 }
 
 // firstUser makes the first user, with the password that was given for it, else

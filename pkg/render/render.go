@@ -49,6 +49,8 @@ type Context struct {
 	Info      func() (map[string]any, error) // GET /info; nil: not known
 	Has       func(path string) bool         // is that file in the static tree? nil: none
 	Cache     *Cache                         // nil: nothing is kept between renderings
+
+	budget *budget // set once rendering has begun
 }
 
 // Server is this server as the machine can reach it: at the address by which
@@ -65,7 +67,8 @@ type Server struct {
 // Text renders one text. name says in errors what it is; give it a form that
 // no template ID has, such as "task x: script".
 func Text(c Context, name, text string) (string, error) {
-	c = c.filled()
+	c, end := c.filled().start()
+	defer end()
 	s := newSession(c, nil)
 	out, err := s.text(rootName(c, name), text)
 	if err != nil {
@@ -86,7 +89,8 @@ func rootName(c Context, name string) string {
 // those for other systems than c.OS. They may call each other by Name. All
 // required params of the task must have values.
 func Actions(c Context, templates []api.TemplateInfo) ([]api.JobAction, error) {
-	c = c.filled()
+	c, end := c.filled().start()
+	defer end()
 	if c.Task != nil {
 		if err := Required(c, "task "+c.Task.Name, c.Task.RequiredParams); err != nil {
 			return nil, err
