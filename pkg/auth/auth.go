@@ -53,6 +53,7 @@ type Auth struct {
 	tokens *tokens
 	limit  *limiter
 	dir    atomic.Pointer[directory]
+	points pointers
 	trail  trail
 	alive  sync.Map // ids of plugins' processes that run, see PluginToken
 	// hashing bounds the memory of concurrent scrypt runs, 32 MiB each.

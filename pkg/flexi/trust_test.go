@@ -223,3 +223,27 @@ func TestRenderingSettlesWhatIsStillWanted(t *testing.T) {
 		assert.Equal(t, tc.want != "", tc.now.Texts[0].Over, name)
 	}
 }
+
+// What a param inserts cannot take a machine's tasks to the server.
+func TestInsertedListsStayOnTheMachine(t *testing.T) {
+	t.Parallel()
+	for name, stage := range map[string]*api.Stage{
+		"FlexiFlow":  {Name: "s", Tasks: []string{"flexiflow-start", "flexiflow-stop"}, Params: resource.Params{ParamList: "site/list"}},
+		"validation": {Name: "s", Tasks: []string{"validation-start", "validation-stop"}, Params: resource.Params{ParamChecks: "site/list"}},
+	} {
+		for _, entry := range []string{"context:drpcli-runner", "context:any"} {
+			r := newRig(t, &api.Machine{Params: resource.Params{"site/list": list("one", entry, "two")}}, stage)
+			assert.Contains(t, r.drive(), entry+": a list that a param inserts cannot take a machine's tasks to the server", name)
+			assert.NotContains(t, r.machine().Tasks, entry)
+			assert.Empty(t, r.machine().Context)
+		}
+		r := newRig(t, &api.Machine{Params: resource.Params{"site/list": list("one", "context:")}}, stage)
+		assert.Contains(t, r.drive(), "waits for the machine's agent", "back to the machine is where it is")
+	}
+}
+
+// What machines may not write (api.Pointers) is what this package reads so.
+func TestPointersAreKnown(t *testing.T) {
+	t.Parallel()
+	assert.ElementsMatch(t, api.Pointers(), []string{ParamList, ParamStages, ParamChecks, ParamSkip, ParamDataAt, ParamFunctionsAt, ParamDisableAt})
+}

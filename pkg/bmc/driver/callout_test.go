@@ -12,9 +12,9 @@ import (
 	"drpd/pkg/callout"
 )
 
-// loopback is where the controllers of these tests listen.
+// loopback is where the controllers of these tests are.
 func loopback() *callout.Policy {
-	return &callout.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	return &callout.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("fe80::/10")}}
 }
 
 // A controller at an address of this server, or where nothing but the server may
@@ -26,7 +26,7 @@ func TestNoControllerIsHere(t *testing.T) {
 	require.NoError(t, os.WriteFile(tool, []byte("#!/bin/sh\necho \"$@\" >> "+called+"\n"), 0o700))
 	for _, address := range []string{"127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.169.254", "fe80::1"} {
 		for _, mode := range []string{ModeRedfish, ModeIPMI} {
-			_, err := NewDialer(Config{Ipmitool: tool, Timeouts: quick()}).Open(t.Context(), Target{Mode: mode, Address: address, User: "u", Password: "p", InsecureTLS: true})
+			_, err := NewDialer(Config{Ipmitool: tool, Timeouts: quick()}).Open(t.Context(), Target{Mode: mode, Address: address, User: "u", Password: "hunter2", InsecureTLS: true})
 			require.ErrorContains(t, err, "only if its operator names it", "%s %s", mode, address)
 		}
 	}
@@ -40,7 +40,7 @@ func TestIpmitoolGetsTheAddress(t *testing.T) {
 	tool := filepath.Join(t.TempDir(), "ipmitool")
 	require.NoError(t, os.WriteFile(tool, []byte("#!/bin/sh\necho \"$@\" >> "+called+"\necho Chassis Power is on\n"), 0o700))
 	_, err := NewDialer(Config{Out: &callout.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}, Ipmitool: tool, Timeouts: quick()}).
-		Open(t.Context(), Target{Mode: ModeIPMI, Address: "localhost", User: "u", Password: "p"})
+		Open(t.Context(), Target{Mode: ModeIPMI, Address: "localhost", User: "u", Password: "hunter2"})
 	require.NoError(t, err)
 	got, err := os.ReadFile(called)
 	require.NoError(t, err)
