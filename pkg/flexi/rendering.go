@@ -53,6 +53,8 @@ const (
 var Renderings = &resource.Kind[Rendering]{
 	Name: "renderings", Private: true, Key: func(o *Rendering) string { return o.Job },
 	Engine: []string{"Job", "Machine", "Rules", "Custom", "At", "Texts", "Log"},
+	Hidden: []string{"Rules", "Custom", "At", "Texts", "Log"},
+	Known:  func(o *Rendering) (kind, key string) { return "renderings", o.Job }, // its events wake the machine's workflow
 }
 
 // RunsOn is whose workflow waits for it.
