@@ -84,10 +84,11 @@ var rows = map[string]row{
 	"pool":       {may: "alert api blank engine guard resource"},
 	"broker":     {may: "api engine guard param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine guard param resource"},
-	"flexi":      {may: "api engine param render resource workflow"},
+	"callout":    {},
+	"flexi":      {may: "api callout engine param render resource workflow"},
 	"diskplan":   {may: "api blank engine guard param resource"},
 	"bmc":        {may: "api bmc/driver engine param resource"},
-	"bmc/driver": {libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
+	"bmc/driver": {may: "callout", libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
 
 	"proof":         {may: "alert api resource", libs: uuidLib},
 	"pxe":           {may: "api guard proof resource", libs: "github.com/pin/tftp/v3"},
@@ -112,7 +113,7 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blank blob bmc bmc/driver broker bundle cluster datadir dhcp diskplan " +
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blank blob bmc bmc/driver broker bundle callout cluster datadir dhcp diskplan " +
 		"engine flexi guard media openapi param pki plugin pool proof pxe render resource rest restored runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},

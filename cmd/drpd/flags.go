@@ -36,6 +36,7 @@ func (o *options) addOurs(f *pflag.FlagSet) {
 	f.StringVar(&c.CertFile, "tls-cert", "", "certificate chain (PEM) to show instead of one of our own authority; used if it and its key exist")
 	f.StringVar(&c.KeyFile, "tls-key", "", "key of --tls-cert (PEM)")
 	f.StringVar(&c.Loaders, "loaders", "/usr/lib/ipxe", "directory of iPXE's boot loaders")
+	f.StringSliceVar(&c.CallOut, "callout-allow", nil, "address or network that BMCs and services may have though it is loopback, link-local or this server's own; may be repeated")
 	f.BoolVar(&o.noPlugins, "no-plugins", false, "run no plugins, and take no programs of plugin providers")
 	f.StringVar(&o.level, "log-level", "info", "debug, info, warn or error")
 }

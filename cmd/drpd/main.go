@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,7 @@ func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(endWithin, func() { giveUp(stderr) }) })()
 	c := command(filepath.Base(args[0]), stdout, stderr)
 	c.SetArgs(args[1:])
 	c.SetOut(stdout)
@@ -36,6 +38,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// endWithin is how long the end may take from the signal on. Requests have five
+// seconds of it; what takes longer is cut off like by a crash, which loses nothing.
+const endWithin = 10 * time.Second
+
+func giveUp(stderr io.Writer) {
+	fmt.Fprintf(stderr, "error: something did not end within %v; ended all the same\n", endWithin)
+	os.Exit(1)
 }
 
 func command(name string, stdout, stderr io.Writer) *cobra.Command {

@@ -140,7 +140,7 @@ func FitsSchema(schema any, object []byte) string {
 	if err := json.Unmarshal(object, &v); err != nil {
 		return err.Error()
 	}
-	if err := s.rules.Validate(v); err != nil {
+	if err := s.validate(v); err != nil {
 		return unfit(err)
 	}
 	return ""

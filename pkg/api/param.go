@@ -24,7 +24,16 @@ type Param struct {
 // schema is a compiled Schema, or why it does not compile.
 type schema struct {
 	rules *jsonschema.Schema
+	cost  cost
 	err   error
+}
+
+// validate checks a value, if that can be done in time.
+func (s *schema) validate(v any) error {
+	if err := s.cost.admits(v); err != nil {
+		return err
+	}
+	return s.rules.Validate(v)
 }
 
 // ParamDefs are the declarations of params.
@@ -60,7 +69,7 @@ func (o *Param) problems() []string {
 		return p
 	}
 	if v, ok := o.Default(); ok && !o.Secure {
-		if err := o.compiled.rules.Validate(v); err != nil {
+		if err := o.compiled.validate(v); err != nil {
 			p.add("Error in default value: %s", unfit(err))
 		}
 	}
@@ -80,7 +89,7 @@ func (o *Param) Check(value any) string {
 	if s.err != nil {
 		return fmt.Sprintf("schema of %s: %s", o.Name, unfit(s.err))
 	}
-	if err := s.rules.Validate(value); err != nil {
+	if err := s.validate(value); err != nil {
 		return fmt.Sprintf("param %s: %s", o.Name, unfit(err))
 	}
 	return ""
@@ -112,12 +121,16 @@ func leaves(v *jsonschema.ValidationError) (out []string) {
 // compile reads a schema that does not name its draft as DRP does: as draft 7,
 // or as draft 4, where exclusiveMinimum is true or false.
 func compile(doc any) *schema {
+	cost, err := costOf(doc)
+	if err != nil {
+		return &schema{err: err}
+	}
 	rules, err := compileDraft(doc, jsonschema.Draft7)
 	if err == nil {
-		return &schema{rules: rules}
+		return &schema{rules: rules, cost: cost}
 	}
 	if rules, old := compileDraft(doc, jsonschema.Draft4); old == nil {
-		return &schema{rules: rules}
+		return &schema{rules: rules, cost: cost}
 	}
 	return &schema{err: err}
 }

@@ -42,3 +42,18 @@ func SecretRoutes() []string { return slices.Clone(secretRoutes) }
 // RoutesSecrets says whether a param decides to whom the server sends a secret:
 // who writes it needs the right to set secrets.
 func RoutesSecrets(param string) bool { return slices.Contains(secretRoutes, param) }
+
+// pointers are params that name another param, which then decides what they
+// stand for: a task list, rules, whether something is left out.
+var pointers = []string{"flexiflow/list-parameter", "classify/stage-list-parameter", "classify/data-parameter", "classify/function-parameter",
+	"classify/disable-parameter", "validation/list-parameter", "universal/skip-list-parameter"}
+
+// Pointers lists the params that name another one. What they name steers the
+// server too, whatever it is called.
+func Pointers() []string { return slices.Clone(pointers) }
+
+// RendersSecrets says whether a param holds templates that get secrets: who
+// writes it needs the right to read secrets as well.
+func RendersSecrets(param string) bool {
+	return strings.HasPrefix(param, "callback/") && RoutesSecrets(param)
+}

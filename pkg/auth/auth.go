@@ -55,6 +55,7 @@ type Auth struct {
 	limit  *limiter
 	keys   atomic.Pointer[[][]byte] // see SetKeys
 	dir    atomic.Pointer[directory]
+	points pointers
 	trail  trail
 	alive  sync.Map // ids of plugins' processes that run, see PluginToken
 	// hashing bounds the memory of concurrent scrypt runs, 32 MiB each.

@@ -22,12 +22,12 @@ var (
 
 // listed says whether an action "update:/Field" or "update:/Params/name" is on a
 // machine of one of the fields, and of an open param.
-func listed(fields []string, action string) bool {
+func (i Identity) listed(fields []string, action string) bool {
 	path, ok := strings.CutPrefix(action, "update:/")
-	return ok && openPath(fields, path)
+	return ok && i.openPath(fields, path)
 }
 
-func openPath(fields []string, path string) bool {
+func (i Identity) openPath(fields []string, path string) bool {
 	field, rest, deep := strings.Cut(path, "/")
 	if !slices.Contains(fields, field) {
 		return false
@@ -36,7 +36,7 @@ func openPath(fields []string, path string) bool {
 		return true
 	}
 	name, _, _ := strings.Cut(rest, "/")
-	return deep && !api.Steers(unpointed(name))
+	return deep && !i.steers(unpointed(name))
 }
 
 // unpointed undoes the escapes of a JSON pointer (RFC 6901).
@@ -50,9 +50,9 @@ func (i Identity) MaySet(scope, path string) bool {
 	case i.IsUser() || i.isPlugin():
 		return true
 	case scope == api.Machines.Name && i.declares():
-		return openPath(newFields, path)
+		return i.openPath(newFields, path)
 	case scope == api.Reservations.Name:
-		return openPath(reservationFields, path)
+		return i.openPath(reservationFields, path)
 	}
 	return i.covered(scope, "create", "*")
 }

@@ -78,14 +78,15 @@ type grant struct {
 	machine string        // that a machine's, job's or profile's token speaks for
 	claim   string        // to be that machine, which the token rests on; "" if on none
 
-	dir   *directory
-	users resource.Stamp
+	dir      *directory
+	users    resource.Stamp
+	pointers *pointers
 }
 
 // grantOf works out what a payload allows now.
 func (a *Auth) grantOf(v *resource.View, p token.Payload) (*grant, error) {
 	d := a.directory(v)
-	g := &grant{payload: p, dir: d, users: api.Users.Stamp(v)}
+	g := &grant{payload: p, dir: d, users: api.Users.Stamp(v), pointers: &a.points}
 	if err := a.ended(p); err != nil {
 		return nil, err
 	}

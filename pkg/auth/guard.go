@@ -125,8 +125,15 @@ func (i Identity) mayRoute(c resource.Change) error {
 	was := paramsOf(c.Kind, c.Old)
 	for _, name := range api.SecretRoutes() {
 		v, ok := is[name]
-		if !ok || reflect.DeepEqual(v, was[name]) || i.setsSecrets(c.Kind, c.Key) {
+		if !ok || reflect.DeepEqual(v, was[name]) {
 			continue
+		}
+		if i.setsSecrets(c.Kind, c.Key, "updateSecure") {
+			if !api.RendersSecrets(name) || i.setsSecrets(c.Kind, c.Key, "getSecure") {
+				continue
+			}
+			return resource.Errorf(resource.Forbidden, c.Kind, c.Key,
+				"%s may not set param %s, whose templates get secrets: that takes the right to read secrets (getSecure) too", i.Name, name)
 		}
 		return resource.Errorf(resource.Forbidden, c.Kind, c.Key,
 			"%s may not set param %s, which says where a secret is sent: that takes the right to set secrets (updateSecure)", i.Name, name)
@@ -134,14 +141,14 @@ func (i Identity) mayRoute(c resource.Change) error {
 	return nil
 }
 
-// setsSecrets says whether the caller has the right to set secrets of an object
-// by a role or a task's claim; an agent seals what it likes, but says nothing of
+// setsSecrets says whether the caller has the right to set (updateSecure) or read
+// (getSecure) secrets of an object by a role or a task's claim; an agent seals what it likes, but says nothing of
 // where others' secrets go.
-func (i Identity) setsSecrets(kind, key string) bool {
+func (i Identity) setsSecrets(kind, key, action string) bool {
 	if i.IsUser() {
-		return i.Allow(kind, "updateSecure", key)
+		return i.Allow(kind, action, key)
 	}
-	return (i.isPlugin() || i.Kind == token.Job) && i.covered(kind, "updateSecure", key)
+	return (i.isPlugin() || i.Kind == token.Job) && i.covered(kind, action, key)
 }
 
 func paramsOf(kind string, val any) resource.Params {

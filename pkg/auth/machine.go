@@ -15,7 +15,7 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 	reads := action == "get" || action == "list"
 	switch scope {
 	case "machines", "clusters", "resource_brokers":
-		return specific == i.g.machine && (reads || mayWrite(action))
+		return specific == i.g.machine && (reads || i.mayWrite(action))
 	case "jobs":
 		return i.mayJob(action, specific)
 	case "work_orders":
@@ -25,7 +25,7 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 	case "profiles":
 		return reads && i.carries(specific)
 	case "reservations":
-		return i.ownReservation(specific) && (reads || action == "create" || listed(reservationFields, action))
+		return i.ownReservation(specific) && (reads || action == "create" || i.listed(reservationFields, action))
 	case "whoami":
 		return action == "create"
 	case "events":
@@ -37,8 +37,8 @@ func (i Identity) machineMay(scope, action, specific string) bool {
 }
 
 // mayWrite: secure params too, but not reading them back.
-func mayWrite(action string) bool {
-	return action == "token" || action == "updateSecure" || action == "updateTaskList" || listed(agentFields, action)
+func (i Identity) mayWrite(action string) bool {
+	return action == "token" || action == "updateSecure" || action == "updateTaskList" || i.listed(agentFields, action)
 }
 
 // mayJob: a job is created for a machine, whose uuid is then the specific part.
@@ -51,7 +51,7 @@ func (i Identity) mayJob(action, specific string) bool {
 		return false
 	}
 	return action == "get" || action == "list" || action == "log" || action == "actions" ||
-		listed(jobFields, action)
+		i.listed(jobFields, action)
 }
 
 func (i Identity) ownOrder(id string) bool {
@@ -91,7 +91,7 @@ func (i Identity) unknownMay(scope, action, specific string) bool {
 func (i Identity) profileMay(scope, action, specific string) bool {
 	switch scope {
 	case api.Profiles.Name:
-		return i.covered(scope, action, specific) && i.carries(specific) && profileField(action)
+		return i.covered(scope, action, specific) && i.carries(specific) && i.profileField(action)
 	case api.ParamDefs.Name:
 		return action == "get" || action == "list"
 	case "info":
@@ -102,8 +102,8 @@ func (i Identity) profileMay(scope, action, specific string) bool {
 
 // profileField keeps the token of a profile, which templates hand to machines,
 // from what steers the server.
-func profileField(action string) bool {
-	return !claim.Within("update", action) || listed([]string{"Params"}, action)
+func (i Identity) profileField(action string) bool {
+	return !claim.Within("update", action) || i.listed([]string{"Params"}, action)
 }
 
 // declares says whether the caller is a machine that nobody has declared yet.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/flexi"
 	"drpd/pkg/param"
 	"drpd/pkg/resource"
 	"drpd/pkg/seal"
@@ -73,11 +74,16 @@ func classified(t *testing.T, params resource.Params, profiles []string) *api.Ma
 			Stages: []string{"universal-discover-classification", "universal-start-classification", "universal-discover-classification"}}))
 		return api.Machines.Create(tx, m)
 	}))
-	for range 10 {
+	templates := (&flexi.Renderer{DB: core.DB}).Action()
+	for range 100 {
 		require.NoError(t, core.DB.Update(t.Context(), func(tx *resource.Tx) error {
 			_, err := core.Flow.Rules()[0].Step(tx, time.Unix(1000, 0), m.Uuid)
 			return err
 		}))
+		for o := range flexi.Renderings.All(core.DB.View()) {
+			change := templates.Do(t.Context(), o)
+			require.NoError(t, core.DB.Update(t.Context(), func(tx *resource.Tx) error { return flexi.Renderings.Modify(tx, o.Job, change) }))
+		}
 	}
 	got, err := api.Machines.Get(core.DB.View(), m.Uuid)
 	require.NoError(t, err)

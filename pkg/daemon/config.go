@@ -46,6 +46,9 @@ type Config struct {
 	// Plugins is the command that starts a plugin's program, program first; none:
 	// this server runs no plugins.
 	Plugins []string
+	// CallOut are addresses and networks that the server calls though they are
+	// loopback, link-local or its own, as 192.0.2.7 or 192.0.2.0/24.
+	CallOut []string
 	// BestEffort goes on without DHCP or TFTP if their sockets cannot be had.
 	BestEffort bool
 }

@@ -20,6 +20,7 @@ import (
 	"drpd/pkg/bmc"
 	"drpd/pkg/broker"
 	"drpd/pkg/bundle"
+	"drpd/pkg/callout"
 	"drpd/pkg/cluster"
 	"drpd/pkg/datadir"
 	"drpd/pkg/diskplan"
@@ -49,6 +50,7 @@ type CoreConfig struct {
 	Now     func() time.Time                   // default time.Now
 	Log     *slog.Logger                       // default: discard
 	Prefs   map[string]string                  // preferences of a first start that differ from ours
+	Out     *callout.Policy                    // where callbacks may go; nil: to no address of this server
 	BuiltIn []*api.ContentPack                 // what BuiltIn returned; nil: it is called
 }
 
@@ -70,7 +72,7 @@ func newPacks(cfg CoreConfig) bundle.Packs {
 // Kinds lists every kind of a running drpd: the API's, the engine's reasons,
 // the keys of secure params, and replies that may be asked for again.
 func Kinds() []resource.Any {
-	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, proof.Claims, trigger.Firings, rest.KeptReplies,
+	return append(api.Kinds(), api.ExtendedObjects, engine.Waits, param.ObjectKeys, proof.Claims, trigger.Firings, rest.KeptReplies, flexi.Renderings,
 		datadir.Servers, datadir.UnnamedFiles, restored.Adoptions)
 }
 
@@ -96,8 +98,8 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{DB: db, Flow: flow, Orders: orders, Packs: packs, Triggers: triggers}
-	caller := &flexi.Caller{DB: db, Vault: cfg.Vault, Now: db.Now}
-	actions := []engine.Runner{caller.Action()}
+	caller := &flexi.Caller{DB: db, Vault: cfg.Vault, Now: db.Now, Out: cfg.Out}
+	actions := []engine.Runner{caller.Action(), (&flexi.Renderer{DB: db}).Action()}
 	if cfg.Actions != nil {
 		actions = append(actions, cfg.Actions(db)...)
 	}
@@ -133,7 +135,7 @@ func (c *Core) rules() []engine.Rule {
 // natives are the operations behind "action:" entries.
 func natives(cfg CoreConfig) map[string]engine.Native {
 	out := map[string]engine.Native{}
-	for _, m := range []map[string]engine.Native{bmc.Natives(), cluster.Natives(), diskplan.Natives(), broker.Natives(cfg.Match), flexi.Natives(cfg.Vault)} {
+	for _, m := range []map[string]engine.Native{bmc.Natives(), cluster.Natives(), diskplan.Natives(), broker.Natives(cfg.Match), flexi.Natives()} {
 		for name, fn := range m {
 			out[name] = fn
 		}

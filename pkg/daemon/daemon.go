@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"drpd/pkg/blob"
 	"drpd/pkg/bmc"
 	"drpd/pkg/bmc/driver"
+	"drpd/pkg/callout"
 	"drpd/pkg/datadir"
 	"drpd/pkg/dhcp"
 	"drpd/pkg/engine"
@@ -88,9 +90,13 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 }
 
 func (d *Daemon) openCore(ctx context.Context) error {
-	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log}), Now: time.Now}
+	out, err := d.callOut()
+	if err != nil {
+		return err
+	}
+	worker := &bmc.Worker{Vault: d.vault, Dialer: driver.NewDialer(driver.Config{Logger: d.cfg.Log, Out: out}), Now: time.Now}
 	calls := &plugin.Caller{Now: time.Now}
-	core, err := NewCore(ctx, CoreConfig{Store: gate{d.store, &d.closed, &d.takingOver}, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs,
+	core, err := NewCore(ctx, CoreConfig{Store: gate{d.store, &d.closed, &d.takingOver}, Vault: d.vault, Match: match, Log: d.cfg.Log, Prefs: d.cfg.Prefs, Out: out,
 		Actions: func(db *resource.DB) []engine.Runner {
 			worker.DB, calls.DB = db, db
 			unpacker := &media.Worker{DB: db, Blobs: d.blobs, Log: d.cfg.Log}
@@ -129,6 +135,13 @@ func (d *Daemon) close() {
 	}
 	d.closed.Store(s.Restored)
 	d.cfg.Log.Warn(notActiveText(s.Restored))
+}
+
+// callOut is where this server may call: at none of the addresses by which it is
+// known, unless they are named.
+func (d *Daemon) callOut() (*callout.Policy, error) {
+	allow, err := callout.Prefixes(d.cfg.CallOut)
+	return &callout.Policy{Allow: allow, Own: func() []netip.Addr { return append(callout.Interfaces(), d.cfg.Addresses...) }}, err
 }
 
 // firstUser makes the first user, with the password that was given for it, else

@@ -31,6 +31,7 @@ func serverOf(t *testing.T, cfg daemon.Config) (d *daemon.Daemon, c *client.Clie
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cfg.APIAddr, cfg.FileAddr, cfg.TFTPAddr = "127.0.0.1:0", "127.0.0.1:0", "off"
+	cfg.CallOut = append(cfg.CallOut, "127.0.0.1") // where these tests have their BMCs
 	d, err := daemon.Open(ctx, cfg)
 	require.NoError(t, err)
 	ready, ended := make(chan struct{}), make(chan error, 1)

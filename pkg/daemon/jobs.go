@@ -57,7 +57,7 @@ func (d *Daemon) elevate(j *api.Job) (*api.Job, error) {
 }
 
 // jobActions renders the templates of a job's task for its agent.
-func (d *Daemon) jobActions(_ context.Context, job, base, os string) ([]api.JobAction, error) {
+func (d *Daemon) jobActions(ctx context.Context, job, base, os string) ([]api.JobAction, error) {
 	v := d.DB.View()
 	j, err := api.Jobs.Get(v, job)
 	if err != nil {
@@ -69,7 +69,7 @@ func (d *Daemon) jobActions(_ context.Context, job, base, os string) ([]api.JobA
 		return nil, resource.Errorf(resource.Invalid, "jobs", job, "task %q or its machine does not exist any more", j.Task)
 	}
 	c := d.context(v, m, hostOf(base))
-	c.Job, c.Task, c.OS = j, task, os
+	c.Ctx, c.Job, c.Task, c.OS = ctx, j, task, os
 	c.Stage, _ = api.Stages.Get(v, m.Stage)
 	c.Env, _ = api.BootEnvs.Get(v, m.BootEnv)
 	if o, err := api.WorkOrders.Get(v, j.WorkOrder); err == nil {

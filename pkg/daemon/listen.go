@@ -150,7 +150,7 @@ func besideUs() string {
 // Secure params stay sealed: boot files are read without authentication.
 func (d *Daemon) bootFile(r resource.Reader, t pxe.Text) (string, error) {
 	c := d.context(r, t.Machine, t.Server.String())
-	c.Env, c.MAC, c.Path, c.Vault = t.Env, t.MAC, t.Path, nil
+	c.Ctx, c.Env, c.MAC, c.Path, c.Vault = t.Ctx, t.Env, t.MAC, t.Path, nil
 	c.Token = func(kind, object string, ttl time.Duration) (string, error) {
 		return d.ticket(t.Machine, kind, object, ttl)
 	}

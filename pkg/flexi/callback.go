@@ -3,7 +3,6 @@ package flexi
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
@@ -77,12 +76,13 @@ func (x *run) call(action string) (engine.Result, error) {
 	if x.yes(ParamNoCall) {
 		return done()
 	}
-	req, err := lookUp(param.Resolver{Reader: x.tx, Scope: x.scope, Vault: x.vault}, action)
-	if err != nil {
-		return engine.Result{}, err
-	}
-	if req == nil {
-		return x.over(action)
+	if v, _ := param.Compose(x.tx, x.scope, ParamCallbacks); !param.IsSealed(v) { // else only the Caller can tell
+		if req, err := asked(v, action); err != nil || req == nil {
+			if err == nil {
+				return x.over(action)
+			}
+			return engine.Result{}, err
+		}
 	}
 	cb := &api.Callback{Job: x.job.Uuid, Machine: x.on.Uuid, Action: action, Created: x.now}
 	if err := api.Callbacks.Create(x.tx, cb); err != nil {
@@ -92,6 +92,10 @@ func (x *run) call(action string) (engine.Result, error) {
 }
 
 func (x *run) replied(cb *api.Callback) (engine.Result, error) {
+	if cb.Status == 0 {
+		x.say("nothing is configured for callback %s", cb.Action)
+		return x.over(cb.Action)
+	}
 	x.say("callback %s answered with HTTP status %d at try %d", cb.Action, cb.Status, cb.Tries)
 	if cb.Response != nil {
 		if err := x.note("response", cb.Response); err != nil {
@@ -111,12 +115,8 @@ func (x *run) over(action string) (engine.Result, error) {
 	return done()
 }
 
-// lookUp finds what is configured for an action, nil if nothing is.
-func lookUp(p param.Resolver, action string) (*request, error) {
-	v, ok, err := p.Compose(ParamCallbacks)
-	if err != nil || !ok {
-		return nil, err
-	}
+// asked finds what is configured for an action, nil if nothing is.
+func asked(v any, action string) (*request, error) {
 	all, _ := v.(map[string]any)
 	entry, ok := all[action]
 	if !ok {
@@ -156,23 +156,4 @@ func (r *request) check(action string) error {
 // refuse never quotes values: they may be secrets.
 func refuse(action, why string) error {
 	return resource.Errorf(resource.Invalid, "params", ParamCallbacks, "entry %s: %s", action, why)
-}
-
-// address checks where a request may go.
-func address(action, text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, refuse(action, "Url must be an http or https URL with a host")
-	}
-	return u, nil
-}
-
-// Hooks remove a callback with the end of the job that waited for it.
-func Hooks() []resource.Hook {
-	return []resource.Hook{resource.OnSave(api.Jobs, func(tx *resource.Tx, old, new *api.Job) error {
-		if old == nil || (new != nil && !new.Ended()) || !api.Callbacks.Has(tx, old.Uuid) {
-			return nil
-		}
-		return api.Callbacks.Delete(tx, old.Uuid)
-	})}
 }

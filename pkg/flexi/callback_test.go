@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -14,21 +16,39 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/callout"
 	"drpd/pkg/resource"
 )
 
 // caller is a machine whose only stage calls back, before anything was sent.
 func newCaller(t *testing.T, spec map[string]any, more resource.Params) (*rig, *Caller) {
 	t.Helper()
-	m := &api.Machine{Params: resource.Params{ParamCallbacks: map[string]any{"w-start": spec}}}
+	m := &api.Machine{Profiles: []string{"site"}, Params: resource.Params{}}
 	for k, v := range more {
 		m.Params[k] = v
 	}
 	r := newRig(t, m, &api.Stage{Name: "s", Tasks: []string{"callback"}, Params: resource.Params{ParamAction: "w-start"}})
 	r.update(func(tx *resource.Tx) error {
+		require.NoError(t, api.Profiles.Create(tx, &api.Profile{Name: "site", Params: resource.Params{ParamCallbacks: map[string]any{"w-start": spec}}}))
 		return api.ParamDefs.Create(tx, &api.Param{Name: ParamAuths, Secure: true})
 	})
-	return r, &Caller{DB: r.db, Vault: r.vault, Now: func() time.Time { return time.Unix(1000, 0) }}
+	return r, &Caller{DB: r.db, Vault: r.vault, Now: func() time.Time { return time.Unix(1000, 0) }, Out: loopback()}
+}
+
+// loopback is where the services of these tests listen.
+func loopback() *callout.Policy {
+	return &callout.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+}
+
+// site changes what the machine's profile says.
+func (r *rig) site(params resource.Params) {
+	r.Helper()
+	r.update(func(tx *resource.Tx) error {
+		return api.Profiles.Modify(tx, "site", func(p *api.Profile) error {
+			maps.Copy(p.Params, params)
+			return nil
+		})
+	})
 }
 
 // wanted is the callback that the machine waits for.
@@ -80,12 +100,7 @@ func TestCallbackIsSentAndAwaited(t *testing.T) {
 	defer srv.Close()
 	r, c := newCaller(t, map[string]any{"Url": srv.URL + "/{{ .Machine.Name }}", "Method": "PUT", "Headers": map[string]any{"X-Site": "lab"}, "Auth": "svc",
 		"Aggregate": true, "ExcludeParams": list("hidden"), "JsonResponse": true}, resource.Params{"hidden": "x", "shown": "y"})
-	r.update(func(tx *resource.Tx) error {
-		return api.Machines.Modify(tx, r.id, func(m *api.Machine) error {
-			m.Params[ParamAuths] = map[string]any{"svc": map[string]any{"AuthType": "bearer", "BearerToken": "hunter2"}}
-			return nil
-		})
-	})
+	r.site(resource.Params{ParamAuths: map[string]any{"svc": map[string]any{"AuthType": "bearer", "BearerToken": "hunter2"}}})
 	assert.Contains(t, r.drive(), "callback: callback w-start is about to be sent")
 	cb := r.send(c)
 	require.Equal(t, api.CallbackDone, cb.State, cb.Error)

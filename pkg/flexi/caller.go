@@ -15,9 +15,9 @@ import (
 	"unicode/utf8"
 
 	"drpd/pkg/api"
+	"drpd/pkg/callout"
 	"drpd/pkg/engine"
 	"drpd/pkg/param"
-	"drpd/pkg/render"
 	"drpd/pkg/resource"
 )
 
@@ -26,6 +26,7 @@ type Caller struct {
 	DB    *resource.DB
 	Vault *param.Vault
 	Now   func() time.Time
+	Out   *callout.Policy // where it may call
 }
 
 // tryLimit is how long one try may take.
@@ -87,12 +88,13 @@ func (c *Caller) send(ctx context.Context, o *api.Callback) outcome {
 	if m == nil {
 		return outcome{err: fmt.Errorf("callback %s: its machine is gone", o.Action)}
 	}
-	call := call{Resolver: param.Resolver{Reader: v, Scope: scopeOf(v, j, m), Vault: c.Vault}, action: o.Action, kind: k.Name}
-	if call.request, err = lookUp(call.Resolver, o.Action); err != nil {
+	call := newCall(v, scopeOf(v, j, m), c.Vault)
+	call.action, call.kind, call.out = o.Action, k.Name, c.Out
+	switch call.request, err = call.lookUp(); {
+	case err != nil:
 		return outcome{err: err}
-	}
-	if call.request == nil {
-		return outcome{err: refuse(o.Action, "was removed before it was sent")}
+	case call.request == nil:
+		return outcome{} // nothing is configured for it (any more)
 	}
 	limit := o.Created.Add(time.Duration(call.Timeout) * time.Second)
 	ctx, cancel := context.WithTimeout(ctx, max(limit.Sub(c.Now()), time.Second))
@@ -108,18 +110,11 @@ func (c *Caller) send(ctx context.Context, o *api.Callback) outcome {
 	return call.exchange(req)
 }
 
-// call is one request in the making.
-type call struct {
-	param.Resolver
-	*request
-	action, kind string
-}
-
 // exchange sends the request and judges the reply.
 func (c call) exchange(req *http.Request) outcome {
 	out := outcome{req: c.request, again: true}
 	var body []byte
-	if body, out.status, out.err = converse(req); out.err == nil {
+	if body, out.status, out.err = c.converse(req); out.err == nil {
 		out.kept, out.err = c.keep(body)
 	}
 	return out
@@ -127,13 +122,8 @@ func (c call) exchange(req *http.Request) outcome {
 
 // converse sends a request and reads its reply. Errors name the host only: a URL
 // may hold secrets.
-func converse(req *http.Request) (body []byte, status int, err error) {
-	client := http.Client{CheckRedirect: func(r *http.Request, via []*http.Request) error {
-		if len(via) > 3 || (r.URL.Scheme != "http" && r.URL.Scheme != "https") || r.URL.Host != req.URL.Host {
-			return errors.New("it redirects to elsewhere")
-		}
-		return nil
-	}}
+func (c call) converse(req *http.Request) (body []byte, status int, err error) {
+	client := c.out.Client()
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
@@ -176,15 +166,11 @@ func (c call) keep(body []byte) (any, error) {
 }
 
 func (c call) build(ctx context.Context) (*http.Request, error) {
-	text, err := c.fill(c.Url)
+	u, err := c.address(ctx, c.Url)
 	if err != nil {
 		return nil, err
 	}
-	u, err := address(c.action, text)
-	if err != nil {
-		return nil, err
-	}
-	body, kind, err := c.body()
+	body, kind, err := c.body(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -196,24 +182,11 @@ func (c call) build(ctx context.Context) (*http.Request, error) {
 		req.Header.Set("Content-Type", kind)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		value, err := c.fill(c.Headers[name])
+		value, err := c.fill(ctx, c.Headers[name])
 		if err != nil {
 			return nil, err
 		}
 		req.Header.Set(name, value)
 	}
 	return req, nil
-}
-
-func (c call) fill(text string) (string, error) {
-	if !bytes.Contains([]byte(text), []byte("{{")) {
-		return text, nil
-	}
-	s := c.Scope
-	out, err := render.Text(render.Context{Reader: c.Reader, Machine: s.Machine, Stage: s.Stage, Order: s.Order, Blueprint: s.Blueprint, Vault: c.Vault},
-		"callback "+c.action, text)
-	if err != nil {
-		return "", refuse(c.action, "a template in Url or Headers does not render, or one in callback/data-override or callback/auths")
-	}
-	return out, nil
 }

@@ -81,14 +81,7 @@ func TestCallbackBodies(t *testing.T) {
 				spec[k] = v
 			}
 			r, c := newCaller(t, spec, nil)
-			r.update(func(tx *resource.Tx) error {
-				return api.Machines.Modify(tx, r.id, func(m *api.Machine) error {
-					for k, v := range tc.params {
-						m.Params[k] = v
-					}
-					return nil
-				})
-			})
+			r.site(tc.params)
 			r.drive()
 			cb := r.send(c)
 			require.Equal(t, api.CallbackDone, cb.State, cb.Error)
@@ -100,12 +93,7 @@ func TestCallbackBodies(t *testing.T) {
 // auths makes one entry of callback/auths and drives the machine to its call.
 func (r *rig) auths(entry map[string]any) {
 	r.Helper()
-	r.update(func(tx *resource.Tx) error {
-		return api.Machines.Modify(tx, r.id, func(m *api.Machine) error {
-			m.Params[ParamAuths] = map[string]any{"svc": entry}
-			return nil
-		})
-	})
+	r.site(resource.Params{ParamAuths: map[string]any{"svc": entry}})
 	r.drive()
 }
 
@@ -219,7 +207,7 @@ func TestCallbackIsAnnounced(t *testing.T) {
 			ended := make(chan struct{})
 			go func() { defer close(ended); _ = Announce(ctx, r.db, from, slog.New(slog.DiscardHandler)) }()
 			t.Cleanup(func() { cancel(); <-ended })
-			c := &Caller{DB: r.db, Vault: r.vault, Now: func() time.Time { return time.Unix(1000, 0) }}
+			c := &Caller{DB: r.db, Vault: r.vault, Now: func() time.Time { return time.Unix(1000, 0) }, Out: loopback()}
 			if r.drive(); api.Callbacks.Len(r.db.View()) > 0 {
 				require.Equal(t, api.CallbackDone, r.send(c).State)
 				r.drive()

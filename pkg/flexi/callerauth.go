@@ -18,7 +18,10 @@ func (c call) authorize(req *http.Request) error {
 	if len(names) == 0 {
 		return nil
 	}
-	v, ok, err := c.Compose(ParamAuths)
+	if c.own {
+		return refuse(c.action, "is set on the object itself or its work order, and so gets no credentials: put it into a profile")
+	}
+	v, ok, err := c.safe.Compose(ParamAuths)
 	if err != nil || !ok {
 		return refuse(c.action, "its Auth is not in param "+ParamAuths)
 	}
@@ -58,15 +61,11 @@ func (c call) token(ctx context.Context, auth map[string]any) (string, error) {
 		}
 		return otherwise
 	}
-	text, err := c.fill(field("Url", ""))
+	u, err := c.address(ctx, field("Url", ""))
 	if err != nil {
 		return "", err
 	}
-	u, err := address(c.action, text)
-	if err != nil {
-		return "", err
-	}
-	data, kind, err := c.tokenData(auth["Data"])
+	data, kind, err := c.tokenData(ctx, auth["Data"])
 	if err != nil {
 		return "", err
 	}
@@ -77,7 +76,7 @@ func (c call) token(ctx context.Context, auth map[string]any) (string, error) {
 	if req.Header.Set("Accept", "application/json"); data != nil {
 		req.Header.Set("Content-Type", kind)
 	}
-	body, _, err := converse(req)
+	body, _, err := c.converse(req)
 	if err != nil {
 		return "", tokenError{fmt.Errorf("get a token: %w", err)}
 	}
@@ -97,7 +96,7 @@ func (c call) token(ctx context.Context, auth map[string]any) (string, error) {
 }
 
 // tokenData is what is sent for a token: JSON, or a form's text.
-func (c call) tokenData(v any) (data []byte, kind string, err error) {
+func (c call) tokenData(ctx context.Context, v any) (data []byte, kind string, err error) {
 	text, isText := v.(string)
 	switch {
 	case v == nil:
@@ -106,7 +105,7 @@ func (c call) tokenData(v any) (data []byte, kind string, err error) {
 		data, err = json.Marshal(v)
 		return data, "application/json", err
 	}
-	if text, err = c.fill(text); err != nil {
+	if text, err = c.fill(ctx, text); err != nil {
 		return nil, "", err
 	}
 	if json.Valid([]byte(text)) {

@@ -1,6 +1,7 @@
 package flexi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,12 +11,15 @@ import (
 
 // body is what a request sends, and its type: what callback/data-override says,
 // else the machine.
-func (c call) body() (data []byte, kind string, err error) {
+func (c call) body(ctx context.Context) (data []byte, kind string, err error) {
 	if c.NoBody {
 		return nil, "", nil
 	}
 	kind = "application/json"
-	v, _, ok, err := c.Get(ParamBody)
+	v, src, ok, err := c.Get(ParamBody)
+	if c.ofItself(src) {
+		c.Vault = nil
+	}
 	text, isText := v.(string)
 	switch {
 	case err != nil:
@@ -25,7 +29,7 @@ func (c call) body() (data []byte, kind string, err error) {
 	case !isText:
 		data, err = json.Marshal(v)
 	default:
-		if text, err = c.fill(text); err != nil {
+		if text, err = c.fill(ctx, text); err != nil {
 			return nil, "", err
 		}
 		if data = []byte(text); c.RawBody {
@@ -50,6 +54,9 @@ func (c call) machine() ([]byte, error) {
 	}
 	for _, name := range c.ExcludeParams {
 		delete(m.Params, name)
+	}
+	if c.Decode && c.own {
+		return nil, refuse(c.action, "is set on the object itself or its work order, and so gets no secrets by Decode: put it into a profile")
 	}
 	if c.Decode {
 		for name, v := range m.Params {

@@ -22,6 +22,7 @@ const (
 	ParamDisableAt    = "classify/disable-parameter"
 	ParamArguments    = "classify/arguments" // what follows a custom test's name, for its template
 	maxClassification = 1000                 // rules
+	maxPlan           = 1 << 20              // bytes of them, as JSON
 )
 
 // rule is one entry of classification data.
@@ -31,51 +32,82 @@ type rule struct {
 	Continue bool     `json:"continue"`
 }
 
-// classifier is what one classify task works with.
+// classifier is what one classify task works with. It stops at each template
+// until that is rendered, and goes on from there: see Rendering.
 type classifier struct {
 	*run
-	custom map[string]any
-	next   string // workflow to change to
+	*Rendering
+	used int // of Rendering.Texts
 }
 
 // classify applies the actions of the first rule whose test passes, and of
 // those after it as long as they continue.
 func (x *run) classify() (engine.Result, error) {
+	c := &classifier{run: x}
+	if kept, err := Renderings.Get(x.tx, x.job.Uuid); err == nil {
+		c.Rendering = kept.clone()
+		x.log.WriteString(kept.Log)
+	} else if c.Rendering, err = x.begin(); err != nil || c.Rendering == nil {
+		return engine.Result{Done: err == nil}, err
+	}
+	for c.At.Rule < len(c.Rules) {
+		more, err := c.rule(c.Rules[c.At.Rule])
+		if err != nil {
+			return engine.Result{}, err
+		}
+		if !more {
+			break
+		}
+		c.pass(position{Rule: c.At.Rule + 1, Next: c.At.Next})
+	}
+	if c.At.Next != "" {
+		return x.become(c.At.Next, "action change_workflow of its classification")
+	}
+	return done()
+}
+
+// begin reads what is to be classified by, nil if nothing is.
+func (x *run) begin() (*Rendering, error) {
 	data, functions, disable := ParamData, ParamFunctions, ParamDisable
 	if v, err := param.Int(x.tx, x.scope, ParamVersion); err == nil && v == 2 {
 		data, functions, disable = x.text(ParamDataAt), x.text(ParamFunctionsAt), x.text(ParamDisableAt)
 	}
 	if x.yes(disable) {
 		x.say("switched off by %s", disable)
-		return done()
+		return nil, nil
 	}
 	rules, err := x.rules(data)
 	if err != nil {
-		return engine.Result{}, err
+		return nil, err
 	}
-	c := &classifier{run: x}
+	out := &Rendering{Job: x.job.Uuid, Machine: x.on.Uuid, Rules: rules}
 	v, _ := x.value(functions)
-	c.custom, _ = v.(map[string]any)
-	for _, r := range rules {
+	out.Custom, _ = v.(map[string]any)
+	if text, err := json.Marshal(out.Custom); err != nil || len(text) > maxPlan {
+		return nil, x.invalid("param %s is longer than %d bytes", functions, maxPlan)
+	}
+	return out, nil
+}
+
+// rule does what is left of one rule, and says whether the next one counts.
+func (c *classifier) rule(r rule) (more bool, err error) {
+	if !c.At.Passed {
 		pass, err := c.test(r.Test)
-		if err != nil {
-			return engine.Result{}, err
+		if err != nil || !pass {
+			return true, err
 		}
-		if !pass {
-			continue
-		}
-		x.say("passed: %s", r.Test)
-		if err := c.apply(r.Actions); err != nil {
-			return engine.Result{}, err
-		}
-		if !r.Continue {
-			break
-		}
+		c.say("passed: %.200s", r.Test)
+		c.pass(position{Rule: c.At.Rule, Passed: true, Next: c.At.Next})
 	}
-	if c.next != "" {
-		return x.become(c.next, "action change_workflow of its classification")
+	for c.At.Action < len(r.Actions) {
+		if err := c.apply(r.Actions[c.At.Action]); err != nil {
+			return false, err
+		}
+		at := c.At
+		at.Action++
+		c.pass(at)
 	}
-	return done()
+	return r.Continue, nil
 }
 
 func (x *run) rules(name string) ([]rule, error) {
@@ -91,24 +123,19 @@ func (x *run) rules(name string) ([]rule, error) {
 	if err != nil {
 		return nil, x.invalid("param %s must be a list of {test, actions, continue}", name)
 	}
-	if len(out) > maxClassification {
-		return nil, x.invalid("param %s has %d rules, %d at most", name, len(out), maxClassification)
+	if len(out) > maxClassification || len(text) > maxPlan {
+		return nil, x.invalid("param %s has %d rules in %d bytes, %d in %d at most", name, len(out), len(text), maxClassification, maxPlan)
 	}
 	return out, nil
 }
 
-func (c *classifier) apply(actions []string) error {
-	for _, a := range actions {
-		text, err := c.rendered("classification action "+a, a, nil)
-		if err != nil {
-			return err
-		}
-		c.say("  %s", strings.SplitN(a, "{{", 2)[0])
-		if err := c.act(text); err != nil {
-			return err
-		}
+func (c *classifier) apply(action string) error {
+	text, err := c.rendered("classification action "+action, action, nil)
+	if err != nil {
+		return err
 	}
-	return nil
+	c.say("  %.200s", strings.SplitN(action, "{{", 2)[0])
+	return c.act(text)
 }
 
 // act carries out one action: its name, then what it is about.
@@ -125,7 +152,7 @@ func (c *classifier) act(text string) error {
 	case "add_profile":
 		return c.addProfile(first)
 	case "change_workflow":
-		c.next = first
+		c.At.Next = first
 		return nil
 	case "process_param_to_profile":
 		return c.fromParam(first, strings.TrimSpace(second))

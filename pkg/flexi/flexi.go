@@ -5,6 +5,7 @@
 package flexi
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,14 +13,13 @@ import (
 	"drpd/pkg/api"
 	"drpd/pkg/engine"
 	"drpd/pkg/param"
-	"drpd/pkg/render"
 	"drpd/pkg/resource"
 	"drpd/pkg/workflow"
 )
 
-// Natives are the operations by name. vault opens secure params for templates
-// and callbacks; nil leaves them sealed.
-func Natives(vault *param.Vault) map[string]engine.Native {
+// Natives are the operations by name. None of them opens a secure param or
+// renders a template: see Renderer and Caller.
+func Natives() map[string]engine.Native {
 	out := map[string]engine.Native{}
 	for name, fn := range map[string]func(*run) (engine.Result, error){
 		"flexiflow/start":     (*run).flexiStart,
@@ -34,7 +34,7 @@ func Natives(vault *param.Vault) map[string]engine.Native {
 		"universal/skip":      (*run).skip,
 		"universal/chain":     (*run).chain,
 	} {
-		out[name] = native(vault, fn)
+		out[name] = native(fn)
 	}
 	return out
 }
@@ -47,17 +47,19 @@ type run struct {
 	kind  *resource.Kind[api.Machine]
 	on    *api.Machine
 	scope param.Scope // its Machine is always on
-	vault *param.Vault
 	log   strings.Builder
 }
 
-func native(vault *param.Vault, fn func(*run) (engine.Result, error)) engine.Native {
+func native(fn func(*run) (engine.Result, error)) engine.Native {
 	return func(tx *resource.Tx, now time.Time, job string) (engine.Result, error) {
-		x, err := newRun(tx, now, job, vault)
+		x, err := newRun(tx, now, job)
 		if err != nil {
 			return engine.Result{}, err
 		}
 		res, err := fn(x)
+		if errors.Is(err, errParked) {
+			return engine.Result{Waiting: "its templates are being rendered"}, nil
+		}
 		if err == nil && x.log.Len() > 0 {
 			err = x.note(workflow.NoteLog, x.log.String())
 		}
@@ -65,12 +67,12 @@ func native(vault *param.Vault, fn func(*run) (engine.Result, error)) engine.Nat
 	}
 }
 
-func newRun(tx *resource.Tx, now time.Time, job string, vault *param.Vault) (*run, error) {
+func newRun(tx *resource.Tx, now time.Time, job string) (*run, error) {
 	j, err := api.Jobs.Get(tx, job)
 	if err != nil {
 		return nil, err
 	}
-	x := &run{tx: tx, now: now, job: j, vault: vault}
+	x := &run{tx: tx, now: now, job: j}
 	if x.kind, x.on = api.Runner(tx, j.Machine); x.on == nil {
 		return nil, resource.Errorf(resource.NotFound, "machines", j.Machine, "not found")
 	}
@@ -162,19 +164,6 @@ func (x *run) texts(name string, composed bool) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// rendered fills a template in for the machine. Plain text is left alone.
-func (x *run) rendered(what, text string, extra resource.Params) (string, error) {
-	if !strings.Contains(text, "{{") {
-		return text, nil
-	}
-	out, err := render.Text(render.Context{Reader: x.tx, Machine: x.on, Stage: x.scope.Stage, Order: x.scope.Order,
-		Blueprint: x.scope.Blueprint, Extra: extra, Vault: x.vault}, what, text)
-	if err != nil {
-		return "", x.invalid("%s: %v", what, err)
-	}
-	return strings.TrimSpace(out), nil
 }
 
 func done() (engine.Result, error) { return engine.Result{Done: true}, nil }

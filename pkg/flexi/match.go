@@ -21,7 +21,7 @@ func (c *classifier) test(text string) (bool, error) {
 	if len(args) == 0 {
 		return false, c.invalid("a classification rule has no test")
 	}
-	if t, ok := c.custom[args[0]]; ok {
+	if t, ok := c.Custom[args[0]]; ok {
 		return c.customTest(args[0], t, args[1:])
 	}
 	if args[0] == "always" {

@@ -8,6 +8,7 @@
 package pxe
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -20,7 +21,8 @@ import (
 
 // Text is a template for one asker.
 type Text struct {
-	Machine        *api.Machine // nil: unknown
+	Ctx            context.Context // of the request; nil: nobody ends it
+	Machine        *api.Machine    // nil: unknown
 	Env            *api.BootEnv
 	MAC            string // which address of Machine is meant; "": the first
 	Name           string // for error messages

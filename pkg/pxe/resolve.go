@@ -1,6 +1,7 @@
 package pxe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -24,9 +25,10 @@ const maxName = 255
 
 // Request asks for one file.
 type Request struct {
-	Path   string     // as the client sent it
-	Client netip.Addr // who asks
-	Server netip.Addr // the address of ours that it asked
+	Ctx    context.Context // nil: nobody ends it
+	Path   string          // as the client sent it
+	Client netip.Addr      // who asks
+	Server netip.Addr      // the address of ours that it asked
 }
 
 // Answer is one file: Body if it was rendered, else File, which the caller
@@ -258,7 +260,7 @@ func (s *Server) render(r resource.Reader, q Request, lang string, p plan) (stri
 	}
 	arch := p.arch()
 	params, err := s.cfg.Render(r, Text{Machine: p.machine, Env: p.env, Name: "bootenv " + p.env.Name + ": BootParams", Text: p.env.BootParamsFor(arch),
-		Path: q.Path, Client: q.Client, Server: q.Server})
+		Path: q.Path, Client: q.Client, Server: q.Server, Ctx: q.Ctx})
 	if err != nil {
 		return "", err
 	}

@@ -19,7 +19,7 @@ var errSpent = errors.New("intent already served")
 // answer resolves a request and claims what may go out only once. peek is a
 // request for the size alone, which uses nothing up.
 func (s *Server) answer(ctx context.Context, q Request, peek bool) (*Answer, error) {
-	q.Client, q.Server = q.Client.Unmap(), q.Server.Unmap()
+	q.Ctx, q.Client, q.Server = ctx, q.Client.Unmap(), q.Server.Unmap()
 	a, err := s.Resolve(s.cfg.DB.View(), q)
 	if err != nil {
 		return nil, err

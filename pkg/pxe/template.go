@@ -34,7 +34,7 @@ func (s *Server) template(r resource.Reader, q Request, a *Answer) error {
 
 // builtInScript serves the scripts that need no environment, or else err.
 func (s *Server) builtInScript(r resource.Reader, q Request, m *api.Machine, a *Answer, err error) error {
-	t := Text{Env: &api.BootEnv{Name: "local"}, Name: q.Path, Path: q.Path, Client: q.Client, Server: q.Server}
+	t := Text{Env: &api.BootEnv{Name: "local"}, Name: q.Path, Path: q.Path, Client: q.Client, Server: q.Server, Ctx: q.Ctx}
 	switch {
 	case q.Path == "machines/join-up.sh":
 		t.Text = joinScript
@@ -135,7 +135,7 @@ type match struct {
 // below the machine's own directory. A path that names a hardware address is
 // there once for each of them.
 func (s *Server) find(r resource.Reader, q Request, m *api.Machine, env *api.BootEnv) (match, bool) {
-	t := match{Text: Text{Machine: m, Env: env, Client: q.Client, Server: q.Server}}
+	t := match{Text: Text{Machine: m, Env: env, Client: q.Client, Server: q.Server, Ctx: q.Ctx}}
 	for _, t.info = range env.Templates {
 		for _, t.MAC = range addresses(m, t.info.Path) {
 			at := t.info.Path

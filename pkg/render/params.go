@@ -11,20 +11,42 @@ import (
 
 // Param is the value of a parameter; it must have one.
 func (d *dot) Param(name string) (any, error) {
-	v, _, ok, err := d.s.c.resolver().Get(name)
-	if err != nil {
+	if err := d.s.c.budget.tick(); err != nil {
 		return nil, err
 	}
-	if !ok {
+	v, _, ok, err := d.resolver().Get(name)
+	return d.shown(name, v, ok, err)
+}
+
+// resolver opens secure params for templates as they were written. It opens none
+// for texts that came from params or were computed: who wrote those may be the
+// machine, or one who may not read secrets.
+func (d *dot) resolver() param.Resolver {
+	r := d.s.c.resolver()
+	if d.s.closed > 0 {
+		r.Vault = nil
+	}
+	return r
+}
+
+// shown is a copy of what was found, since templates can change maps in place.
+func (d *dot) shown(name string, v any, ok bool, err error) (any, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
 		return nil, param.Missing(d.s.c.scope(), name)
+	case d.s.closed > 0 && d.s.c.Vault != nil && param.IsSealed(v):
+		return nil, fmt.Errorf("param %s is secure, and a text that comes from a param or is computed gets no secrets: "+
+			"read it in the template itself", name)
 	}
 	return clone(v), nil
 }
 
 // ParamExists says whether anything gives the parameter a value.
-func (d *dot) ParamExists(name string) bool {
+func (d *dot) ParamExists(name string) (bool, error) {
 	_, _, ok := param.Get(d.s.c.Reader, d.s.c.scope(), name)
-	return ok
+	return ok, d.s.c.budget.tick()
 }
 
 // ParamExpand is Param with every string in the value rendered.
@@ -53,19 +75,16 @@ func (d *dot) encoded(name string, to func(any) ([]byte, error)) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("param %s: %w", name, err)
 	}
-	return string(out), nil
+	return string(out), d.s.c.budget.make(len(out))
 }
 
 // ComposeParam is the values of a parameter from all layers, merged.
 func (d *dot) ComposeParam(name string) (any, error) {
-	v, ok, err := d.s.c.resolver().Compose(name)
-	if err != nil {
+	if err := d.s.c.budget.tick(); err != nil {
 		return nil, err
 	}
-	if !ok {
-		return nil, param.Missing(d.s.c.scope(), name)
-	}
-	return clone(v), nil
+	v, ok, err := d.resolver().Compose(name)
+	return d.shown(name, v, ok, err)
 }
 
 // ParamCompose is ComposeParam under the name that DRP's manual gives it.
@@ -84,7 +103,7 @@ func (d *dot) ParamComposeExpand(name string) (any, error) {
 func (d *dot) ComposeParamExpand(name string) (any, error) { return d.ParamComposeExpand(name) }
 
 // StringExpand renders a string as a template.
-func (d *dot) StringExpand(text string) (string, error) { return d.s.text("text:expanded", text) }
+func (d *dot) StringExpand(text string) (string, error) { return d.s.outside("text:expanded", text) }
 
 // ObjectExpand renders every string in arrays and objects, and returns anything
 // else as it is.
@@ -106,11 +125,11 @@ func (d *dot) expandIn(name string, v any) (any, error) {
 	var err error
 	switch v := v.(type) {
 	case string:
-		return d.s.text(name, v)
+		return d.s.outside(name, v)
 	case []string:
 		out := make([]any, len(v))
 		for i := range v {
-			if out[i], err = d.s.text(name, v[i]); err != nil {
+			if out[i], err = d.s.outside(name, v[i]); err != nil {
 				return nil, err
 			}
 		}

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"text/template"
 	"text/template/parse"
@@ -13,22 +14,38 @@ import (
 // Cache keeps the functions and the parsed templates between renderings. It
 // may be used by any number of renderings at once.
 type Cache struct {
-	funcs template.FuncMap
+	funcs map[string]function
+	names template.FuncMap // the same, for parsing
 
 	mu     sync.Mutex // guards all below
 	parsed map[string]parsed
 	texts  map[text]parsed // that are no Template objects
+	bytes  int             // in texts
 }
 
 // text is a template as a task or boot environment holds it.
 type text struct{ name, text string }
 
-// maxTexts bounds Cache.texts; when it is full they are parsed anew.
-const maxTexts = 1024
+// Bounds of Cache.texts; when it is full they are parsed anew.
+const (
+	maxTexts     = 1024
+	maxTextBytes = 16 << 20
+)
+
+// Bounds of one text that is parsed: what it becomes is far larger.
+const (
+	maxActions = 20_000  // in braces
+	maxParsed  = 4 << 20 // bytes
+	perAction  = 2_000   // bytes of memory, about
+)
 
 // NewCache returns an empty cache.
 func NewCache() *Cache {
-	return &Cache{funcs: functions(), parsed: map[string]parsed{}, texts: map[text]parsed{}}
+	funcs, names := functions(), template.FuncMap{}
+	for name, f := range funcs {
+		names[name] = f.of.Interface()
+	}
+	return &Cache{funcs: funcs, names: names, parsed: map[string]parsed{}, texts: map[text]parsed{}}
 }
 
 // parsed is one text after parsing: itself, what it defines inside, and the
@@ -37,7 +54,7 @@ type parsed struct {
 	of    *api.Template // which revision; objects are never changed in place
 	trees []*parse.Tree
 	calls []string
-	funcs template.FuncMap // of the cache's, those that it names
+	funcs []string // of the cache's, those that it names
 }
 
 // stored returns a Template object in parsed form.
@@ -74,24 +91,29 @@ func (c *Cache) local(name, content string) (parsed, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.texts) >= maxTexts {
+	if len(c.texts) >= maxTexts || c.bytes > maxTextBytes {
 		clear(c.texts)
+		c.bytes = 0
 	}
 	c.texts[key] = p
+	c.bytes += len(content)
 	return p, nil
 }
 
 // parse reads a text and adds the counting of calls and loops to it. The
 // functions that count are not known while parsing, so a text cannot call them.
 func (c *Cache) parse(name, text string) (parsed, error) {
-	t, err := template.New(name).Funcs(c.funcs).Parse(text)
+	if n := strings.Count(text, "{{"); n > maxActions || n > 0 && len(text) > maxParsed {
+		return parsed{}, fmt.Errorf("%s has %d actions in %d bytes: %d in %d at most", name, n, len(text), maxActions, maxParsed)
+	}
+	t, err := template.New(name).Funcs(c.names).Parse(text)
 	if err != nil {
 		return parsed{}, err
 	}
-	p := parsed{funcs: template.FuncMap{}}
+	p := parsed{}
 	note := func(fn string) {
-		if f, ok := c.funcs[fn]; ok {
-			p.funcs[fn] = f
+		if _, ok := c.funcs[fn]; ok && !slices.Contains(p.funcs, fn) {
+			p.funcs = append(p.funcs, fn)
 		}
 	}
 	for _, t := range t.Templates() {

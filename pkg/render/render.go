@@ -8,6 +8,7 @@
 package render
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,6 +30,7 @@ const (
 // required; the objects are read only and may be nil. Stage and Env default to
 // those of the machine.
 type Context struct {
+	Ctx       context.Context // ends the rendering; nil: only its own limit does
 	Reader    resource.Reader
 	Machine   *api.Machine // or a cluster or broker
 	MAC       string       // which address of Machine .MacAddr means; "" is the first
@@ -47,6 +49,8 @@ type Context struct {
 	Info      func() (map[string]any, error) // GET /info; nil: not known
 	Has       func(path string) bool         // is that file in the static tree? nil: none
 	Cache     *Cache                         // nil: nothing is kept between renderings
+
+	budget *budget // set once rendering has begun
 }
 
 // Server is this server as the machine can reach it: at the address by which
@@ -63,7 +67,8 @@ type Server struct {
 // Text renders one text. name says in errors what it is; give it a form that
 // no template ID has, such as "task x: script".
 func Text(c Context, name, text string) (string, error) {
-	c = c.filled()
+	c, end := c.filled().start()
+	defer end()
 	s := newSession(c, nil)
 	out, err := s.text(rootName(c, name), text)
 	if err != nil {
@@ -84,7 +89,8 @@ func rootName(c Context, name string) string {
 // those for other systems than c.OS. They may call each other by Name. All
 // required params of the task must have values.
 func Actions(c Context, templates []api.TemplateInfo) ([]api.JobAction, error) {
-	c = c.filled()
+	c, end := c.filled().start()
+	defer end()
 	if c.Task != nil {
 		if err := Required(c, "task "+c.Task.Name, c.Task.RequiredParams); err != nil {
 			return nil, err

@@ -144,7 +144,7 @@ func TestLimits(t *testing.T) {
 		`{{randAlphaNum 2000000000}}`:                                                               "2000000000 is out of bounds",
 		`{{indent 2000000000 "x"}}`:                                                                 "out of bounds",
 		`{{$x := "xxxxxxxx"}}{{range 60}}{{$x = print $x $x}}{{end}}`:                               "a value is longer than 16777216 bytes",
-		`{{$x := list 1 2 3 4 5 6 7 8}}{{range 60}}{{$x = concat $x $x}}{{end}}`:                    "a value is longer than 16777216 bytes",
+		`{{$x := list 1 2 3 4 5 6 7 8}}{{range 60}}{{$x = concat $x $x}}{{end}}`:                    "make more than 134217728 bytes",
 		`{{$x := list 1}}{{range 60}}{{$x = list $x $x}}{{end}}{{$x}}`:                              "a value is longer than 16777216 bytes",
 		`{{$x := dict}}{{$_ := set $x "y" $x}}{{$x}}`:                                               "a value is nested more than 200 deep, perhaps in itself",
 		`{{$x := dict "x" (dict)}}{{$_ := mergeOverwrite $x (dict "x" $x)}}{{$x}}{{fail "merged"}}`: "merged",

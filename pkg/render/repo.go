@@ -111,8 +111,8 @@ func (r *repo) kickstart() (string, error) {
 
 // proxy is the option for the first of param proxy-servers, "" without.
 func (r *repo) proxy() (string, error) {
-	if !r.d.ParamExists("proxy-servers") {
-		return "", nil
+	if ok, err := r.d.ParamExists("proxy-servers"); err != nil || !ok {
+		return "", err
 	}
 	v, err := r.d.Param("proxy-servers")
 	if err != nil {
@@ -181,8 +181,8 @@ func (d *dot) os() string {
 // repos are the entries of the param that keep wants.
 func (d *dot) repos(keep func(*repo) bool) ([]*repo, error) {
 	out := []*repo{}
-	if !d.ParamExists(paramRepos) {
-		return out, nil
+	if ok, err := d.ParamExists(paramRepos); err != nil || !ok {
+		return out, err
 	}
 	v, err := d.Param(paramRepos)
 	if err != nil {

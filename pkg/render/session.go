@@ -19,10 +19,14 @@ type session struct {
 	set   *template.Template // what is being executed now
 	depth int
 	steps int
+	bound map[string]any // functions of this rendering
+	// closed counts the texts around this one that were not written as a template:
+	// values of params and computed texts, which a machine may have written.
+	closed int
 }
 
 func newSession(c Context, local []api.TemplateInfo) *session {
-	s := &session{c: c, cache: c.Cache, local: map[string]string{}}
+	s := &session{c: c, cache: c.Cache, local: map[string]string{}, bound: map[string]any{}}
 	if s.cache == nil {
 		s.cache = NewCache()
 	}
@@ -32,7 +36,12 @@ func newSession(c Context, local []api.TemplateInfo) *session {
 		}
 	}
 	s.funcs = template.FuncMap{enterFunc: s.enter, leaveFunc: s.leave, stepFunc: s.step,
-		printFunc: func(v any) (any, error) { return v, checkSize(v) }}
+		printFunc: func(v any) (any, error) {
+			if err := s.c.budget.tick(); err != nil {
+				return nil, err
+			}
+			return v, checkSize(v)
+		}}
 	s.dot = newDot(s)
 	return s
 }
@@ -53,7 +62,7 @@ func (s *session) step() (string, error) {
 	if s.steps++; s.steps > MaxSteps {
 		return "", fmt.Errorf("more than %d turns of loops and calls of templates", MaxSteps)
 	}
-	return "", nil
+	return "", s.c.budget.tick()
 }
 
 // text renders a text in a set of its own.
@@ -68,6 +77,9 @@ func (s *session) text(name, text string) (string, error) {
 		return "", fmt.Errorf("texts expand each other more than %d deep", MaxDepth)
 	}
 	defer func() { s.depth-- }()
+	if err := s.c.budget.make(perAction * strings.Count(text, "{{")); err != nil {
+		return "", err
+	}
 	p, err := s.cache.local(name, text)
 	if err != nil {
 		return "", err
@@ -125,7 +137,7 @@ func (s *session) need(name string) error {
 }
 
 func (s *session) add(p parsed) error {
-	s.set.Funcs(p.funcs)
+	s.set.Funcs(s.functions(p.funcs))
 	for _, tree := range p.trees {
 		if _, err := s.set.AddParseTree(tree.Name, tree); err != nil {
 			return err
@@ -139,8 +151,27 @@ func (s *session) add(p parsed) error {
 	return nil
 }
 
+// functions binds those that a text names to this rendering.
+func (s *session) functions(names []string) template.FuncMap {
+	out := template.FuncMap{}
+	for _, name := range names {
+		if s.bound[name] == nil {
+			s.bound[name] = s.cache.funcs[name].within(s.c.budget)
+		}
+		out[name] = s.bound[name]
+	}
+	return out
+}
+
+// outside renders a text that was not written as a template: without secrets.
+func (s *session) outside(name, text string) (string, error) {
+	s.closed++
+	defer func() { s.closed-- }()
+	return s.text(name, text)
+}
+
 func (s *session) run(name string, data any) (string, error) {
-	var out limited
+	out := limited{budget: s.c.budget}
 	if err := s.set.ExecuteTemplate(&out, name, data); err != nil {
 		return "", err
 	}
@@ -148,11 +179,17 @@ func (s *session) run(name string, data any) (string, error) {
 }
 
 // limited collects up to MaxOutput bytes.
-type limited struct{ b strings.Builder }
+type limited struct {
+	b strings.Builder
+	*budget
+}
 
 func (l *limited) Write(p []byte) (int, error) {
 	if l.b.Len()+len(p) > MaxOutput {
 		return 0, fmt.Errorf("output is longer than %d bytes", MaxOutput)
+	}
+	if err := l.make(len(p)); err != nil {
+		return 0, err
 	}
 	return l.b.Write(p)
 }

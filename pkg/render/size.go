@@ -11,8 +11,40 @@ const maxNesting = 200
 // checkSize refuses values that would be longer than MaxOutput when printed.
 // Templates can build such values in little memory by using one part many times.
 func checkSize(v any) error {
+	_, err := measure(v)
+	return err
+}
+
+// measure is about how many bytes of memory a value takes that shares nothing.
+func measure(v any) (int, error) {
 	s := sizer{left: MaxOutput}
 	s.add(v, 0)
+	return MaxOutput - s.left + inMemory*s.items, s.fault()
+}
+
+// inMemory is about what a list or map takes for each item.
+const inMemory = 32
+
+// shallow is about how many bytes a list or map takes without what is in it.
+func shallow(v reflect.Value) int {
+	for v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map:
+		return inMemory * (v.Len() + 1)
+	}
+	return inMemory
+}
+
+type sizer struct {
+	left   int // bytes
+	deep   bool
+	items  int
+	indent int // bytes before each item, for each level
+}
+
+func (s *sizer) fault() error {
 	switch {
 	case s.deep:
 		return fmt.Errorf("a value is nested more than %d deep, perhaps in itself", maxNesting)
@@ -22,16 +54,12 @@ func checkSize(v any) error {
 	return nil
 }
 
-type sizer struct {
-	left int // bytes
-	deep bool
-}
-
 // perItem is about what one item adds to a printed value.
 const perItem = 2
 
 func (s *sizer) add(v any, depth int) {
-	s.left -= perItem
+	s.left -= perItem + s.indent*depth
+	s.items++
 	if depth > maxNesting {
 		s.deep = true
 	}

@@ -51,6 +51,8 @@ func (d *dot) GenerateProfileToken(profile string, seconds any) (string, error) 
 	switch {
 	case err != nil:
 		return "", err
+	case d.s.closed > 0:
+		return "", fmt.Errorf("a text that comes from a param or is computed gets no token for profile %s", profile)
 	case d.Machine == nil:
 		return "", fmt.Errorf("an unknown machine gets no token for profile %s", profile)
 	case !d.Machine.HasProfile(profile):

@@ -30,7 +30,9 @@ func expandStages(r resource.Reader, workflow string, stages []string) ([]string
 		if err != nil {
 			return nil, resource.Errorf(resource.Invalid, "workflows", workflow, "stage %q does not exist", s)
 		}
-		x.out = append(x.out, "stage:"+s)
+		if x.out = append(x.out, "stage:"+s); len(x.out) > maxExpanded {
+			return nil, tooLong("workflows", workflow)
+		}
 		if stage.BootEnv != "" && stage.BootEnv != lastEnv {
 			lastEnv = stage.BootEnv
 			x.out = append(x.out, "bootenv:"+lastEnv)
@@ -56,6 +58,13 @@ func ExpandTasks(r resource.Reader, list []string) ([]string, error) {
 	return x.out, nil
 }
 
+// maxExpanded bounds a task list: it is made, and stored, within an update.
+const maxExpanded = 10_000
+
+func tooLong(kind, key string) error {
+	return resource.Errorf(resource.Invalid, kind, key, "the task list would have more than %d entries", maxExpanded)
+}
+
 type expansion struct {
 	r    resource.Reader
 	out  []string
@@ -64,6 +73,9 @@ type expansion struct {
 
 // add appends a task after its prerequisites, depth first.
 func (x *expansion) add(entry string, path []string) error {
+	if len(x.out) > maxExpanded {
+		return tooLong("tasks", entry)
+	}
 	verb, name := api.Entry(entry)
 	if verb != "" {
 		x.out = append(x.out, entry)

@@ -131,7 +131,7 @@ func (f *Flow) Rules() []engine.Rule {
 	}
 	var out []engine.Rule
 	for _, k := range api.MachineLike() {
-		wake := map[string]engine.Wake{"jobs": wakeByJob, "callbacks": caller, "plugin_calls": caller}
+		wake := map[string]engine.Wake{"jobs": wakeByJob, "callbacks": caller, "plugin_calls": caller, "renderings": caller}
 		if k == api.Clusters {
 			wake["machines"] = owner
 			wake["work_orders"] = asker
@@ -191,6 +191,8 @@ func caller(_ resource.Reader, e resource.Event) []string {
 		return []string{c.Machine}
 	case *api.PluginCall:
 		return []string{c.Machine}
+	case interface{ RunsOn() string }:
+		return []string{c.RunsOn()}
 	}
 	return nil
 }

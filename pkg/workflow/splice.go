@@ -18,6 +18,9 @@ func Splice(tx *resource.Tx, j *api.Job, end string, list []string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.stays(list); err != nil {
+		return err
+	}
 	more, err := ExpandTasks(tx, list)
 	if err != nil {
 		return err
@@ -28,6 +31,21 @@ func Splice(tx *resource.Tx, j *api.Job, end string, list []string) error {
 		to = from + n
 	}
 	return c.setTasks(tx, slices.Concat(tasks[:from], more, tasks[to:]))
+}
+
+// stays refuses a list that would move a machine's tasks onto the server: what is
+// inserted comes from params. Clusters and brokers have no other place.
+func (c *Cursor) stays(list []string) error {
+	if c.Kind != api.Machines {
+		return nil
+	}
+	for _, entry := range list {
+		if verb, name := api.Entry(entry); verb == "context" && name != "" {
+			return resource.Errorf(resource.Refused, c.Kind.Name, c.On.Uuid,
+				"%s: a list that a param inserts cannot take a machine's tasks to the server: put the entry into a stage or blueprint", entry)
+		}
+	}
+	return nil
 }
 
 // Skip takes stages that are yet to come out of the workflow that a running job

@@ -43,6 +43,12 @@ func (w *Orders) Rule() engine.Rule {
 			}
 			return nil
 		},
+		"renderings": func(r resource.Reader, e resource.Event) []string {
+			if c, ok := e.New.(interface{ RunsOn() string }); ok {
+				return active(r, c.RunsOn())
+			}
+			return nil
+		},
 		"work_orders": func(r resource.Reader, e resource.Event) []string {
 			if o, ok := e.New.(*api.WorkOrder); ok && o.For != "" {
 				return active(r, o.For)

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"drpd/pkg/callout"
 )
 
 // Timeouts bound every step; the caller's context can only shorten them.
@@ -30,7 +32,9 @@ type Config struct {
 	// connection or one ipmitool process.
 	Parallel int
 	Timeouts Timeouts
-	Logger   *slog.Logger // nil discards
+	// Out says where controllers may be; nil: at no address of this server.
+	Out    *callout.Policy
+	Logger *slog.Logger // nil discards
 }
 
 // Dialer opens sessions. A controller holds one conversation at a time, for many

@@ -17,7 +17,7 @@ import (
 func TestDialerGivesOneConversationPerController(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := NewDialer(Config{Parallel: 5})
+		d := NewDialer(Config{Out: loopback(), Parallel: 5})
 		started := time.Now()
 		var wg sync.WaitGroup
 		for i := range 20 {
@@ -37,7 +37,7 @@ func TestDialerGivesOneConversationPerController(t *testing.T) {
 
 func TestDialerLimits(t *testing.T) {
 	t.Parallel()
-	d := NewDialer(Config{Parallel: 2})
+	d := NewDialer(Config{Out: loopback(), Parallel: 2})
 	var releases []func()
 	for i := range 2 {
 		release, err := d.acquire(t.Context(), fmt.Sprint(i))
@@ -62,7 +62,7 @@ func TestDialerLimits(t *testing.T) {
 
 func TestDialerGivesBackAfterAFailedOpen(t *testing.T) {
 	t.Parallel()
-	d := NewDialer(Config{Timeouts: quick(), Parallel: 1})
+	d := NewDialer(Config{Out: loopback(), Timeouts: quick(), Parallel: 1})
 	target := (&fakeRedfish{}).start(t)
 	wrong := target
 	wrong.Password = "wrong"

@@ -249,6 +249,7 @@ func quick() Timeouts {
 
 func openTest(t *testing.T, cfg Config, target Target) *Session {
 	t.Helper()
+	cfg.Out = loopback()
 	s, err := NewDialer(cfg).Open(t.Context(), target)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close(t.Context())) })

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/bmc-toolbox/bmclib/v2/providers/ipmitool"
+
+	"drpd/pkg/callout"
 )
 
 // suiteMemory holds the cipher suite that worked, by host:port.
@@ -65,8 +67,20 @@ func openIPMI(ctx context.Context, t Target, r reporter, cfg Config, mem *suiteM
 	if err != nil {
 		return nil, r.fail(ClassUnsupported, "open", "install the Debian package ipmitool on this server", err)
 	}
+	// ipmitool calls by itself: it gets the address that was checked, not a name
+	// that may mean another one by then.
+	addr, err := cfg.Out.Resolve(ctx, t.Address)
+	var refused *callout.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return nil, r.fail(ClassOther, "open", cureRefused, refused)
+	case err != nil:
+		return nil, r.fail(ClassUnreachable, "open", "check the controller's name", err)
+	}
+	key := t.hostPort()
+	t.Address = addr.String()
 	l := &ipmiLink{path: path, target: t, report: r, call: cfg.Timeouts.Call}
-	if err := l.negotiate(ctx, mem); err != nil {
+	if err := l.negotiate(ctx, mem, key); err != nil {
 		return nil, err
 	}
 	// The suite is named, else bmclib tries 3 and 17 again at every single call.
@@ -82,8 +96,7 @@ func openIPMI(ctx context.Context, t Target, r reporter, cfg Config, mem *suiteM
 // bmclib's Open is of no use here: without -v ipmitool says the same three words
 // for a refused suite, a wrong password and a dead cable, and a wrong password
 // must not be tried twice lest the account be locked.
-func (l *ipmiLink) negotiate(ctx context.Context, mem *suiteMemory) error {
-	key := l.target.hostPort()
+func (l *ipmiLink) negotiate(ctx context.Context, mem *suiteMemory, key string) error {
 	suites := candidates(l.target.CipherSuite, mem.get(key))
 	var last error
 	for i, suite := range suites {
@@ -164,6 +177,9 @@ func (l *ipmiLink) exec(ctx context.Context, args ...string) (string, error) {
 	}
 	return string(out), err
 }
+
+// cureRefused is for addresses that may not be called.
+const cureRefused = "correct the address, or name it to drpd with " + callout.Flag
 
 // ipmiVerdict is the meaning of words in ipmitool's output.
 type ipmiVerdict struct {

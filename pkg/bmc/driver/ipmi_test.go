@@ -83,7 +83,7 @@ func startIPMISim(t *testing.T) *ipmiSim {
 	require.Eventually(t, func() bool {
 		times := quick()
 		times.Open = 2 * time.Second
-		s, err := NewDialer(Config{Timeouts: times}).Open(t.Context(), sim.target)
+		s, err := NewDialer(Config{Out: loopback(), Timeouts: times}).Open(t.Context(), sim.target)
 		return err == nil && s.Close(t.Context()) == nil
 	}, 20*time.Second, 20*time.Millisecond, "ipmi_sim does not answer")
 	return sim
@@ -174,7 +174,7 @@ func TestIPMISim(t *testing.T) {
 func TestIPMISimLogin(t *testing.T) {
 	t.Parallel()
 	sim := startIPMISim(t)
-	d := NewDialer(Config{Timeouts: ipmiTimes()})
+	d := NewDialer(Config{Out: loopback(), Timeouts: ipmiTimes()})
 	open := func(edit func(*Target)) error {
 		target := sim.target
 		edit(&target)
@@ -207,7 +207,7 @@ func TestIPMISilentAddressIsBounded(t *testing.T) {
 	times := ipmiTimes()
 	times.Open = 600 * time.Millisecond
 	started := time.Now()
-	_, err := NewDialer(Config{Timeouts: times}).Open(t.Context(), target)
+	_, err := NewDialer(Config{Out: loopback(), Timeouts: times}).Open(t.Context(), target)
 	assert.Equal(t, ClassUnreachable, ClassOf(err))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "check address")
@@ -217,7 +217,7 @@ func TestIPMISilentAddressIsBounded(t *testing.T) {
 func TestIPMIWithoutTheProgram(t *testing.T) {
 	t.Parallel()
 	target := Target{Mode: ModeIPMI, Address: "127.0.0.1", User: "admin", Password: "x"}
-	_, err := NewDialer(Config{Ipmitool: filepath.Join(t.TempDir(), "ipmitool")}).Open(t.Context(), target)
+	_, err := NewDialer(Config{Out: loopback(), Ipmitool: filepath.Join(t.TempDir(), "ipmitool")}).Open(t.Context(), target)
 	assert.Equal(t, ClassUnsupported, ClassOf(err))
 	assert.ErrorContains(t, err, "Debian package ipmitool")
 }
@@ -239,7 +239,7 @@ func TestIPMIArguments(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "ipmitool"), recordingTool, 0o755)
-	d := NewDialer(Config{Ipmitool: filepath.Join(dir, "ipmitool"), Timeouts: ipmiTimes()})
+	d := NewDialer(Config{Out: loopback(), Ipmitool: filepath.Join(dir, "ipmitool"), Timeouts: ipmiTimes()})
 	target := Target{Mode: ModeIPMI, Address: "fe80::7", User: "admin", Password: "S3cr#tPass"}
 	for range 2 {
 		err := d.Do(t.Context(), target, func(s *Session) error {

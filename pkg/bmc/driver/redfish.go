@@ -13,6 +13,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/stmcginnis/gofish"
 	"github.com/stmcginnis/gofish/redfish"
+
+	"drpd/pkg/callout"
 )
 
 // redfishLink is a conversation over HTTP. bmclib reads the state and turns on and
@@ -217,6 +219,7 @@ func (l *redfishLink) fault(ctx context.Context, op string, err error) error {
 	var untrusted *tls.CertificateVerificationError
 	var pin *pinError
 	var stray *strayError
+	var refused *callout.RefusedError
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return l.report.fail(ClassOther, op, "", ctx.Err())
@@ -225,6 +228,8 @@ func (l *redfishLink) fault(ctx context.Context, op string, err error) error {
 			fingerprint(untrusted.UnverifiedCertificates[0])), broken)
 	case errors.As(broken, &pin):
 		return l.report.fail(ClassOther, op, "find out why the certificate changed, then pin the new one", broken)
+	case errors.As(broken, &refused):
+		return l.report.fail(ClassOther, op, cureRefused, refused)
 	case errors.As(broken, &stray):
 		return l.report.fail(ClassOther, op, "the controller is broken or not the one meant: look at it", broken)
 	case broken != nil:

@@ -149,7 +149,7 @@ func TestRedfishLogin(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := NewDialer(Config{Timeouts: quick()}).Open(t.Context(), c.fake.start(t))
+			s, err := NewDialer(Config{Out: loopback(), Timeouts: quick()}).Open(t.Context(), c.fake.start(t))
 			require.NoError(t, err)
 			_, _, sessions := c.fake.seen()
 			assert.Equal(t, c.sessions, sessions)
@@ -198,7 +198,7 @@ func TestRedfishOpenErrors(t *testing.T) {
 				times.Open = 5 * time.Second
 			}
 			started := time.Now()
-			_, err := NewDialer(Config{Timeouts: times}).Open(t.Context(), target)
+			_, err := NewDialer(Config{Out: loopback(), Timeouts: times}).Open(t.Context(), target)
 			assert.Equal(t, c.class, ClassOf(err))
 			require.ErrorContains(t, err, c.text)
 			assert.Contains(t, err.Error(), target.hostPort())
@@ -226,7 +226,7 @@ func TestRedfishRefused(t *testing.T) {
 	require.NoError(t, err)
 	port := netip.MustParseAddrPort(listener.Addr().String()).Port()
 	require.NoError(t, listener.Close())
-	_, err = Open(t.Context(), Target{Mode: ModeRedfish, Address: "127.0.0.1", Port: int(port), InsecureTLS: true})
+	_, err = NewDialer(Config{Out: loopback()}).Open(t.Context(), Target{Mode: ModeRedfish, Address: "127.0.0.1", Port: int(port), InsecureTLS: true})
 	assert.Equal(t, ClassUnreachable, ClassOf(err))
 	assert.ErrorContains(t, err, "refused")
 }
@@ -286,7 +286,7 @@ func TestPasswordStaysHidden(t *testing.T) {
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	fake := &fakeRedfish{echo: true, noSessions: true, status: map[string]int{resetPath: 500}}
 	target := fake.start(t)
-	d := NewDialer(Config{Timeouts: quick(), Logger: logger})
+	d := NewDialer(Config{Out: loopback(), Timeouts: quick(), Logger: logger})
 	err := d.Do(t.Context(), target, func(s *Session) error { return s.SetPower(t.Context(), WantOn) })
 	require.Error(t, err)
 	logger.Info("shown", "target", target, "pointer", &target)

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -43,7 +42,7 @@ func newTransport(t Target, cfg Config) (*transport, error) {
 		login: func(*http.Request) {},
 		base: &http.Transport{
 			// No proxy: controllers live on the management network.
-			DialContext:     (&net.Dialer{Timeout: cfg.Timeouts.Open}).DialContext,
+			DialContext:     cfg.Out.Dialer(cfg.Timeouts.Open).DialContext,
 			TLSClientConfig: config,
 			IdleConnTimeout: 30 * time.Second,
 		},

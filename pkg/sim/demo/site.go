@@ -25,6 +25,7 @@ import (
 // The rack's addresses.
 const (
 	serverAddr  = "192.168.124.1"
+	bmcNetwork  = "192.168.124.192/26" // the BMCs are addresses of the same host as the server
 	endpoint    = "https://" + serverAddr + ":8092"
 	bmcUser     = "admin"
 	bmcPassword = "rack-secret"
@@ -82,7 +83,8 @@ func newSite(ctx context.Context, b built, dir string, n int, out io.Writer) (*s
 func (s *site) start(ctx context.Context) error {
 	log := filepath.Join(s.dir, "drpd.log")
 	from := fileSize(log)
-	cmd := s.rack.Command(context.WithoutCancel(ctx), s.drpd, "--data-dir", filepath.Join(s.dir, "data"), "--dhcp-interface", s.rack.Bridge)
+	cmd := s.rack.Command(context.WithoutCancel(ctx), s.drpd, "--data-dir", filepath.Join(s.dir, "data"), "--dhcp-interface", s.rack.Bridge,
+		"--callout-allow", bmcNetwork)
 	if err := s.rack.StartProcess("drpd", cmd, log); err != nil {
 		return err
 	}

@@ -208,7 +208,7 @@ const (
 func TestProtectionHoldsWhateverIsTried(t *testing.T) {
 	t.Parallel()
 	// Even an open cluster loses nothing by these: something else refuses.
-	barred := []string{"deletion", "a stage in three patches", "count 0 in the params of the order"}
+	barred := []string{"deletion", "a stage in three patches", "count 0 in the params of the order", "an order that brings its own plan"}
 	for name, attack := range attacks() {
 		for _, by := range []string{open, field, serials} {
 			if by == serials && name == "an order that brings its own plan" {
@@ -227,7 +227,7 @@ func besiege(t *testing.T, site *Site, by string, real bool, attack func(*siege)
 	s := &siege{T: t, Site: site}
 	switch by {
 	case serials:
-		require.NoError(t, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = []any{"disk1", "DISK2", " wwn-Disk3"} }))
+		require.NoError(t, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = []any{"disk1", "DISK2", " wwn-Disk3", "data1", "DATA2", "DATA3"} }))
 	case field:
 		require.NoError(t, s.update(func(tx *resource.Tx) error { return cluster.Protect(tx, s.Cluster("demo").Uuid, true, "somebody") }))
 	}
