@@ -50,6 +50,16 @@ test-lab: setup ## kills at every commit in process, the whole demo unattended, 
 compat: ## the unmodified drpcli and agent suite of Digital Rebar v4.7.0 against drpd
 	cd compat && go vet ./... && go test ./... && go run .
 
+.PHONY: mutate
+mutate: ## break central decisions one at a time; each must turn a test red (about 15 minutes)
+	go run ./pkg/sim/mutate
+
+# What is longer than a test may be, and still belongs to every landing.
+.PHONY: guard
+guard: setup ## what CI runs besides test: the race detector on the core, mutations (under 25 minutes on 2 cores)
+	go test -race -timeout 20m ./pkg/resource ./pkg/engine ./pkg/proof ./pkg/auth ./pkg/pool ./pkg/blank ./pkg/guard ./pkg/flexi ./pkg/callout
+	go run ./pkg/sim/mutate
+
 .PHONY: race
 race: ## all Go tests under the race detector (needs gcc)
 	go test -race -timeout 20m ./...

@@ -49,6 +49,7 @@ var BMCActions = &resource.Kind[BMCAction]{
 		byUUID(func(o *BMCAction) string { return o.Uuid }),
 		textual("Machine", func(o *BMCAction) string { return o.Machine }),
 		textual("State", func(o *BMCAction) string { return o.State }),
+		textual("SystemUUID", func(o *BMCAction) string { return o.SystemUUID }),
 	},
 	Engine: []string{"Uuid", "Machine", "Want", "Intent", "State", "Tries", "Created", "NextTry", "Deadline", "Ended", "Error", "Power", "SystemUUID"},
 	Default: func(o *BMCAction) {

@@ -25,7 +25,7 @@ func (w *Worker) Action() engine.Action[api.BMCAction] { return ActionBy(w.carry
 
 // ActionBy is a row for BMCActions that are carried out by do, which returns
 // the power state that it saw: repeated with back-off until it succeeds or its
-// time budget is used up.
+// time budget is used up. do may note the SystemUUID in the action that it gets.
 func ActionBy(do func(context.Context, *api.BMCAction) (power string, err error), now func() time.Time) engine.Action[api.BMCAction] {
 	return engine.Action[api.BMCAction]{
 		Name: "bmc", Kind: api.BMCActions, Timeout: 2 * time.Minute, Parallel: 32,
@@ -37,9 +37,10 @@ func ActionBy(do func(context.Context, *api.BMCAction) (power string, err error)
 		},
 		Claim: func(a *api.BMCAction, _ time.Time) { a.State, a.Tries = "working", a.Tries+1 },
 		Do: func(ctx context.Context, a *api.BMCAction) func(*api.BMCAction) error {
-			power, err := do(ctx, a)
+			c := *a // what was read is shared
+			power, err := do(ctx, &c)
 			return func(a *api.BMCAction) error {
-				if !a.Over() { // else it was cancelled or the agent is there already
+				if a.SystemUUID = c.SystemUUID; !a.Over() { // else it was cancelled or the agent is there already
 					settle(a, now(), power, err)
 				}
 				return nil
@@ -74,6 +75,9 @@ func (w *Worker) carryOut(ctx context.Context, a *api.BMCAction) (power string, 
 	err = w.Dialer.Do(ctx, t, func(s *driver.Session) error {
 		if err := apply(ctx, s, a.Want, uefi); err != nil {
 			return err
+		}
+		if a.Intent != "" {
+			a.SystemUUID = s.SystemUUID(ctx) // whoever comes from this boot tells it too
 		}
 		state, err := s.PowerState(ctx)
 		power = string(state)

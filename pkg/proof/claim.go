@@ -187,12 +187,19 @@ func (c *Claim) Find(ticket string) *Ticket {
 	return nil
 }
 
-// systemOf is the system UUID that the machine's BMC has told.
+// systemOf is the system UUID that the machine's BMC has told, "" if another
+// machine's has told the same, which then says nothing.
 func systemOf(r resource.Reader, m *api.Machine) string {
-	if a := action(r, m); a != nil {
-		return a.SystemUUID
+	a := action(r, m)
+	if a == nil || a.SystemUUID == "" {
+		return ""
 	}
-	return ""
+	for other := range api.BMCActions.By(r, "SystemUUID", a.SystemUUID) {
+		if other.Machine != m.Uuid {
+			return ""
+		}
+	}
+	return a.SystemUUID
 }
 
 // noteEvery bounds how often the same rival is written down.

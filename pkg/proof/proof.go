@@ -140,13 +140,22 @@ func admitted(r resource.Reader, now time.Time, m *api.Machine) bool {
 
 // SameSystem compares two system UUIDs as firmware and BMCs write them: of the
 // first three fields each may have its bytes in either order (SMBIOS 2.6,
-// section 7.2.1). Where one of them says nothing, they do not contradict.
+// section 7.2.1), or the whole may be backwards. Where one of them says nothing, they do not contradict.
 func SameSystem(a, b string) bool {
 	x, y := hexOf(a), hexOf(b)
 	if meaningless(x) || meaningless(y) {
 		return true
 	}
-	return x == y || x == swapped(y)
+	return x == y || x == swapped(y) || x == reversed(y)
+}
+
+// reversed has all bytes in the other order, as IPMI sends a GUID (section 20.8).
+func reversed(x string) string {
+	var b strings.Builder
+	for i := len(x) - 2; i >= 0; i -= 2 {
+		b.WriteString(x[i : i+2])
+	}
+	return b.String()
 }
 
 func hexOf(s string) string {

@@ -30,6 +30,7 @@ type redfishLink struct {
 
 	session string // URI to delete at close; empty without a session
 	system  string // URI of the machine
+	uuid    string // of the machine, as the controller tells it; may be empty
 }
 
 func openRedfish(ctx context.Context, t Target, r reporter, cfg Config) (link, error) {
@@ -120,7 +121,7 @@ func (l *redfishLink) choose() (string, error) {
 		return "", l.report.fail(ClassOther, "open", "set the system name to the Id or Name of one",
 			fmt.Errorf("%d systems match the name %.60q among %.200q", matches, l.target.SystemName, names))
 	}
-	l.system = found.ODataID
+	l.system, l.uuid = found.ODataID, found.UUID
 	if len(systems) == 1 {
 		return "", nil
 	}

@@ -75,6 +75,23 @@ func (s *Session) BootOnce(ctx context.Context, device Device, uefi bool) error 
 	})
 }
 
+// identified is a link whose controller may tell which machine it is in.
+type identified interface {
+	systemUUID(ctx context.Context) string
+}
+
+// SystemUUID is the UUID of the machine that the controller says it is in, as it
+// writes it, "" if it does not tell. Vendors differ in the order of bytes, and
+// some ship the same for all.
+func (s *Session) SystemUUID(ctx context.Context) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l, ok := s.link.(identified); ok && !s.closed {
+		return l.systemUUID(ctx)
+	}
+	return ""
+}
+
 // Close logs out, even if ctx is over, and gives the turn back. Later calls of
 // Close do nothing.
 func (s *Session) Close(ctx context.Context) error {
