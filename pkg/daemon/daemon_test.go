@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"drpd/pkg/api"
 	"drpd/pkg/client"
 	"drpd/pkg/daemon"
+	"drpd/pkg/diskplan"
+	"drpd/pkg/render"
 	"drpd/pkg/resource"
 	"drpd/pkg/workflow"
 )
@@ -177,4 +180,29 @@ func TestJobIsRenderedForItsMachine(t *testing.T) {
 	_, err = c.Do(ctx, "GET", "why/machines/"+m.Uuid, nil, nil, &why)
 	require.NoError(t, err)
 	assert.Contains(t, strings.Join(why.Says, " "), "os-online")
+}
+
+// Every template of the built-in tasks that work on disks renders with a plan as
+// the server makes it, also one with nothing but zeros in it.
+func TestDiskTasksRenderWithAnyPlan(t *testing.T) {
+	t.Parallel()
+	d, _, _ := server(t, t.TempDir())
+	plain := func(v any) (out any) {
+		data, err := json.Marshal(v)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(data, &out))
+		return out
+	}
+	v := d.DB.View()
+	for _, plan := range []diskplan.Install{{}, {Serial: "S1", WWN: "0x1", Check: true, Content: []string{"ext4 at 0"}}} {
+		m := &api.Machine{Name: "n1", Params: resource.Params{"hostname": "n1", "disk-plan/install": plain(plan), "disk-plan/wipe": plain([]diskplan.Disk{{}})}}
+		for _, name := range []string{"image-deploy", "disk-wipe", "disk-verify-blank", "inventory"} {
+			task, err := api.Tasks.Get(v, name)
+			require.NoError(t, err)
+			out, err := render.Actions(render.Context{Reader: v, Machine: m, Task: task}, task.Templates)
+			if assert.NoError(t, err, name) {
+				assert.NotContains(t, out[0].Content, "no value", name)
+			}
+		}
+	}
 }

@@ -50,8 +50,8 @@ type Install struct {
 	RawSize int64 // of the unpacked image, bytes
 	// Content is what the inventory found on the disk. With Check, for the first
 	// installation on what was not ours, the agent wants to find the same.
-	Content []string `json:",omitempty"`
-	Check   bool     `json:",omitempty"`
+	Content []string
+	Check   bool
 }
 
 // Natives are the planning operations of task lists.

@@ -4,7 +4,7 @@ package main
 var mutations = []Mutation{
 	// These went unnoticed once.
 	{"cluster: a quorum of one", "pkg/cluster/natives.go", `quorum := len(members)/2 + 1`, `quorum := 1`, "pkg/cluster", ""},
-	{"cluster: the leader of an earlier generation stays", "pkg/cluster/natives.go", `ok && fmt.Sprint(was["Generation"]) == fmt.Sprint(x.c.Generation)`, `ok`, "pkg/cluster", ""},
+	{"cluster: the leader of an earlier generation stays", "pkg/cluster/natives.go", `ok && fmt.Sprint(was["Generation"]) == fmt.Sprint(x.c.Generation)`, `ok && was != nil`, "pkg/cluster", ""},
 	{"cluster: a live one is forgotten", "pkg/cluster/hook.go", `if n := len(held(tx, c)); n > 0 {`, `if n := len(held(tx, c)); n > 99 {`, "pkg/cluster", ""},
 	{"cluster: rolling without a check of health", "pkg/cluster/rolling.go", `if health != "" {`, `if false {`, "pkg/cluster", ""},
 	{"cluster: a member's machine is deleted", "pkg/cluster/hook.go", `if old.Owner != "" {`, `if false {`, "pkg/cluster", ""},
