@@ -84,8 +84,8 @@ func (None) Signal(*Cell, syscall.Signal) error { return ErrRefused }
 // Close implements Keeper.
 func (None) Close(*Cell) error { return nil }
 
-// Start starts a program whose output goes to writers; nil drops it. An error of
-// a writer closes the output. ended comes when all output was written.
+// Start starts a program whose output goes to writers, which are not the same;
+// nil drops it. An error of a writer closes the output. ended comes when all output was written.
 func Start(k Keeper, c *Cell, p Program, stdout, stderr io.Writer) (ended <-chan error, err error) {
 	var copies sync.WaitGroup
 	var readers []*os.File

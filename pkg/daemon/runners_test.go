@@ -196,3 +196,23 @@ func TestContextWithoutARunnerSaysWhy(t *testing.T) {
 	require.NoError(t, err)
 	until(t, c, m.Uuid, "workflow complete", func(m *api.Machine) bool { return m.WorkflowComplete })
 }
+
+// TestNobodyWhoConfines: without a keeper a server runs nothing of others, and
+// says so where somebody looks.
+func TestNobodyWhoConfines(t *testing.T) {
+	t.Parallel()
+	d, c, _ := serverOf(t, daemon.Config{DataDir: t.TempDir(), Contexts: true, Plugins: true})
+	scripted(t, c, "greet", "true")
+	m := cluster(t, c, "greet")
+	const why = "this server has no helper that can confine processes: start drpd as root (it drops to its own user and keeps a helper), or by its systemd unit"
+	require.Eventually(t, func() bool {
+		for w := range engine.Waits.By(d.DB.View(), engine.ByObject, "clusters/"+m.Uuid) {
+			if w.Waiting == "waits for the runner of context drpcli-runner: "+why {
+				return true
+			}
+		}
+		return false
+	}, 10*time.Second, 10*time.Millisecond, "the refusal is stored")
+	_, err := c.Raw(t.Context(), client.Request{Method: "POST", Path: "/plugin_providers/who", In: strings.NewReader(who), Size: int64(len(who))})
+	assert.ErrorContains(t, err, why)
+}
