@@ -45,6 +45,7 @@ func (o *options) serve(ctx context.Context, cfg daemon.Config, args []string, s
 	defer cancel(nil)
 	if kept != nil {
 		cfg.Keeper = kept
+		_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(args[0])), 0) // for ps; it was executed as exe
 		if err := keeper.KeepToSelf(); err != nil {
 			cfg.Log.Warn("programs that the server starts (ipmitool) get its capabilities", "err", err)
 		}
