@@ -271,6 +271,17 @@ func TestACrashedPluginIsStartedAgain(t *testing.T) {
 	assert.EqualError(t, err, "stuck")
 }
 
+// TestASocketOfSomebodyElse: the server speaks to the plugin's own socket only.
+func TestASocketOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0, 0)
+	r.run(t)
+	r.upload(t, "thief")
+	at := r.db.Seq()
+	r.plugin(t, "t", "thief", nil)
+	assert.Contains(t, r.wrong(t, at, "t"), "to-plugin is no socket of the plugin's own")
+}
+
 func TestRefusedParamsAndRepair(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 0, 0)
