@@ -64,6 +64,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // the server is another user
+		return err
+	}
 	if err := build(ctx, dir); err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ var rows = map[string]row{
 
 	"workorder":  {may: "api engine param resource workflow"},
 	"child":      {clock: true},
+	"keeper":     {may: "child", clock: true},
 	"plugin":     {may: "api blob bundle child engine resource workflow", clock: true},
 	"runner":     {may: "api child engine resource workflow", clock: true},
 	"alert":      {may: "api resource"},
@@ -113,13 +114,13 @@ var rows = map[string]row{
 
 	"image":             {libs: zstd, clock: true},
 	"image/cmd/mkimage": {may: "image"},
-	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blank blob bmc bmc/driver broker bundle callout cluster datadir dhcp diskplan " +
+	"daemon": {clock: true, libs: uuidLib, may: "/content alert api atomicfile auth batch blank blob bmc bmc/driver broker bundle callout child cluster datadir dhcp diskplan " +
 		"engine flexi guard media openapi param pki plugin pool proof pxe render resource rest restored runner seal store store/mem store/sqlite trigger workflow workorder"},
 
 	"/content":     {},
 	"/content/gen": {libs: yamlLib},
 	"/web":         {},
-	"/cmd/drpd":    {clock: true, may: "agent auth daemon datadir plugin", libs: cobra + " github.com/spf13/pflag"},
+	"/cmd/drpd":    {clock: true, may: "agent auth daemon datadir keeper", libs: cobra + " github.com/spf13/pflag"},
 	"/cmd/drpcli":  {may: "agent agent/disk agent/facts agent/ops cli", libs: cobra + " github.com/itchyny/gojq"},
 }
 

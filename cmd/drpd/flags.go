@@ -17,6 +17,7 @@ type options struct {
 	addresses []string
 	level     string
 	noPlugins bool
+	user      string
 	drp       drpOptions
 }
 
@@ -38,6 +39,7 @@ func (o *options) addOurs(f *pflag.FlagSet) {
 	f.StringVar(&c.Loaders, "loaders", "/usr/lib/ipxe", "directory of iPXE's boot loaders")
 	f.StringSliceVar(&c.CallOut, "callout-allow", nil, "address or network that BMCs and services may have though it is loopback, link-local or this server's own; may be repeated")
 	f.BoolVar(&o.noPlugins, "no-plugins", false, "run no plugins, and take no programs of plugin providers")
+	f.StringVar(&o.user, "user", "", "user that a server started by root becomes; default: drpd if the system has it, else number 86000; root: it stays root")
 	f.StringVar(&o.level, "log-level", "info", "debug, info, warn or error")
 }
 
@@ -51,7 +53,7 @@ func (o *options) config(log io.Writer) (daemon.Config, error) {
 		o.cfg.Addresses = append(o.cfg.Addresses, addr)
 	}
 	if o.noPlugins {
-		o.cfg.Plugins = nil
+		o.cfg.Plugins = false
 	}
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(o.level)); err != nil {

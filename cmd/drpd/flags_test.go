@@ -56,13 +56,13 @@ func TestDefaultsByName(t *testing.T) {
 
 func TestNoPlugins(t *testing.T) {
 	t.Parallel()
-	o := options{cfg: daemon.Config{Plugins: []string{"x"}}}
+	o := options{cfg: daemon.Config{Plugins: true}}
 	f := pflag.NewFlagSet("drpd", pflag.ContinueOnError)
 	o.addOurs(f)
 	require.NoError(t, f.Parse([]string{"--no-plugins"}))
 	cfg, err := o.config(io.Discard)
 	require.NoError(t, err)
-	assert.Empty(t, cfg.Plugins)
+	assert.False(t, cfg.Plugins)
 }
 
 func TestBadFlags(t *testing.T) {

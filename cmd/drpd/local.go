@@ -37,6 +37,11 @@ func localCommands(name string) []*cobra.Command {
 			c.Flags().StringVar(&l.cfg.Database, "database", "", "path of the database, if it is not in the data directory")
 		}
 		c.SilenceErrors, c.SilenceUsage = true, true
+		run := c.RunE
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			dir, _ := cmd.Flags().GetString("data-dir") // each has it
+			return asBefore(dir, func() error { return run(cmd, args) })
+		}
 	}
 	return list
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +17,6 @@ import (
 
 	"drpd/pkg/agent"
 	"drpd/pkg/daemon"
-	"drpd/pkg/plugin"
 )
 
 // version is set by the linker.
@@ -29,11 +29,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(endWithin, func() { giveUp(stderr) }) })()
-	c := command(filepath.Base(args[0]), stdout, stderr)
+	c := command(args, stdout, stderr)
 	c.SetArgs(args[1:])
 	c.SetOut(stdout)
 	c.SetErr(stderr)
-	if err := c.ExecuteContext(ctx); err != nil {
+	err := c.ExecuteContext(ctx)
+	if s, ok := errors.AsType[exitStatus](err); ok {
+		return int(s)
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "error: %v\n", err)
 		return 1
 	}
@@ -49,8 +53,9 @@ func giveUp(stderr io.Writer) {
 	os.Exit(1)
 }
 
-func command(name string, stdout, stderr io.Writer) *cobra.Command {
-	o := options{cfg: daemon.Config{Version: version, Runner: []string{"/proc/self/exe", "context-runner"}, Plugins: []string{"/proc/self/exe", launchCmd}}}
+func command(args []string, stdout, stderr io.Writer) *cobra.Command {
+	name := filepath.Base(args[0])
+	o := options{cfg: daemon.Config{Version: version, Contexts: true, Plugins: true}}
 	c := &cobra.Command{
 		Use: name, Short: "Provision bare-metal machines and clusters", Args: cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true, Version: version,
@@ -59,11 +64,10 @@ func command(name string, stdout, stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			daemon.TuneMemory()
-			return serve(cmd.Context(), cfg, stdout)
+			return o.serve(cmd.Context(), cfg, args, stdout)
 		},
 	}
-	c.AddCommand(agent.ContextCommand(), launchCommand())
+	c.AddCommand(agent.ContextCommand(), stageCommand())
 	c.AddCommand(localCommands(name)...)
 	o.addOurs(c.Flags())
 	o.addDRP(c.Flags())
@@ -71,16 +75,6 @@ func command(name string, stdout, stderr io.Writer) *cobra.Command {
 		o.asDRP()
 	}
 	return c
-}
-
-// launchCmd is the hidden command by which drpd starts the program of a plugin.
-const launchCmd = "plugin-launch"
-
-func launchCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: launchCmd, Short: "Become a plugin's process", Hidden: true, DisableFlagParsing: true, Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return plugin.Launch(args) },
-	}
 }
 
 func serve(ctx context.Context, cfg daemon.Config, stdout io.Writer) error {

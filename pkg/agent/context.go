@@ -10,27 +10,17 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"drpd/pkg/client"
 )
 
-// What a server tells the runner process that it starts.
-const (
-	envConfig = "DRPD_RUNNER_CONFIG" // path of the configuration, removed once read
-	envParent = "DRPD_RUNNER_PARENT" // process id of the server
-)
-
-// Limits of each process in a context runner, scripts included.
-const (
-	runnerData  = 2 << 30 // bytes of private memory
-	runnerFiles = 4096    // open files
-)
+// envConfig tells a runner process the path of its configuration, which it
+// removes once it has read it.
+const envConfig = "DRPD_RUNNER_CONFIG"
 
 // errLeave means that a context runner has nothing left to do here: what it
 // worked for is gone, or its token is not accepted any more.
@@ -93,16 +83,13 @@ func (a *agent) contextRound(ctx context.Context) error {
 }
 
 // ContextCommand is the hidden command by which a server runs itself as a
-// context runner.
+// context runner, in a cell that confines it.
 func ContextCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "context-runner", Short: "Run tasks of a context", Hidden: true, Args: cobra.NoArgs, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			if err := confine(); err != nil {
-				return err
-			}
 			path := os.Getenv(envConfig)
 			cfg, err := ReadConfig(path)
 			if err != nil {
@@ -115,19 +102,4 @@ func ContextCommand() *cobra.Command {
 			return RunContext(ctx, cfg)
 		},
 	}
-}
-
-// confine bounds this process and those it starts; that none of them gains
-// rights package child has seen to, which started it. A server that died before
-// it could be asked to tell us is noticed here.
-func confine() error {
-	for what, n := range map[int]uint64{unix.RLIMIT_DATA: runnerData, unix.RLIMIT_NOFILE: runnerFiles, unix.RLIMIT_CORE: 0} {
-		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
-			return fmt.Errorf("limit resource %d to %d: %w", what, n, err)
-		}
-	}
-	if want := os.Getenv(envParent); want != "" && want != strconv.Itoa(os.Getppid()) {
-		return fmt.Errorf("the server (process %s) is gone", want)
-	}
-	return nil
 }

@@ -1,146 +1,139 @@
 //go:build linux
 
-// Package child runs programs that belong to the server and end with it: each
-// in a session of its own, without rights, and nothing of it is left behind.
+// Package child is how the server has programs run for it that it does not
+// trust: each in a cell, with a user and a directory of its own, made by a
+// Keeper. Package keeper holds what confines them.
 package child
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Path is where programs look for others.
 const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Home is the directory of a cell for those within: the only place where they
+// may write. For the server it is at Cell.Path.
+const Home = "/tmp"
 
 const (
 	grace   = 5 * time.Second // for a process to end by itself
 	keepLog = 2048            // bytes of a process's last words
 )
 
-// Confine gives a command that was not started yet a session of its own, lets
-// it end with the server, and takes from it what rights the server has: it
-// becomes the user with that number.
-func Confine(cmd *exec.Cmd, user int) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
-	cmd.WaitDelay = grace
-	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}
-	}
+// ErrRefused is why nothing is run: this server has nobody who confines it.
+var ErrRefused = errors.New("this server has no helper that can confine processes: start drpd as root (it drops to its own user and keeps a helper), or by its systemd unit")
+
+// Keeper makes cells. Its methods may be called at the same time.
+type Keeper interface {
+	// Open makes a cell with an empty directory, whose user nobody else has.
+	Open() (*Cell, error)
+	// Start starts the only program of a cell; ended receives how it ended, when
+	// nothing that it had started runs any more.
+	Start(c *Cell, p Program) (ended <-chan error, err error)
+	// Signal sends a signal to the program. To one that ended it does nothing.
+	Signal(c *Cell, sig syscall.Signal) error
+	// Close ends whatever runs in the cell and gives it back.
+	Close(c *Cell) error
 }
 
-// Own gives files to the user that Confine makes of a process.
-func Own(user int, paths ...string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	var errs []error
-	for _, p := range paths {
-		errs = append(errs, os.Chown(p, user, user))
-	}
-	return errors.Join(errs...)
+// Cell is where one program runs.
+type Cell struct {
+	ID   int
+	User int      // number of the user, and of the group
+	Dir  *os.File // its directory Home, open
 }
 
-// Start starts a process that never gains rights, nor do those that it starts;
-// ended receives how it ended.
-func Start(cmd *exec.Cmd) (ended <-chan error, err error) {
-	began, over := make(chan error, 1), make(chan error, 1)
-	go run(cmd, began, over) // ends with the process, which its starter sees to
-	return over, <-began
+// Path is where the server finds a file of the cell's directory, as long as the
+// cell is open. What the program made of that name is not to be trusted.
+func (c *Cell) Path(name string) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", c.Dir.Fd(), name)
 }
 
-// run starts the process and waits for it on one thread: the kernel tells the
-// process that its parent died when the thread ends that started it. What the
-// thread may not gain the process may not from its first instruction on, in all
-// of its threads, which it could not bring about itself: a thread speaks for
-// itself and those that it makes. The thread is never unlocked, so that it ends
-// with run and serves nobody else.
-func run(cmd *exec.Cmd, began, over chan<- error) {
-	runtime.LockOSThread()
-	if unix.Gettid() == os.Getpid() { // it never ends; while we hold it, others get another
-		defer runtime.UnlockOSThread()
-		var elsewhere sync.WaitGroup
-		elsewhere.Go(func() { run(cmd, began, over) })
-		elsewhere.Wait()
-		return
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		began <- fmt.Errorf("forbid new privileges: %w", err)
-		return
-	}
-	err := cmd.Start()
-	began <- err
-	if err == nil {
-		over <- cmd.Wait()
-	}
+// Program is what runs in a cell. There is nothing here by which the server
+// could name another program of the system.
+type Program struct {
+	File *os.File // the program; nil: drpd itself, as the runner of a context
+	Args []string // beginning with its name; for a runner none
+	Env  []string
+	// Share is a folder of the cell's directory that the server wants to read
+	// when the program has ended; "": none.
+	Share          string
+	Stdout, Stderr *os.File // nil: dropped
 }
 
-// End asks a process to end and, if it does not, makes it.
-func End(p *os.Process, ended <-chan error) {
-	_ = p.Signal(syscall.SIGTERM) // an error says that it has ended
+// None is the Keeper of a server that has none: it refuses.
+type None struct{}
+
+// Open implements Keeper.
+func (None) Open() (*Cell, error) { return nil, ErrRefused }
+
+// Start implements Keeper.
+func (None) Start(*Cell, Program) (<-chan error, error) { return nil, ErrRefused }
+
+// Signal implements Keeper.
+func (None) Signal(*Cell, syscall.Signal) error { return ErrRefused }
+
+// Close implements Keeper.
+func (None) Close(*Cell) error { return nil }
+
+// Start starts a program whose output goes to writers, which are not the same;
+// nil drops it. An error of a writer closes the output. ended comes when all output was written.
+func Start(k Keeper, c *Cell, p Program, stdout, stderr io.Writer) (ended <-chan error, err error) {
+	var copies sync.WaitGroup
+	var readers []*os.File
+	for _, o := range []struct {
+		to   io.Writer
+		file **os.File
+	}{{stdout, &p.Stdout}, {stderr, &p.Stderr}} {
+		if o.to == nil {
+			continue
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		defer w.Close() // the program has its own
+		*o.file, readers = w, append(readers, r)
+		copies.Go(func() {
+			_, _ = io.Copy(o.to, r) // it ends with the program
+			_ = r.Close()
+		})
+	}
+	over, err := k.Start(c, p)
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() { // ends with the program, which its starter sees to
+		how := <-over
+		late := time.AfterFunc(grace, func() {
+			for _, r := range readers {
+				_ = r.Close() // somebody else was given the other end
+			}
+		})
+		copies.Wait()
+		late.Stop()
+		done <- how
+	}()
+	return done, nil
+}
+
+// End asks a program to end and, if it does not, makes it.
+func End(k Keeper, c *Cell, ended <-chan error) {
+	_ = k.Signal(c, syscall.SIGTERM) // an error says that it has ended
 	select {
 	case <-ended:
 	case <-time.After(grace):
-		_ = p.Kill()
+		_ = k.Signal(c, syscall.SIGKILL)
 		<-ended
-	}
-}
-
-// Reap kills what a process that ended has left in its session.
-func Reap(session int) {
-	all, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return
-	}
-	for _, path := range all {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		// The name in parentheses may hold anything; after it come state, parent,
-		// group and session.
-		_, rest, _ := strings.Cut(string(data[bytes.LastIndexByte(data, ')')+1:]), " ")
-		fields := strings.Fields(rest)
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err == nil && len(fields) > 3 && fields[3] == strconv.Itoa(session) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}
-}
-
-// TempDir makes a directory for a process in dir. Its name holds the server's
-// process id after prefix, so that Sweep knows whose it was.
-func TempDir(dir, prefix string) (string, error) {
-	return os.MkdirTemp(dir, fmt.Sprintf("%s%d-", prefix, os.Getpid()))
-}
-
-// Sweep removes the directories of servers that were killed.
-func Sweep(dir, prefix string, log *slog.Logger) {
-	all, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
-	if err != nil {
-		return
-	}
-	for _, d := range all {
-		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(d), prefix), "-")
-		pid, err := strconv.Atoi(owner)
-		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			continue
-		}
-		if err := os.RemoveAll(d); err != nil {
-			log.Warn("directory of an earlier process is left", "dir", d, "err", err)
-		}
 	}
 }
 

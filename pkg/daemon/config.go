@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 
+	"drpd/pkg/child"
 	"drpd/pkg/restored"
 )
 
@@ -40,12 +41,11 @@ type Config struct {
 	HoldFree restored.Hold
 	// Prefs are the preferences of a first start that differ from ours.
 	Prefs map[string]string
-	// Runner is the command of a context runner, program first; none: this
-	// server serves no contexts.
-	Runner []string
-	// Plugins is the command that starts a plugin's program, program first; none:
-	// this server runs no plugins.
-	Plugins []string
+	// Contexts says that this server serves contexts, Plugins that it runs
+	// plugins.
+	Contexts, Plugins bool
+	// Keeper confines the processes of both; nil: they are refused.
+	Keeper child.Keeper
 	// CallOut are addresses and networks that the server calls though they are
 	// loopback, link-local or its own, as 192.0.2.7 or 192.0.2.0/24.
 	CallOut []string

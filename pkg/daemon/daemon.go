@@ -203,7 +203,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if s.tftp != nil {
 		acts(func() error { return d.pxe.ServeTFTP(ctx, s.tftp) })
 	}
-	if len(d.cfg.Runner) > 0 {
+	if d.cfg.Contexts {
 		acts(func() error { return d.runners().Run(ctx) })
 	}
 	if d.plugins != nil {

@@ -14,10 +14,10 @@ import (
 
 // openPlugins makes the supervisor of plugins, if there are to be any.
 func (d *Daemon) openPlugins() {
-	if len(d.cfg.Plugins) == 0 {
+	if !d.cfg.Plugins {
 		return
 	}
-	d.plugins = plugin.New(plugin.Config{DB: d.DB, Blobs: d.blobs, Launcher: d.cfg.Plugins, User: plugin.User, Token: d.auth.PluginToken,
+	d.plugins = plugin.New(plugin.Config{DB: d.DB, Blobs: d.blobs, Keeper: d.cfg.Keeper, Token: d.auth.PluginToken,
 		Env: d.pluginEnv, Param: d.paramFor, Log: d.cfg.Log.With("service", "plugin")})
 }
 

@@ -12,7 +12,7 @@ import (
 const runnerToken = 24 * time.Hour
 
 func (d *Daemon) runners() *runner.Supervisor {
-	return runner.New(runner.Config{DB: d.DB, Command: d.cfg.Runner, Log: d.cfg.Log, Credentials: d.runnerCredentials})
+	return runner.New(runner.Config{DB: d.DB, Keeper: d.cfg.Keeper, Log: d.cfg.Log, Credentials: d.runnerCredentials})
 }
 
 func (d *Daemon) runnerCredentials(k runner.Key) (runner.Credentials, error) {

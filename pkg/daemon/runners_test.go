@@ -16,17 +16,18 @@ import (
 
 	"drpd/pkg/agent"
 	"drpd/pkg/api"
+	"drpd/pkg/child"
 	"drpd/pkg/client"
 	"drpd/pkg/daemon"
 	"drpd/pkg/engine"
-	"drpd/pkg/plugin"
+	"drpd/pkg/keeper"
 )
 
 // TestMain lets the test's own program be the process of a context runner, and
-// what starts a plugin's.
+// that of a cell.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "plugin-launch" {
-		fmt.Fprintln(os.Stderr, plugin.Launch(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == keeper.StageCmd {
+		fmt.Fprintln(os.Stderr, keeper.Stage(os.Args[2:]))
 		os.Exit(1)
 	}
 	if len(os.Args) > 1 && os.Args[1] == "context-runner" {
@@ -43,8 +44,20 @@ func TestMain(m *testing.M) {
 // withRunners is a drpd that serves contexts.
 func withRunners(t *testing.T) (*daemon.Daemon, *client.Client) {
 	t.Helper()
-	d, c, _ := serverOf(t, daemon.Config{DataDir: t.TempDir(), Runner: []string{"/proc/self/exe", "context-runner"}})
+	dir := t.TempDir()
+	d, c, _ := serverOf(t, daemon.Config{DataDir: dir, Contexts: true, Keeper: confines(t, dir)})
 	return d, c
+}
+
+// confines is a keeper of this test's own, for who may be one.
+func confines(t *testing.T, dir string) child.Keeper {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can confine processes")
+	}
+	k := keeper.NewDirect(keeper.Config{Hide: []string{dir}})
+	t.Cleanup(k.CloseAll)
+	return k
 }
 
 // scripted makes a workflow of one stage with one shell script.
@@ -98,11 +111,7 @@ func TestClusterRunsAScriptInItsContext(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "greet finished complete drpcli-runner", fmt.Sprint(j.Task, " ", j.State, " ", j.ExitState, " ", j.Context))
 	log := logOf(t, c, j.Uuid)
-	user := os.Geteuid()
-	if user == 0 {
-		user = 65534 // nobody
-	}
-	assert.Contains(t, log, fmt.Sprintf("hello from %s as %d\n[::1]:80\nNoNewPrivs:1", m.Uuid, user))
+	assert.Regexp(t, fmt.Sprintf("hello from %s as 86[0-9]{3}\n\\[::1\\]:80\nNoNewPrivs:1", m.Uuid), log)
 }
 
 // TestRunnerKilledInATask: the job that it ran is failed, the task runs again,
@@ -110,23 +119,17 @@ func TestClusterRunsAScriptInItsContext(t *testing.T) {
 func TestRunnerKilledInATask(t *testing.T) {
 	t.Parallel()
 	_, c := withRunners(t)
-	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o777))
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
-	pidFile := filepath.Join(dir, "pid")
-	scripted(t, c, "slow", fmt.Sprintf(`[[ -e %s ]] && { echo second; exit 0; }
-echo "$PPID $$" > %[1]s.new; mv %[1]s.new %[1]s; sleep 600`, pidFile))
+	const mark = "60061.5" // seconds that nobody else sleeps
+	scripted(t, c, "slow", `{{if .ParamExists "tried"}}echo second{{else}}sleep `+mark+`{{end}}`)
 	m := cluster(t, c, "slow")
-	var runner, script int
+	var script, runner int
 	require.Eventually(t, func() bool {
-		data, err := os.ReadFile(pidFile)
-		if err != nil {
-			return false
-		}
-		_, err = fmt.Sscan(string(data), &runner, &script)
-		return err == nil
+		script, runner = processOf(mark)
+		return script != 0
 	}, 20*time.Second, 10*time.Millisecond, "the script runs")
 	first := until(t, c, m.Uuid, "job", func(m *api.Machine) bool { return m.CurrentJob != "" }).CurrentJob
+	_, err := client.Patch(t.Context(), c, api.Clusters, m.Uuid, client.Set("/Params/tried", true))
+	require.NoError(t, err)
 	require.NoError(t, syscall.Kill(runner, syscall.SIGKILL))
 
 	m = until(t, c, m.Uuid, "workflow complete", func(m *api.Machine) bool { return m.WorkflowComplete })
@@ -139,10 +142,30 @@ echo "$PPID $$" > %[1]s.new; mv %[1]s.new %[1]s; sleep 600`, pidFile))
 	require.NoError(t, err)
 	assert.Equal(t, first, now.Previous)
 	assert.Contains(t, logOf(t, c, now.Uuid), "second")
-	require.Eventually(t, func() bool { // one that nobody has waited for yet has no command line
-		line, _ := os.ReadFile("/proc/" + strconv.Itoa(script) + "/cmdline")
-		return len(line) == 0
-	}, 5*time.Second, 10*time.Millisecond, "the script of the killed runner goes with it")
+	require.Eventually(t, func() bool { return syscall.Kill(script, 0) != nil }, 5*time.Second, 10*time.Millisecond, "the script of the killed runner goes with it")
+}
+
+// processOf finds the process that sleeps so long, and the runner above it.
+func processOf(seconds string) (script, runner int) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range all {
+		line, _ := os.ReadFile(path)
+		if string(line) != "sleep\x00"+seconds+"\x00" {
+			continue
+		}
+		script, _ = strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		for runner = script; runner > 1; {
+			stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", runner))
+			_, rest, _ := strings.Cut(string(stat), "PPid:")
+			if _, err := fmt.Sscan(rest, &runner); err != nil {
+				return 0, 0
+			}
+			if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", runner)); strings.HasSuffix(string(line), "\x00context-runner\x00") {
+				return script, runner
+			}
+		}
+	}
+	return 0, 0
 }
 
 // TestContextWithoutARunnerSaysWhy for a foreign engine and a missing context.
@@ -172,4 +195,24 @@ func TestContextWithoutARunnerSaysWhy(t *testing.T) {
 	_, err = client.Patch(t.Context(), c, api.Clusters, m.Uuid, client.Set("/Context", "drpcli-runner"))
 	require.NoError(t, err)
 	until(t, c, m.Uuid, "workflow complete", func(m *api.Machine) bool { return m.WorkflowComplete })
+}
+
+// TestNobodyWhoConfines: without a keeper a server runs nothing of others, and
+// says so where somebody looks.
+func TestNobodyWhoConfines(t *testing.T) {
+	t.Parallel()
+	d, c, _ := serverOf(t, daemon.Config{DataDir: t.TempDir(), Contexts: true, Plugins: true})
+	scripted(t, c, "greet", "true")
+	m := cluster(t, c, "greet")
+	const why = "this server has no helper that can confine processes: start drpd as root (it drops to its own user and keeps a helper), or by its systemd unit"
+	require.Eventually(t, func() bool {
+		for w := range engine.Waits.By(d.DB.View(), engine.ByObject, "clusters/"+m.Uuid) {
+			if w.Waiting == "waits for the runner of context drpcli-runner: "+why {
+				return true
+			}
+		}
+		return false
+	}, 10*time.Second, 10*time.Millisecond, "the refusal is stored")
+	_, err := c.Raw(t.Context(), client.Request{Method: "POST", Path: "/plugin_providers/who", In: strings.NewReader(who), Size: int64(len(who))})
+	assert.ErrorContains(t, err, why)
 }

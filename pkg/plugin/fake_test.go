@@ -14,40 +14,42 @@ import (
 	"strings"
 	"testing"
 
+	"drpd/pkg/keeper"
 	"drpd/pkg/plugin"
 )
 
 // envFake says how the test binary shall misbehave as a plugin's program.
 const envFake = "DRPD_TEST_PLUGIN"
 
+// seen is this program where it is seen in a cell, too: /tmp is another one there.
+var seen string
+
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "launch" {
-		fmt.Fprintln(os.Stderr, plugin.Launch(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == keeper.StageCmd {
+		fmt.Fprintln(os.Stderr, keeper.Stage(os.Args[2:]))
 		os.Exit(1)
-	}
-	if len(os.Args) > 2 && os.Args[1] == "doomed" {
-		doomed(os.Args[2])
 	}
 	if how := os.Getenv(envFake); how != "" {
 		fake(how, os.Args[1:])
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(withCopy(m))
 }
 
-// doomed is a server that starts a program and is killed.
-func doomed(program string) {
-	f, err := os.Open(program)
+func withCopy(m *testing.M) int {
+	dir, err := os.MkdirTemp("/opt", "drpd-test-")
 	if err != nil {
+		return m.Run() // tests that need it fail by themselves
+	}
+	defer os.RemoveAll(dir)
+	seen = filepath.Join(dir, "fake")
+	if out, err := exec.Command("cp", os.Args[0], seen).CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
 		panic(err)
 	}
-	cmd := exec.Command(os.Args[0], "launch", "doomed")
-	cmd.ExtraFiles, cmd.Stdout = []*os.File{f}, os.Stdout
-	cmd.Env = append(os.Environ(), fmt.Sprintf("DRPD_PLUGIN_PARENT=%d", os.Getpid()))
-	if err := cmd.Start(); err != nil {
-		panic(err)
-	}
-	select {}
+	return m.Run()
 }
 
 const fakeContent = "sections: {tasks: {%s-task: {}}}"
@@ -104,6 +106,10 @@ func listen(how, to, from string) {
 		fmt.Fprintln(os.Stderr, "boom")
 		os.Exit(3)
 	case "mute":
+		select {}
+	case "thief": // what is said to it shall go to a socket of the server's
+		_ = os.Symlink(from, to)
+		fmt.Println("READY!")
 		select {}
 	}
 	server := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", from) }}}

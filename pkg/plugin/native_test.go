@@ -28,7 +28,7 @@ func withFlow(t *testing.T) *rig {
 	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), engine.Waits),
 		Hooks: append(flow.Hooks(), packs.Hook(), plugin.Hook(nil), plugin.CallHook())})
 	require.NoError(t, err)
-	cfg := plugin.Config{DB: db, Blobs: r.blobs, Launcher: launcher(), Token: noToken, Env: func() []string { return nil }, Param: own(db)}
+	cfg := plugin.Config{DB: db, Blobs: r.blobs, Keeper: confines(t), Token: noToken, Env: func() []string { return nil }, Param: own(db)}
 	r.db, r.sup = db, plugin.New(cfg)
 	c := &plugin.Caller{DB: db, Sup: r.sup, Now: time.Now}
 	e, err := engine.New(engine.Config{DB: db, Rules: flow.Rules(), Actions: []engine.Runner{c.Action()}})

@@ -5,10 +5,10 @@
 //
 // A provider is an executable that speaks Digital Rebar's plugin protocol,
 // version 4: "define" prints what it offers, "unpack" writes its files, "listen"
-// serves one plugin over two unix sockets. A process has an unprivileged user
-// if the server has rights to give away, its own session and directory, limits
-// on memory and files, and a token that ends with it. It ends with the server,
-// and what it leaves behind is killed.
+// serves one plugin over two unix sockets. A process runs in a cell (package
+// child): a user and a directory of its own, no view of others, no rights,
+// limits. It has a token that ends with it. It ends with the server, and with it
+// whatever it started.
 package plugin
 
 import (
@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -26,18 +25,12 @@ import (
 	"drpd/pkg/resource"
 )
 
-// User is the user of plugins' processes if the server is root. It is not the
-// one of context runners, which could read the tokens of plugins.
-const User = 65533
-
 // Config makes a Supervisor. DB, Blobs, Token, Env and Param are required.
 type Config struct {
 	DB    *resource.DB
 	Blobs *blob.Dir
-	// Launcher is the command that runs Launch, program first; none: processes
-	// are started without limits.
-	Launcher []string
-	User     int // of the processes, if the server is root
+	// Keeper confines the processes; default child.None, which refuses.
+	Keeper child.Keeper
 	// Token gives a plugin's process access to the API until end is called.
 	Token func(plugin string) (text string, end func(), err error)
 	// Env is what every process is told beside its token, as NAME=value.
@@ -46,11 +39,10 @@ type Config struct {
 	// for the whole system.
 	Param func(r resource.Reader, o *resource.Object, name string) (any, bool, error)
 
-	TempDir string           // where each process gets a directory; default os.TempDir
-	Ready   time.Duration    // how long a process may take to begin, default 30 s
-	Define  time.Duration    // how long define and unpack may take, default 1 min
-	Now     func() time.Time // default time.Now
-	Log     *slog.Logger     // default: discard
+	Ready  time.Duration    // how long a process may take to begin, default 30 s
+	Define time.Duration    // how long define and unpack may take, default 1 min
+	Now    func() time.Time // default time.Now
+	Log    *slog.Logger     // default: discard
 }
 
 // Supervisor starts and ends processes of plugins until its Run ends.
@@ -70,8 +62,8 @@ type service struct {
 
 // New fills in the defaults of cfg.
 func New(cfg Config) *Supervisor {
-	if cfg.TempDir == "" {
-		cfg.TempDir = os.TempDir()
+	if cfg.Keeper == nil {
+		cfg.Keeper = child.None{}
 	}
 	for p, d := range map[*time.Duration]time.Duration{&cfg.Ready: 30 * time.Second, &cfg.Define: time.Minute} {
 		if *p == 0 {
@@ -87,14 +79,10 @@ func New(cfg Config) *Supervisor {
 	return &Supervisor{cfg: cfg, serving: map[string]*service{}, fresh: map[string]bool{}}
 }
 
-// dirPrefix begins the names of processes' directories.
-const dirPrefix = "drpd-plugin-"
-
 // Run supervises until ctx ends; all processes have ended then.
 func (s *Supervisor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	child.Sweep(s.cfg.TempDir, dirPrefix, s.cfg.Log)
 	s.tidy(ctx)
 	for ctx.Err() == nil {
 		after := s.cfg.DB.Seq()

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +17,9 @@ import (
 	"drpd/pkg/api"
 	"drpd/pkg/blob"
 	"drpd/pkg/bundle"
+	"drpd/pkg/child"
 	"drpd/pkg/engine"
+	"drpd/pkg/keeper"
 	"drpd/pkg/plugin"
 	"drpd/pkg/resource"
 	"drpd/pkg/store"
@@ -49,12 +49,20 @@ func newRig(t *testing.T, ready, define time.Duration) *rig {
 	r.blobs, err = blob.OpenDir(t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { r.blobs.Close() })
-	r.sup = plugin.New(plugin.Config{DB: r.db, Blobs: r.blobs, Launcher: launcher(), Ready: ready, Define: define,
+	r.sup = plugin.New(plugin.Config{DB: r.db, Blobs: r.blobs, Keeper: confines(t), Ready: ready, Define: define,
 		Token: noToken, Env: func() []string { return nil }, Param: own(r.db)})
 	return r
 }
 
-func launcher() []string { return []string{os.Args[0], "launch"} }
+func confines(t *testing.T) child.Keeper {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can confine processes")
+	}
+	k := keeper.NewDirect(keeper.Config{})
+	t.Cleanup(k.CloseAll)
+	return k
+}
 
 func noToken(string) (string, func(), error) { return "secret", func() {}, nil }
 
@@ -79,7 +87,7 @@ func (r *rig) run(t *testing.T) {
 }
 
 func program(how string) io.Reader {
-	return strings.NewReader(fmt.Sprintf("#!/bin/sh\n%s=%s exec %s \"$@\"\n", envFake, how, os.Args[0]))
+	return strings.NewReader(fmt.Sprintf("#!/bin/sh\n%s=%s exec %s \"$@\"\n", envFake, how, seen))
 }
 
 func (r *rig) upload(t *testing.T, how string) {
@@ -263,6 +271,17 @@ func TestACrashedPluginIsStartedAgain(t *testing.T) {
 	assert.EqualError(t, err, "stuck")
 }
 
+// TestASocketOfSomebodyElse: the server speaks to the plugin's own socket only.
+func TestASocketOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0, 0)
+	r.run(t)
+	r.upload(t, "thief")
+	at := r.db.Seq()
+	r.plugin(t, "t", "thief", nil)
+	assert.Contains(t, r.wrong(t, at, "t"), "to-plugin is no socket of the plugin's own")
+}
+
 func TestRefusedParamsAndRepair(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 0, 0)
@@ -283,27 +302,6 @@ func TestRefusedParamsAndRepair(t *testing.T) {
 	out, err := r.do(t, r.machine(t, resource.Params{"tone": "c"}), "echo")
 	require.NoError(t, err)
 	assert.JSONEq(t, `["g",{"tone":"c"},"high"]`, out)
-}
-
-func TestAProcessEndsWithAServerThatIsKilled(t *testing.T) {
-	t.Parallel()
-	script := filepath.Join(t.TempDir(), "program")
-	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho $DRPD_PLUGIN_PARENT.\nexec sleep 600\n"), 0o755))
-	out, w, err := os.Pipe()
-	require.NoError(t, err)
-	server := exec.Command(os.Args[0], "doomed", script)
-	server.Stdout = w
-	require.NoError(t, server.Start())
-	require.NoError(t, w.Close())
-	require.NoError(t, out.SetReadDeadline(time.Now().Add(30*time.Second)))
-	buf := make([]byte, 16)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	assert.Equal(t, ".\n", string(buf[:n]))
-	require.NoError(t, server.Process.Kill())
-	_ = server.Wait() // it was killed
-	_, err = out.Read(buf)
-	assert.ErrorIs(t, err, io.EOF, "the program is gone, and with it the last writer")
 }
 
 func TestASlowPluginBlocksNobody(t *testing.T) {

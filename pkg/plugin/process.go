@@ -5,23 +5,26 @@ package plugin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"drpd/pkg/api"
 	"drpd/pkg/child"
 )
 
-// scratch is the directory of a process, its token, and the open program.
+// scratch is the cell of a process, its token, and the open program.
 type scratch struct {
-	dir     string
+	keeper  child.Keeper
+	cell    *child.Cell // nil: none
 	token   string
 	program *os.File
 	end     func()
@@ -32,12 +35,9 @@ func (s *Supervisor) scratch(provider, program, plugin string) (*scratch, error)
 	if err != nil {
 		return nil, fmt.Errorf("open the program of provider %s: %w", provider, err)
 	}
-	x := &scratch{program: f, end: func() {}}
+	x := &scratch{keeper: s.cfg.Keeper, program: f, end: func() {}}
 	if err = f.Chmod(0o555); err == nil {
-		x.dir, err = child.TempDir(s.cfg.TempDir, dirPrefix)
-	}
-	if err == nil {
-		err = child.Own(s.cfg.User, x.dir)
+		x.cell, err = s.cfg.Keeper.Open()
 	}
 	if err == nil {
 		x.token, x.end, err = s.cfg.Token(plugin)
@@ -49,27 +49,21 @@ func (s *Supervisor) scratch(provider, program, plugin string) (*scratch, error)
 	return x, nil
 }
 
+// close ends whatever still runs.
 func (x *scratch) close() {
-	x.end()
-	_ = x.program.Close() // it was only read
-	if x.dir != "" {
-		_ = os.RemoveAll(x.dir) // the next start sweeps what is left
+	if x.cell != nil {
+		_ = x.keeper.Close(x.cell) // it is gone then, or the keeper is, and all with it
 	}
+	if x.end != nil {
+		x.end()
+	}
+	_ = x.program.Close() // it was only read
 }
 
-// command prepares a process of a program.
-func (s *Supervisor) command(x *scratch, provider string, args ...string) *exec.Cmd {
-	var cmd *exec.Cmd
-	if l := s.cfg.Launcher; len(l) > 0 {
-		cmd = exec.Command(l[0], append(append([]string{}, l[1:]...), append([]string{provider}, args...)...)...)
-	} else {
-		cmd = exec.Command(programFD, args...)
-	}
-	cmd.Dir, cmd.ExtraFiles = x.dir, []*os.File{x.program}
-	cmd.Env = append([]string{"PATH=" + child.Path, "HOME=" + x.dir, "TMPDIR=" + x.dir, "LANG=C.UTF-8", "RS_TOKEN=" + x.token,
-		envParent + "=" + strconv.Itoa(os.Getpid())}, s.cfg.Env()...)
-	child.Confine(cmd, s.cfg.User)
-	return cmd
+// process is how a program is started in a cell.
+func (s *Supervisor) process(x *scratch, provider string, args ...string) child.Program {
+	return child.Program{File: x.program, Args: append([]string{provider}, args...),
+		Env: append([]string{"PATH=" + child.Path, "HOME=" + child.Home, "TMPDIR=" + child.Home, "LANG=C.UTF-8", "RS_TOKEN=" + x.token}, s.cfg.Env()...)}
 }
 
 // instance is one process that serves a plugin.
@@ -77,7 +71,6 @@ type instance struct {
 	*scratch
 	plugin, provider string
 	def              *api.PluginProvider
-	cmd              *exec.Cmd
 	ended            <-chan error
 	over             bool // ended was received from
 	last             *child.Tail
@@ -95,16 +88,13 @@ func (s *Supervisor) start(ctx context.Context, want spec, svc *service) (*insta
 		return nil, err
 	}
 	p := &instance{scratch: x, plugin: want.plugin, provider: want.def.Name, def: want.def, last: &child.Tail{}, out: newGreeting(), leaves: make(chan string, 1)}
-	to, from := filepath.Join(x.dir, "to-plugin"), filepath.Join(x.dir, "from-plugin")
-	if err := p.listen(s, from); err != nil {
+	if err := p.listen(s, x.cell.Path(fromPlugin)); err != nil {
 		x.close()
 		return nil, err
 	}
-	dial := &net.Dialer{}
-	p.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial.DialContext(ctx, "unix", to) }}}
-	p.cmd = s.command(x, want.def.Name, "listen", to, from)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.last
-	if p.ended, err = child.Start(p.cmd); err != nil {
+	p.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialCell(ctx, x.cell, toPlugin) }}}
+	run := s.process(x, want.def.Name, "listen", filepath.Join(child.Home, toPlugin), filepath.Join(child.Home, fromPlugin))
+	if p.ended, err = child.Start(s.cfg.Keeper, x.cell, run, p.out, p.last); err != nil {
 		p.over = true
 		p.close(s)
 		return nil, fmt.Errorf("start provider %s: %w", want.def.Name, err)
@@ -155,9 +145,6 @@ func (p *instance) close(s *Supervisor) {
 	if !p.over {
 		p.stop()
 	}
-	if p.cmd != nil && p.cmd.Process != nil {
-		child.Reap(p.cmd.Process.Pid)
-	}
 	p.http.CloseIdleConnections()
 	_ = p.server.Close() // what it still says is of no use
 	p.serving.Wait()
@@ -173,7 +160,7 @@ func (p *instance) stop() {
 	select {
 	case <-p.ended:
 	case <-ctx.Done():
-		child.End(p.cmd.Process, p.ended)
+		child.End(p.keeper, p.cell, p.ended)
 	}
 }
 
@@ -207,3 +194,26 @@ func (g *greeting) Write(p []byte) (int, error) {
 }
 
 const greets = "READY!"
+
+// Names of the sockets in a cell.
+const (
+	toPlugin   = "to-plugin"
+	fromPlugin = "from-plugin"
+)
+
+// dialCell connects to a socket that the program of a cell made. It may have put
+// something else under the name: a link to a socket of ours, which would take
+// what we say there for the server's own word. So it has to be a socket, and the
+// one who listens the cell's user.
+func dialCell(ctx context.Context, cell *child.Cell, name string) (net.Conn, error) {
+	fd, err := unix.Openat(int(cell.Dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK || int(st.Uid) != cell.User {
+		return nil, fmt.Errorf("%s is no socket of the plugin's own: %w", name, errors.Join(err, fs.ErrPermission))
+	}
+	return (&net.Dialer{}).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d", fd))
+}

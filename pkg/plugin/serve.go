@@ -93,7 +93,7 @@ func (s *Supervisor) once(ctx context.Context, want spec, svc *service) error {
 	}()
 	s.fault(ctx, want.plugin, nil, 0, time.Time{})
 	s.tell(want.plugin, "configed")
-	s.cfg.Log.Info("plugin runs", "plugin", want.plugin, "provider", want.def.Name, "version", want.def.Version, "pid", p.cmd.Process.Pid)
+	s.cfg.Log.Info("plugin runs", "plugin", want.plugin, "provider", want.def.Name, "version", want.def.Version, "user", p.cell.User)
 	return s.watch(ctx, p, want, svc)
 }
 

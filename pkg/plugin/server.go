@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"drpd/pkg/child"
 	"drpd/pkg/resource"
 )
 
@@ -29,7 +28,8 @@ func (p *instance) listen(s *Supervisor, path string) error {
 	if err != nil {
 		return fmt.Errorf("listen for plugin %s: %w", p.plugin, err)
 	}
-	if err := errors.Join(os.Chmod(path, 0o600), child.Own(s.cfg.User, path)); err != nil {
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // the path is one of now, and goes with the cell
+	if err := os.Chmod(path, 0o666); err != nil { // only the plugin and we get there
 		return errors.Join(err, l.Close())
 	}
 	mux := http.NewServeMux()

@@ -19,8 +19,8 @@ import (
 // unpack serves the files that a program brings, instead of those it brought.
 func (s *Supervisor) unpack(ctx context.Context, name, program string) error {
 	var files []*api.File
-	_, err := s.ask(ctx, name, program, func(dir string) (err error) {
-		files, err = s.collect(ctx, FilesOf(name), dir)
+	_, err := s.ask(ctx, name, program, func(dir *os.Root, user int) (err error) {
+		files, err = s.collect(ctx, FilesOf(name), dir, user)
 		return err
 	}, "unpack")
 	if err != nil {
@@ -45,14 +45,9 @@ func (s *Supervisor) unpack(ctx context.Context, name, program string) error {
 
 // collect keeps the regular files of a folder, which the program may have
 // filled as it liked: no link is followed out of it.
-func (s *Supervisor) collect(ctx context.Context, under, dir string) ([]*api.File, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
+func (s *Supervisor) collect(ctx context.Context, under string, root *os.Root, user int) ([]*api.File, error) {
 	left, out := int64(maxUnpack), []*api.File{}
-	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
@@ -64,7 +59,7 @@ func (s *Supervisor) collect(ctx context.Context, under, dir string) ([]*api.Fil
 			return err
 		}
 		defer f.Close()
-		if err := s.theirs(f); err != nil {
+		if err := theirs(f, user); err != nil {
 			return err
 		}
 		at := under + filepath.ToSlash(name)
@@ -78,13 +73,13 @@ func (s *Supervisor) collect(ctx context.Context, under, dir string) ([]*api.Fil
 
 // theirs refuses a file that the program only linked to: the server may read
 // what the program may not.
-func (s *Supervisor) theirs(f *os.File) error {
+func theirs(f *os.File, user int) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || st.Nlink != 1 || os.Geteuid() == 0 && int(st.Uid) != s.cfg.User {
+	if !ok || st.Nlink != 1 || int(st.Uid) != user {
 		return fmt.Errorf("file %s is a link, or not the program's own", f.Name())
 	}
 	return nil

@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"drpd/pkg/child"
@@ -18,14 +15,8 @@ import (
 	"drpd/pkg/workflow"
 )
 
-// What a process is told; package agent reads it.
-const (
-	envConfig = "DRPD_RUNNER_CONFIG"
-	envParent = "DRPD_RUNNER_PARENT"
-)
-
-// nobody is the user of runners if the server is root.
-const nobody = 65534
+// envConfig tells a process where its configuration is; package agent reads it.
+const envConfig = "DRPD_RUNNER_CONFIG"
 
 // once runs one process to its end: nil if it was ended because there is no
 // work or ctx is over.
@@ -36,33 +27,36 @@ func (s *Supervisor) once(ctx context.Context, key Key, wake chan struct{}) erro
 	if err != nil {
 		return fmt.Errorf("give up the job of an earlier runner: %w", err)
 	}
-	dir, err := child.TempDir(s.cfg.TempDir, dirPrefix)
-	if err != nil {
-		return fmt.Errorf("make directory of the runner: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	last := &child.Tail{}
-	cmd, err := s.command(key, dir, last)
+	cell, err := s.cfg.Keeper.Open()
 	if err != nil {
 		return err
 	}
-	ended, err := child.Start(cmd)
+	defer s.close(cell)
+	if err := s.configure(cell, key); err != nil {
+		return err
+	}
+	last := &child.Tail{}
+	ended, err := child.Start(s.cfg.Keeper, cell, child.Program{Env: environment()}, nil, last)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", s.cfg.Command[0], err)
+		return fmt.Errorf("start the process: %w", err)
 	}
 	s.say(ctx, key, "")
-	s.cfg.Log.Info("context runner started", "kind", key.Kind, "id", key.ID, "context", key.Context, "pid", cmd.Process.Pid)
-	err = s.watch(ctx, key, wake, cmd.Process, ended)
-	child.Reap(cmd.Process.Pid)
-	if err != nil {
+	s.cfg.Log.Info("context runner started", "kind", key.Kind, "id", key.ID, "context", key.Context, "user", cell.User)
+	if err = s.watch(ctx, key, wake, cell, ended); err != nil {
 		err = fmt.Errorf("%w: %s", err, last)
 	}
 	return err
 }
 
+func (s *Supervisor) close(cell *child.Cell) {
+	if err := s.cfg.Keeper.Close(cell); err != nil {
+		s.cfg.Log.Warn("the cell of a context runner is left", "user", cell.User, "err", err)
+	}
+}
+
 // watch waits for the end of the process and brings it about when there has
 // been no work for a while.
-func (s *Supervisor) watch(ctx context.Context, key Key, wake chan struct{}, p *os.Process, ended <-chan error) error {
+func (s *Supervisor) watch(ctx context.Context, key Key, wake chan struct{}, cell *child.Cell, ended <-chan error) error {
 	idle := time.NewTimer(s.cfg.Idle)
 	defer idle.Stop()
 	for {
@@ -73,11 +67,11 @@ func (s *Supervisor) watch(ctx context.Context, key Key, wake chan struct{}, p *
 			}
 			return err
 		case <-ctx.Done():
-			child.End(p, ended)
+			child.End(s.cfg.Keeper, cell, ended)
 			return nil
 		case <-idle.C:
 			if !s.wanted(key) {
-				child.End(p, ended)
+				child.End(s.cfg.Keeper, cell, ended)
 				return nil
 			}
 			idle.Reset(s.cfg.Idle)
@@ -89,28 +83,27 @@ func (s *Supervisor) watch(ctx context.Context, key Key, wake chan struct{}, p *
 	}
 }
 
-// dirPrefix and the server's process id begin the names of runners' directories.
-const dirPrefix = "drpd-runner-"
+const configName = "config.json"
 
-// command prepares the process: its files, user, session and environment.
-func (s *Supervisor) command(key Key, dir string, last *child.Tail) (*exec.Cmd, error) {
+// configure writes what the process is told into its cell. Only the two see it;
+// the process removes it.
+func (s *Supervisor) configure(cell *child.Cell, key Key) error {
 	cred, err := s.cfg.Credentials(key)
 	if err != nil {
-		return nil, fmt.Errorf("get a token for the runner: %w", err)
+		return fmt.Errorf("get a token for the runner: %w", err)
 	}
 	data, err := json.Marshal(map[string]string{"Endpoint": cred.Endpoint, "CAFingerprint": cred.CAFingerprint, "Token": cred.Token,
-		"Machine": key.ID, "Kind": key.Kind, "Context": key.Context, "StateDir": dir})
+		"Machine": key.ID, "Kind": key.Kind, "Context": key.Context, "StateDir": child.Home})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	file := filepath.Join(dir, "config.json")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		return nil, err
+	path := cell.Path(configName)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return err
 	}
-	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
-	cmd.Dir, cmd.Stderr = dir, last
-	cmd.Env = []string{"PATH=" + child.Path, "HOME=" + dir, "TMPDIR=" + dir, "LANG=C.UTF-8",
-		envConfig + "=" + file, envParent + "=" + strconv.Itoa(os.Getpid())}
-	child.Confine(cmd, nobody)
-	return cmd, child.Own(nobody, dir, file)
+	return os.Chmod(path, 0o644) // of another user, who alone gets into the directory
+}
+
+func environment() []string {
+	return []string{"PATH=" + child.Path, "HOME=" + child.Home, "TMPDIR=" + child.Home, "LANG=C.UTF-8", envConfig + "=" + child.Home + "/" + configName}
 }

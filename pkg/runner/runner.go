@@ -2,17 +2,16 @@
 // tasks shall run in a context and that has one to run, it keeps a process of
 // our own agent going on the server.
 //
-// The process has an unprivileged user if the server has rights to give away,
-// its own session and temporary directory, limits on memory and files (package
-// agent sets them), and a token for its one object, which it gets in a file. It
-// ends with the server, and what it leaves behind is killed.
+// The process runs in a cell (package child): a user of its own, no view of
+// others, no rights, limits. It has a token for its one object, which it gets in
+// a file. It ends with the server, and with it whatever it started.
 package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -30,12 +29,11 @@ type Key struct{ Kind, ID, Context string }
 // Credentials are how a runner reaches the server.
 type Credentials struct{ Endpoint, CAFingerprint, Token string }
 
-// Config makes a Supervisor. DB, Command and Credentials are required.
+// Config makes a Supervisor. DB and Credentials are required.
 type Config struct {
 	DB          *resource.DB
-	Command     []string // program and arguments of a runner process
+	Keeper      child.Keeper // who confines the processes; default child.None, which refuses
 	Credentials func(k Key) (Credentials, error)
-	TempDir     string           // where each runner gets a directory; default os.TempDir
 	Max         int              // runners at once, default 32
 	Idle        time.Duration    // how long one without work is kept, default 30 s
 	Now         func() time.Time // default time.Now
@@ -53,8 +51,8 @@ type Supervisor struct {
 
 // New fills in the defaults of cfg.
 func New(cfg Config) *Supervisor {
-	if cfg.TempDir == "" {
-		cfg.TempDir = os.TempDir()
+	if cfg.Keeper == nil {
+		cfg.Keeper = child.None{}
 	}
 	if cfg.Max == 0 {
 		cfg.Max = 32
@@ -75,7 +73,6 @@ func New(cfg Config) *Supervisor {
 func (s *Supervisor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	child.Sweep(s.cfg.TempDir, dirPrefix, s.cfg.Log)
 	s.forget(ctx)
 	for ctx.Err() == nil {
 		after := s.cfg.DB.Seq()
@@ -189,7 +186,11 @@ func (s *Supervisor) serve(ctx context.Context, key Key, wake chan struct{}) {
 		tries++
 		again := engine.Backoff(tries)
 		s.cfg.Log.Warn("context runner ended", "kind", key.Kind, "id", key.ID, "context", key.Context, "err", err, "again", again)
-		s.say(ctx, key, fmt.Sprintf("its process ended %d times, started again in %s: %v", tries, again, err))
+		why := fmt.Sprintf("its process ended %d times, started again in %s: %v", tries, again, err)
+		if errors.Is(err, child.ErrRefused) {
+			why = err.Error()
+		}
+		s.say(ctx, key, why)
 		pause(ctx, again)
 	}
 	if ctx.Err() == nil {

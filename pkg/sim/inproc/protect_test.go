@@ -227,7 +227,9 @@ func besiege(t *testing.T, site *Site, by string, real bool, attack func(*siege)
 	s := &siege{T: t, Site: site}
 	switch by {
 	case serials:
-		require.NoError(t, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = []any{"disk1", "DISK2", " wwn-Disk3", "data1", "DATA2", "DATA3"} }))
+		require.NoError(t, s.editProfile("demo", func(p *api.Profile) {
+			p.Params["disk/protected"] = []any{"disk1", "DISK2", " wwn-Disk3", "data1", "DATA2", "DATA3"}
+		}))
 	case field:
 		require.NoError(t, s.update(func(tx *resource.Tx) error { return cluster.Protect(tx, s.Cluster("demo").Uuid, true, "somebody") }))
 	}
