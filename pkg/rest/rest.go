@@ -130,7 +130,8 @@ func (c *Config) fill() error {
 	if c.PrefNames == nil {
 		c.PrefNames = []string{"defaultBootEnv", "unknownBootEnv", "defaultStage", "defaultWorkflow", "knownTokenTimeout",
 			"unknownTokenTimeout", "baseTokenSecret", "systemGrantorSecret", "logLevel", "debugBootEnv", "debugDhcp",
-			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter"}
+			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter",
+			api.PrefReleaseProof, api.PrefForeignDisks}
 	}
 	return nil
 }
