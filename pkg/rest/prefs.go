@@ -66,6 +66,11 @@ func (s *server) checkPref(r resource.Reader, p *api.Preference) error {
 			return resource.Errorf(resource.Invalid, "preferences", p.Name, "%q is not a whole number", p.Value)
 		}
 	}
+	for name, words := range map[string][]string{api.PrefReleaseProof: {api.ReleaseRequired, api.ReleaseNone}, api.PrefForeignDisks: {api.ForeignRefuse, api.ForeignOverwrite}} {
+		if p.Name == name && !slices.Contains(words, p.Value) {
+			return resource.Errorf(resource.Invalid, "preferences", p.Name, "%q is none of %s", p.Value, strings.Join(words, ", "))
+		}
+	}
 	for _, ref := range api.Preferences.Refs(p) {
 		k := s.kinds[ref.Kind]
 		if k == nil {

@@ -133,7 +133,8 @@ func (c *Config) fill() error {
 	if c.PrefNames == nil {
 		c.PrefNames = []string{"defaultBootEnv", "unknownBootEnv", "defaultStage", "defaultWorkflow", "knownTokenTimeout",
 			"unknownTokenTimeout", "baseTokenSecret", "systemGrantorSecret", "logLevel", "debugBootEnv", "debugDhcp",
-			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter", "apiEndpoints"}
+			"debugRenderer", "debugFrontend", "debugPlugins", "jobsToKeep", "failedJobsPurgedAfter", "completeJobsPurgedAfter", "apiEndpoints",
+			api.PrefReleaseProof, api.PrefForeignDisks}
 	}
 	return nil
 }
