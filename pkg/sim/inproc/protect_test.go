@@ -306,6 +306,10 @@ func TestProtectedDisksStayProtected(t *testing.T) {
 			inProfile(s)
 			require.NoError(s, s.editProfile("demo", func(p *api.Profile) { p.Params["disk/protected"] = []any{"OTHER"} }))
 		}},
+		"in a profile, while the machine names another": {0, func(s *siege) {
+			give(s, keeper("keeper"))
+			members(s, func(m *api.Machine) { m.Params["disk/protected"] = []any{"OTHER"} })
+		}},
 		"in a profile that was deleted": {0, func(s *siege) {
 			give(s, keeper("keeper"))
 			members(s, func(m *api.Machine) { m.Profiles = m.Profiles[:len(m.Profiles)-1] })
