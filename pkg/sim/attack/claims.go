@@ -275,7 +275,6 @@ var spellings = map[string]func(string) string{
 	"upper case":    strings.ToUpper,
 	"with hyphens":  func(m string) string { return strings.ReplaceAll(m, ":", "-") },
 	"without any":   func(m string) string { return strings.ReplaceAll(m, ":", "") },
-	"with a type":   func(m string) string { return "01:" + m },
 	"dotted":        func(m string) string { b := strings.ReplaceAll(m, ":", ""); return b[:4] + "." + b[4:8] + "." + b[8:] },
 	"with spaces":   func(m string) string { return " " + m + " " },
 	"hyphens, type": func(m string) string { return "01-" + strings.ReplaceAll(m, ":", "-") },

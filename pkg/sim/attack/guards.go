@@ -47,5 +47,6 @@ var guards = []guard{
 	}},
 	{"reservations of agents", []overlay.Edit{
 		{File: "pkg/auth/machine.go", Old: "return i.ownReservation(specific) && (reads", New: "return true && (reads"},
+		{File: "pkg/auth/reserve.go", Old: "if !ok || i.Machine() == \"\"", New: "if true || !ok || i.Machine() == \"\""},
 	}},
 }

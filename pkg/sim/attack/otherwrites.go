@@ -112,6 +112,12 @@ func reservations() []attack {
 		"of its MAC elsewhere": func(_, victim machine, _ string) request {
 			return request{"POST", "reservations", `{"Addr":"` + networkOf + `240","Token":"` + victim.mac + `","Strategy":"MAC"}`}
 		},
+		"of one's own address for its MAC": func(m, victim machine, _ string) request {
+			return request{"POST", "reservations", `{"Addr":"OWN","Token":"` + victim.mac + `","Strategy":"MAC"}`}
+		},
+		"of a free address, by saying to have it": func(m, _ machine, _ string) request {
+			return request{"PATCH", "machines/" + m.id, `[{"op":"add","path":"/Address","value":"` + networkOf + `240"}]`}
+		},
 		"by saying to have its address": func(m, _ machine, addr string) request {
 			return request{"PATCH", "machines/" + m.id, `[{"op":"add","path":"/Address","value":"` + addr + `"}]`}
 		},
@@ -127,12 +133,13 @@ func reservations() []attack {
 				return "", err
 			}
 			q := body(m, victim, addr)
-			for _, r := range []request{q, {"POST", "reservations", `{"Addr":"` + addr + `","Token":"` + m.mac + `","Strategy":"MAC"}`}} {
-				if _, _, err := agent.call(ctx, r.method, r.path, r.body); err != nil {
+			for _, r := range []request{q, {"POST", "reservations", `{"Addr":"` + addr + `","Token":"` + m.mac + `","Strategy":"MAC"}`},
+				{"POST", "reservations", `{"Addr":"` + networkOf + `240","Token":"` + m.mac + `","Strategy":"MAC"}`}} {
+				if _, _, err := agent.call(ctx, r.method, r.path, strings.ReplaceAll(r.body, "OWN", agent.from.String())); err != nil {
 					return "", err
 				}
 			}
-			for _, at := range []string{addr, networkOf + "240"} {
+			for _, at := range []string{addr, networkOf + "240", agent.from.String()} {
 				r, err := e.object(ctx, "reservations/"+at)
 				if err != nil {
 					return "", err
