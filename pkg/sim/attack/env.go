@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -134,8 +133,6 @@ func contains(list any, want string) bool {
 	return slices.Contains(l, any(want))
 }
 
-func hostAddr(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("%s%d", networkOf, n)) }
-
 func idOf(text string) string {
 	var out struct{ Uuid string }
 	_ = json.Unmarshal([]byte(text), &out)
@@ -162,4 +159,14 @@ func (e *env) ran(ctx context.Context, m machine) (string, error) {
 		return got != "", nil
 	})
 	return got, err
+}
+
+// list is what the first user sees of a kind.
+func (e *env) list(ctx context.Context, path string) ([]map[string]any, error) {
+	text, err := e.admin.must(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []map[string]any
+	return out, json.Unmarshal([]byte(text), &out)
 }
