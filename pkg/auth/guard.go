@@ -23,6 +23,9 @@ func (i Identity) Guard() resource.Guard {
 			if err := i.mayTrust(c); err != nil {
 				return err
 			}
+			if err := i.mayReserve(tx, c); err != nil {
+				return err
+			}
 			if c.Old == nil && i.g != nil && i.g.limit != nil {
 				if err := i.g.limit.adopt(tx, c.Kind, c.Key); err != nil {
 					return err

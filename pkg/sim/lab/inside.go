@@ -35,10 +35,12 @@ func (r *Rack) Listen(ctx context.Context, network, addr string) (ln net.Listene
 	return ln, err
 }
 
-// inside runs do on a thread that has entered the namespace meanwhile. Sockets
-// stay in the namespace they were made in.
-func (r *Rack) inside(do func() error) error {
-	ns, err := os.Open("/run/netns/" + r.Namespace)
+func (r *Rack) inside(do func() error) error { return Inside(r.Namespace, do) }
+
+// Inside runs do on a thread that has entered a network namespace meanwhile.
+// Sockets stay in the namespace they were made in.
+func Inside(namespace string, do func() error) error {
+	ns, err := os.Open("/run/netns/" + namespace)
 	if err != nil {
 		return fmt.Errorf("enter namespace: %w", err)
 	}
@@ -52,12 +54,12 @@ func (r *Rack) inside(do func() error) error {
 	defer home.Close()
 	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("enter namespace %s: %w", r.Namespace, err)
+		return fmt.Errorf("enter namespace %s: %w", namespace, err)
 	}
 	err = do()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
 		// Still locked: no other goroutine must ever run on this thread.
-		return fmt.Errorf("leave namespace %s: %w", r.Namespace, back)
+		return fmt.Errorf("leave namespace %s: %w", namespace, back)
 	}
 	runtime.UnlockOSThread()
 	return err

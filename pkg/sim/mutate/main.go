@@ -10,18 +10,18 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"time"
+
+	"drpd/pkg/sim/overlay"
 )
 
 // Mutation is one decision, broken: Old, which is in File once, becomes New.
@@ -90,13 +90,13 @@ func run(ctx context.Context, only string, list bool) error {
 
 // try runs the tests over the broken decision and names the first that failed.
 func (m Mutation) try(ctx context.Context, dir string) (by string, err error) {
-	overlay, err := m.overlay(dir)
+	list, err := overlay.Write(dir, overlay.Edit{File: m.File, Old: m.Old, New: m.New})
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	args := []string{"test", "-count=1", "-vet=off", "-overlay", overlay, "-timeout", "5m"}
+	args := []string{"test", "-count=1", "-vet=off", "-overlay", list, "-timeout", "5m"}
 	if m.Run != "" {
 		args = append(args, "-run", m.Run)
 	}
@@ -121,28 +121,3 @@ func (m Mutation) try(ctx context.Context, dir string) (by string, err error) {
 }
 
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
-
-// overlay writes the broken file and the list that go test is told of it.
-func (m Mutation) overlay(dir string) (string, error) {
-	text, err := os.ReadFile(m.File)
-	if err != nil {
-		return "", err
-	}
-	if n := strings.Count(string(text), m.Old); n != 1 {
-		return "", fmt.Errorf("what it breaks is %d times in %s: correct its row", n, m.File)
-	}
-	broken := filepath.Join(dir, "broken.go")
-	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), m.Old, m.New, 1)), 0o600); err != nil {
-		return "", err
-	}
-	at, err := filepath.Abs(m.File)
-	if err != nil {
-		return "", err
-	}
-	data, err := json.Marshal(map[string]map[string]string{"Replace": {at: broken}})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "overlay.json")
-	return path, os.WriteFile(path, data, 0o600)
-}
