@@ -112,7 +112,7 @@ func TestMintRefuses(t *testing.T) {
 	}{
 		{keyA[:31], func(*Payload) {}, "key of 31 bytes, want 32"},
 		{keyA, func(p *Payload) { p.Expires = p.Issued }, "expires 2026-03-04T05:06:07Z, not after it is issued"},
-		{keyA, func(p *Payload) { p.Kind = "root" }, `kind "root", want one of [user machine boot unknown job profile plugin]`},
+		{keyA, func(p *Payload) { p.Kind = "root" }, `kind "root", want one of [user machine boot unknown job profile plugin join]`},
 		{keyA, func(p *Payload) { p.Subject = strings.Repeat("x", MaxLen) }, "limit 4096: give it fewer claims"},
 	} {
 		p := payload()
