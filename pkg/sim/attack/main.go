@@ -83,6 +83,9 @@ func (r *run) against(ctx context.Context, edits []overlay.Edit, list []attack, 
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // drpd's own user goes through it
+		return err
+	}
 	e := &env{dir: dir, net: &network{prefix: fmt.Sprintf("atk%d", os.Getpid())}}
 	if e.program = r.program; e.program == "" || edits != nil {
 		if e.program, err = build(ctx, dir, edits...); err != nil {
