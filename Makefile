@@ -16,7 +16,7 @@ DEMO := go run ./pkg/sim/demo
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build drpd and drpcli into bin/, without cgo
@@ -33,7 +33,7 @@ check: ## format, vet, all Go tests; no virtual machines
 	go test -timeout 10m ./...
 
 .PHONY: test
-test: setup check compat test-vm ## everything CI runs: check, then one real machine (under 30 minutes on 2 cores)
+test: setup check compat attack test-vm ## everything CI runs: check, then one real machine (under 30 minutes on 2 cores)
 
 .PHONY: test-vm
 test-vm: ## simulated BMCs against independent clients, one QEMU machine from power-on to installed
@@ -49,6 +49,14 @@ test-lab: setup ## kills at every commit in process, the whole demo unattended, 
 .PHONY: compat
 compat: ## the unmodified drpcli and agent suite of Digital Rebar v4.7.0 against drpd
 	cd compat && go vet ./... && go test ./... && go run .
+
+.PHONY: attack
+attack: ## a hostile host, machine and user against a real drpd in namespaces (root, under 3 minutes)
+	go run ./pkg/sim/attack
+
+.PHONY: attack-broken
+attack-broken: ## breaks the guard of each attack in turn and shows that it then gets through (root)
+	go run ./pkg/sim/attack -broken
 
 .PHONY: race
 race: ## all Go tests under the race detector (needs gcc)
