@@ -30,11 +30,7 @@ func directories() []attack {
 		add("missing parts", part+" is missing", func(_ context.Context, dir, _ string) error { return os.RemoveAll(filepath.Join(dir, part)) })
 		add("missing parts", part+" is empty", func(_ context.Context, dir, _ string) error { return empty(filepath.Join(dir, part)) })
 		add("foreign parts", part+" is another server's", func(ctx context.Context, dir, other string) error {
-			at := filepath.Join(dir, part)
-			if err := os.RemoveAll(at); err != nil {
-				return err
-			}
-			return command(ctx, "cp", "-a", filepath.Join(other, part), at)
+			return swap(ctx, dir, other, part)
 		})
 	}
 	add("missing parts", "database and keys are missing", func(_ context.Context, dir, _ string) error {
@@ -54,10 +50,27 @@ func directories() []attack {
 		}
 		return os.WriteFile(filepath.Join(dir, "home", "thesis"), []byte("years of work"), 0o600)
 	})
-	add("older database", "an older copy of the database", func(_ context.Context, dir, _ string) error {
-		return os.Rename(filepath.Join(dir, "older.db"), filepath.Join(dir, "drpd.db"))
+	add("older database", "an older copy of the database", func(ctx context.Context, dir, _ string) error {
+		return swap(ctx, dir, filepath.Join(dir, "older"), "drpd.db")
 	})
 	return append(out, backups()...)
+}
+
+// swap puts a part of another directory in the place of one's own; of a database
+// with its log.
+func swap(ctx context.Context, dir, other, part string) error {
+	for _, name := range []string{part, part + "-wal", part + "-shm"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+		if _, err := os.Stat(filepath.Join(other, name)); err != nil {
+			continue // of the parts only the database has more than one file
+		}
+		if err := command(ctx, "cp", "-a", filepath.Join(other, name), filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func empty(path string) error {
@@ -92,7 +105,11 @@ func (e *env) stored(ctx context.Context) (one, other string, err error) {
 				return "", "", fmt.Errorf("drpd did not serve %s: %v: %s", dir, err, tail(p.out.String()))
 			}
 			if i == 0 {
-				if err := command(ctx, "cp", "-a", filepath.Join(dir, "drpd.db"), filepath.Join(dir, "older.db")); err != nil {
+				old := filepath.Join(dir, "older")
+				if err := os.Mkdir(old, 0o700); err != nil {
+					return "", "", err
+				}
+				if err := swap(ctx, old, dir, "drpd.db"); err != nil {
 					return "", "", err
 				}
 				if _, err := passwd(ctx, e.program, dir); err != nil {
