@@ -60,10 +60,12 @@ mutate: ## break central decisions one at a time; each must turn a test red (abo
 .PHONY: guard
 guard: setup ## what CI runs besides test: the race detector on the core, the mutations named in CI_MUTATIONS
 	go test -race -timeout 20m ./pkg/resource ./pkg/engine ./pkg/proof ./pkg/auth ./pkg/pool ./pkg/blank ./pkg/guard ./pkg/flexi ./pkg/callout
-	go run ./pkg/sim/mutate
+	go run ./pkg/sim/mutate -run '$(CI_MUTATIONS)'
+
 .PHONY: attack
 attack: ## a hostile host, machine and user against a real drpd in namespaces (root, under 3 minutes)
 	go run ./pkg/sim/attack
+
 .PHONY: attack-broken
 attack-broken: ## breaks the guard of each attack in turn and shows that it then gets through (root)
 	go run ./pkg/sim/attack -broken
