@@ -35,7 +35,7 @@ check: ## format, vet, all Go tests; no virtual machines
 	go test -timeout 10m ./...
 
 .PHONY: test
-test: setup check compat test-vm ## everything CI runs: check, then one real machine (under 30 minutes on 2 cores)
+test: setup check compat test-vm ## all tests: check, compat, then one real machine (under 30 minutes on 2 cores)
 
 .PHONY: test-vm
 test-vm: ## simulated BMCs against independent clients, one QEMU machine from power-on to installed

@@ -66,7 +66,9 @@ var mutations = []Mutation{
 	return k`, `	return k`, "pkg/pxe", ""},
 	{"agents: a field that is not listed is open", "pkg/auth/fields.go", `	if !slices.Contains(fields, field) {
 		return false
-	}`, ``, "pkg/auth", "TestWhatMachinesMayWrite"},
+	}`, `	if false && !slices.Contains(fields, field) {
+		return false
+	}`, "pkg/auth", "TestWhatMachinesMayWrite"},
 	{"agents: params that steer the server are open", "pkg/auth/fields.go", `deep && !i.steers(unpointed(name))`, `deep`, "pkg/auth", "TestWhatMachinesMayWrite"},
 	{"agents: a profile's token steers the server", "pkg/auth/machine.go", ` && i.carries(specific) && i.profileField(action)`, ` && i.carries(specific)`, "pkg/auth", "TestWhatMachinesMayWrite"},
 	{"agents: a new machine is declared with every field", "pkg/auth/fields.go", `		return i.openPath(newFields, path)`, `		return true`, "pkg/auth", "TestWhatMachinesMayWrite"},
