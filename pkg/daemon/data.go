@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -80,6 +81,9 @@ func (d *Daemon) openStore(ctx context.Context) (datadir.Records, error) {
 	}
 	d.cfg.Database = d.dir.Path(datadir.PartDatabase)
 	s, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database, LogRows: 1}) // nobody follows the store but by the DB
+	if errors.Is(err, sqlite.ErrMixed) {
+		return nil, d.dir.Refuse(datadir.PartDatabase, err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +109,13 @@ func (d *Daemon) noteRev(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
-		if err := d.noteRevNow(context.WithoutCancel(ctx)); err != nil {
+		if err := d.noteRevNow(context.WithoutCancel(ctx), d.dir.NoteRev); err != nil {
 			d.cfg.Log.Warn("how far the database has come is not noted", "err", err)
 		}
 	}
 }
 
-func (d *Daemon) noteRevNow(ctx context.Context) error {
+func (d *Daemon) noteRevNow(ctx context.Context, note func(uint64) error) error {
 	s, ok := d.store.(*sqlite.Store)
 	if !ok {
 		return nil
@@ -120,7 +124,7 @@ func (d *Daemon) noteRevNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.dir.NoteRev(uint64(rev))
+	return note(uint64(rev))
 }
 
 // hostAddrs are the IPv4 addresses of this host.

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,15 +144,73 @@ func TestAStartWithAPartThatIsNotRightIsRefused(t *testing.T) {
 				err := refused(t, dir)
 				require.Error(t, err)
 				assert.ErrorContains(t, err, filepath.Join(dir, part), "the path")
-				if part == "drpd.db" && what == "a bare key or folder" {
-					return // no database at all: SQLite says so
-				}
 				assert.True(t, datadir.Has(err, part), err)
 				assert.ErrorContains(t, err, "drpd restore")
 				assert.ErrorContains(t, err, "--accept-loss="+part)
 			})
 		}
 	}
+}
+
+// TestALogThatIsNotTheDatabases: SQLite lays the pages of any log over any file.
+func TestALogThatIsNotTheDatabases(t *testing.T) {
+	t.Parallel()
+	dir, killed := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "killed")
+	_, _, stop := server(t, dir)
+	stop()
+	assert.NoFileExists(t, filepath.Join(dir, "drpd.db-wal"), "a stop leaves one file")
+	older, err := os.ReadFile(filepath.Join(dir, "drpd.db"))
+	require.NoError(t, err)
+	// Two lives, so that the log of the second lies over pages of the first.
+	for i := range 2 {
+		d, _, stop := server(t, dir)
+		for n := range 40 {
+			m := &api.Machine{Name: fmt.Sprintf("n%d-%d", i, n)}
+			require.NoError(t, d.DB.Update(t.Context(), func(tx *resource.Tx) error { return api.Machines.Create(tx, m) }))
+		}
+		if i == 1 {
+			require.NoError(t, os.Remove(filepath.Join(dir, "admin.sock"))) // no file to copy
+			copyTree(t, dir, killed)
+		}
+		stop()
+	}
+	strange, err := os.ReadFile(filepath.Join(settled(t), "drpd.db"))
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{"older": older, "of another server": strange} {
+		at := filepath.Join(t.TempDir(), "data")
+		copyTree(t, killed, at)
+		require.NoError(t, os.WriteFile(filepath.Join(at, "drpd.db"), data, 0o600))
+		_, err := daemon.Open(t.Context(), daemon.Config{DataDir: at})
+		require.Error(t, err, name)
+		assert.True(t, datadir.Has(err, "drpd.db"), err)
+	}
+	d, _, stop := server(t, killed)
+	assert.Equal(t, 80, api.Machines.Len(d.DB.View()), "after a kill all is there")
+	stop()
+}
+
+// TestALogThatIsGone: what was changed last is in the log only.
+func TestALogThatIsGone(t *testing.T) {
+	t.Parallel()
+	dir := settled(t)
+	path := filepath.Join(dir, "identity")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var id map[string]any
+	require.NoError(t, json.Unmarshal(data, &id))
+	assert.NotContains(t, id, "Log", "a stop leaves none")
+	id["Log"] = true // as NoteRev writes it every minute
+	data, err = json.Marshal(id)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	err = refused(t, dir)
+	assert.True(t, datadir.Has(err, datadir.PartNewer), err)
+	assert.ErrorContains(t, err, "drpd.db-wal) is missing, and the server was not stopped")
+	require.NoError(t, datadir.AcceptLoss(datadir.Config{Dir: dir}, []string{datadir.PartNewer}, "root", time.Now()))
+	_, _, stop := server(t, dir)
+	stop()
+	_, _, stop = server(t, dir)
+	stop()
 }
 
 func TestTwoPartsAtOnce(t *testing.T) {

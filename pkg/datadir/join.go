@@ -60,7 +60,7 @@ func (d *Dir) Join(ctx context.Context, db Records, ca func() ([]string, error),
 	if d.id.Making, d.id.Accepted, d.id.Restored = "", nil, nil; !d.cfg.InMemory {
 		d.id.Rev = uint64(rev)
 	}
-	d.id.Memory = d.id.Memory && d.cfg.InMemory
+	d.id.Memory, d.id.Log = d.id.Memory && d.cfg.InMemory, false
 	return accepted, d.cfg.writeIdentity(d.id)
 }
 
@@ -84,6 +84,9 @@ func (d *Dir) judge(self Server, known bool, rev store.Rev) error {
 	}
 	return nil
 }
+
+// Refuse is the refusal of a start for one part.
+func (d *Dir) Refuse(part, what string) error { return d.fault(part, what) }
 
 func (d *Dir) fault(part, what string) error {
 	return &FaultsError{d.cfg.Dir, []Fault{{part, d.Path(part), what}}}
@@ -208,12 +211,17 @@ func (d *Dir) saveSelf(ctx context.Context, db Records, self Server, rec store.R
 	return rev, nil
 }
 
-// NoteRev notes how far the database has come, so that an older copy of it is
-// known for one.
-func (d *Dir) NoteRev(rev uint64) error {
-	if rev <= d.id.Rev || d.cfg.InMemory {
+// NoteRev notes how far the database has come while it is open, so that an older
+// copy of it is known for one, and a missing log.
+func (d *Dir) NoteRev(rev uint64) error { return d.note(rev, true) }
+
+// NoteClosed is NoteRev before the database is closed, which ends its log.
+func (d *Dir) NoteClosed(rev uint64) error { return d.note(rev, false) }
+
+func (d *Dir) note(rev uint64, log bool) error {
+	if d.cfg.InMemory || rev <= d.id.Rev && (log || !d.id.Log) {
 		return nil
 	}
-	d.id.Rev = rev
+	d.id.Rev, d.id.Log = max(rev, d.id.Rev), log
 	return d.cfg.writeIdentity(d.id)
 }

@@ -52,11 +52,12 @@ func (s *Store) commit(ctx context.Context, ops []store.Op) (rev int64, err erro
 		}
 	}()
 	if s.rev == unknown {
-		if err := s.w.rev.QueryRowContext(ctx).Scan(&s.rev); err != nil {
-			return 0, fmt.Errorf("read revision: %w", err)
+		if err := s.readState(ctx); err != nil {
+			return 0, err
 		}
 	}
-	if rev, err = s.number(ctx, ops); err != nil {
+	var sum uint64
+	if rev, sum, err = s.number(ctx, ops); err != nil {
 		return 0, err
 	}
 	for _, op := range ops {
@@ -67,19 +68,23 @@ func (s *Store) commit(ctx context.Context, ops []store.Op) (rev int64, err erro
 	if _, err := s.w.commit.ExecContext(ctx); err != nil {
 		return 0, err
 	}
-	s.rev = rev
+	s.rev, s.sum = rev, sum
 	return rev, nil
 }
 
-// number is the revision of a commit, which the file then has.
-func (s *Store) number(ctx context.Context, ops []store.Op) (int64, error) {
+// number is the revision of a commit and the sum after it, which the file then has.
+func (s *Store) number(ctx context.Context, ops []store.Op) (rev int64, sum uint64, err error) {
 	if !slices.ContainsFunc(ops, func(op store.Op) bool { return !op.Need }) {
-		return s.rev, nil
+		return s.rev, s.sum, nil
 	}
-	if _, err := s.w.next.ExecContext(ctx, s.rev+1); err != nil {
-		return 0, fmt.Errorf("number commit: %w", err)
+	rev, sum = s.rev+1, s.sum
+	for _, op := range ops {
+		sum += change(op, rev)
 	}
-	return s.rev + 1, nil
+	if _, err := s.w.next.ExecContext(ctx, rev, int64(sum)); err != nil {
+		return 0, 0, fmt.Errorf("number commit: %w", err)
+	}
+	return rev, sum, nil
 }
 
 // apply compares and writes in one statement where it can: a row that was not

@@ -9,7 +9,7 @@ import (
 
 // formatVersion is the layout this code reads and writes. Each layout has one
 // entry in migrations; the entry at index v leads from v to v+1.
-const formatVersion = 3
+const formatVersion = 4
 
 // ErrNewerFormat: the file was written by a newer program.
 var ErrNewerFormat = errors.New("newer format")
@@ -39,6 +39,8 @@ CREATE INDEX log_rev ON log (rev);
 DROP TABLE log; -- the history is in memory
 `, `
 SELECT 1; -- what replies hide of an object may follow it in data, as a JSON object of its own
+`, `
+ALTER TABLE state ADD COLUMN sum INTEGER; -- see sum.go; NULL until it is first made
 `}
 
 // migrate brings the file to formatVersion in one transaction.
@@ -96,11 +98,17 @@ func readFormat(ctx context.Context, tx *sql.Tx) (int, error) {
 
 type writeStmts struct {
 	begin, commit, rollback *sql.Stmt
-	rev, next, find         *sql.Stmt
+	state, next, find       *sql.Stmt
 	insert, update, remove  *sql.Stmt
 }
 
 type readStmts struct{ rev, load *sql.Stmt }
+
+func (w writeStmts) all() []*sql.Stmt {
+	return []*sql.Stmt{w.begin, w.commit, w.rollback, w.state, w.next, w.find, w.insert, w.update, w.remove}
+}
+
+func (r readStmts) all() []*sql.Stmt { return []*sql.Stmt{r.rev, r.load} }
 
 // prepare compiles every statement once.
 func (s *Store) prepare(ctx context.Context) error {
@@ -114,8 +122,8 @@ func (s *Store) prepare(ctx context.Context) error {
 		{s.conn, &s.w.begin, "BEGIN IMMEDIATE"},
 		{s.conn, &s.w.commit, "COMMIT"},
 		{s.conn, &s.w.rollback, "ROLLBACK"},
-		{s.conn, &s.w.rev, "SELECT rev FROM state"},
-		{s.conn, &s.w.next, "UPDATE state SET rev = ?"},
+		{s.conn, &s.w.state, "SELECT rev, sum FROM state"},
+		{s.conn, &s.w.next, "UPDATE state SET rev = ?, sum = ?"},
 		{s.conn, &s.w.find, "SELECT rev FROM record WHERE kind = ? AND key = ?"},
 		{s.conn, &s.w.insert, "INSERT INTO record (rev, data, kind, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
 		{s.conn, &s.w.update, "UPDATE record SET rev = ?, data = ? WHERE kind = ? AND key = ? AND rev = ?"},

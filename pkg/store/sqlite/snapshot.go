@@ -57,9 +57,22 @@ func Check(ctx context.Context, path string) (store.Rev, error) {
 	if says != "ok" {
 		return 0, fmt.Errorf("it is damaged: %s", says)
 	}
-	var rev int64
-	if err := db.QueryRowContext(ctx, "SELECT rev FROM state").Scan(&rev); err != nil {
+	return checkSum(ctx, db)
+}
+
+// checkSum compares the file with its sum; one of a former format has none.
+func checkSum(ctx context.Context, db *sql.DB) (store.Rev, error) {
+	var format, rev int64
+	var sum sql.NullInt64
+	if err := db.QueryRowContext(ctx, "SELECT version FROM format").Scan(&format); err != nil {
+		return 0, fmt.Errorf("read format version: %w", err)
+	}
+	if format < sumFormat {
+		err := db.QueryRowContext(ctx, "SELECT rev FROM state").Scan(&rev)
+		return store.Rev(rev), err
+	}
+	if err := db.QueryRowContext(ctx, "SELECT rev, sum FROM state").Scan(&rev, &sum); err != nil {
 		return 0, fmt.Errorf("read revision: %w", err)
 	}
-	return store.Rev(rev), nil
+	return store.Rev(rev), fits(ctx, db, rev, sum)
 }

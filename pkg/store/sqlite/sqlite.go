@@ -16,12 +16,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"drpd/pkg/store"
-
-	_ "modernc.org/sqlite" // the "sqlite" driver
 )
 
 // Defaults of Config.
@@ -70,6 +69,7 @@ type Store struct {
 	r       readStmts
 	mu      sync.Mutex // held from a commit until the history has it
 	rev     int64      // of the last commit, or unknown; guarded by mu
+	sum     uint64     // of all records at rev; guarded by mu
 	history *store.History
 	closer  sync.Once
 	closed  chan struct{}
@@ -85,7 +85,7 @@ var _ store.Store = (*Store)(nil)
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg.withDefaults(), closed: make(chan struct{})}
 	if err := s.open(ctx); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", cfg.Path, errors.Join(err, s.release()))
+		return nil, fmt.Errorf("open store %s: %w", cfg.Path, errors.Join(mixed(err), s.release()))
 	}
 	return s, nil
 }
@@ -122,10 +122,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return s.start(ctx)
 }
 
-// start learns the current revision.
+// start learns the current revision and looks whether the file is of one piece.
 func (s *Store) start(ctx context.Context) error {
-	if err := s.w.rev.QueryRowContext(ctx).Scan(&s.rev); err != nil {
-		return fmt.Errorf("read revision: %w", err)
+	if err := s.whole(ctx); err != nil {
+		return err
 	}
 	s.history = store.NewHistory(s.cfg.LogRows, historyBytes, store.Rev(s.rev))
 	return nil
@@ -158,9 +158,16 @@ func (s *Store) Close() (err error) {
 	return err
 }
 
-// release closes what is open; the lock goes last.
+// release closes what is open; the lock goes last. What is prepared is closed
+// first: a connection with statements lives on in SQLite, and the last one to
+// go takes the write-ahead log with it, so that the file is whole by itself.
 func (s *Store) release() error {
 	var errs []error
+	for _, stmt := range slices.Concat(s.w.all(), s.r.all()) {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
 	}

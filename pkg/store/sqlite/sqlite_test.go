@@ -61,8 +61,8 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"newer format", func(t *testing.T, path string) {
 			require.NoError(t, openPath(t, Config{Path: path}).Close())
-			exec(t, path, "UPDATE format SET version = 4")
-		}, "newer format: file has format 4, this program knows up to 3"},
+			exec(t, path, "UPDATE format SET version = 5")
+		}, "newer format: file has format 5, this program knows up to 4"},
 		{"another program's database", func(t *testing.T, path string) {
 			exec(t, path, "CREATE TABLE bookmark (url TEXT)")
 		}, "a database of some other program"},
