@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -11,10 +12,9 @@ import (
 func processes() []attack {
 	status := func(e *env, field string) (string, error) {
 		keeper := e.process.cmd.Process.Pid // which root started; the server is its child
-		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", keeper, keeper))
-		server := strings.Fields(string(children))
-		if err != nil || len(server) == 0 {
-			return "", fmt.Errorf("process %d has no child: %w", keeper, err)
+		server := childrenOf(keeper)
+		if len(server) == 0 {
+			return "", fmt.Errorf("process %d has no child", keeper)
 		}
 		data, err := os.ReadFile("/proc/" + server[0] + "/status")
 		if err != nil {
@@ -46,4 +46,14 @@ func processes() []attack {
 		}
 		return "", err
 	}}}
+}
+
+// childrenOf are the processes that any thread of one started.
+func childrenOf(pid int) (out []string) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		data, _ := os.ReadFile(list) // a thread that has ended has none
+		out = append(out, strings.Fields(string(data))...)
+	}
+	return out
 }
