@@ -1,75 +1,135 @@
 package main
 
-// mutations are the decisions that nobody may break unnoticed.
-var mutations = []Mutation{
-	// These went unnoticed once.
-	{"cluster: a quorum of one", "pkg/cluster/natives.go", `quorum := len(members)/2 + 1`, `quorum := 1`, "pkg/cluster", ""},
-	{"cluster: the leader of an earlier generation stays", "pkg/cluster/natives.go", `ok && fmt.Sprint(was["Generation"]) == fmt.Sprint(x.c.Generation)`, `ok && was != nil`, "pkg/cluster", ""},
-	{"cluster: a live one is forgotten", "pkg/cluster/hook.go", `if n := len(held(tx, c)); n > 0 {`, `if n := len(held(tx, c)); n > 99 {`, "pkg/cluster", ""},
-	{"cluster: rolling without a check of health", "pkg/cluster/rolling.go", `if health != "" {`, `if false {`, "pkg/cluster", ""},
-	{"cluster: a member's machine is deleted", "pkg/cluster/hook.go", `if old.Owner != "" {`, `if false {`, "pkg/cluster", ""},
-	{"diskplan: an empty plan to wipe", "pkg/diskplan/diskplan.go", `	return engine.Result{Done: true}, p.set(ParamWipe, plan)`, `	return engine.Result{Done: true}, p.set(ParamWipe, []Disk{})`, "pkg/sim/inproc", "TestFreeIsProven|TestClusterThereAndBack"},
+import "slices"
 
-	{"blank: Free needs no proof", "pkg/blank/blank.go", `	missing := Missing(r, m)
+// mutations are the decisions that nobody may break unnoticed. Those of one test
+// binary stand together: what it is linked of is then built already.
+//
+// That every caller asks package guard, a test reads in the source, which an
+// overlay does not reach.
+func mutations() []Mutation {
+	return slices.Concat(clusters(), disks(), guards(), machines(), claims(), rights(), boots(), calls(), directories())
+}
+
+func clusters() []Mutation {
+	const pkg = "pkg/cluster"
+	return []Mutation{
+		{"cluster: a quorum of one", "pkg/cluster/natives.go", `quorum := len(members)/2 + 1`, `quorum := 1`, pkg, ""},
+		{"cluster: the leader of an earlier generation stays", "pkg/cluster/natives.go", `ok && fmt.Sprint(was["Generation"]) == fmt.Sprint(x.c.Generation)`, `ok && was != nil`, pkg, ""},
+		{"cluster: a live one is forgotten", "pkg/cluster/hook.go", `if n := len(held(tx, c)); n > 0 {`, `if n := len(held(tx, c)); n > 99 {`, pkg, ""},
+		{"cluster: rolling without a check of health", "pkg/cluster/rolling.go", `if health != "" {`, `if false {`, pkg, ""},
+		{"cluster: a member's machine is deleted", "pkg/cluster/hook.go", `if old.Owner != "" {`, `if false {`, pkg, ""},
+		{"cluster: who is not ready counts for the quorum", "pkg/cluster/members.go", `	case m.PoolStatus != api.InUse:`, `	case false:`, pkg, ""},
+		{"cluster: a member that does not leave is waited for", "pkg/cluster/rolling.go", `if err == nil && x.now.Before(limit) {`, `if err == nil {`, pkg, ""},
+		{"cluster: members are rolled at once", "pkg/cluster/rolling.go", `		if res, err := x.onMember("roll "+j.Name, m, blueprint, nil); err != nil || !res.Done {
+			return res, err
+		}`, `		if _, err := x.onMember("roll "+j.Name, m, blueprint, nil); err != nil {
+			return engine.Result{}, err
+		}`, pkg, ""},
+		{"cluster: those that stay are trimmed", "pkg/cluster/resize.go", `surplus := func(name string) bool { _, keep := want[name]; return !keep }`, `surplus := func(name string) bool { return name != "" }`, pkg, ""},
+		{"cluster: the param lifts protection", "pkg/cluster/protect.go", `	case c.Protected && v != true:`, `	case false:`, pkg, ""},
+		{"cluster: a definition does not protect", "pkg/cluster/protect.go", `c.Protected || on == true, "definition"`, `c.Protected, "definition"`, pkg, ""},
+		{"cluster: what it asked for goes on without it", "pkg/cluster/giveup.go", `	return withdraw(tx, new, why)`, `	return nil`, "pkg/sim/inproc", "TestAClusterThatIsGivenUp"},
+	}
+}
+
+func disks() []Mutation {
+	const plan, blank = "pkg/diskplan", "pkg/blank"
+	return []Mutation{
+		{"diskplan: an empty plan to wipe", "pkg/diskplan/diskplan.go", `	if len(plan) == 0 {`, `	if false {`, plan, ""},
+		{"diskplan: a wipe does not ask", "pkg/diskplan/diskplan.go", `guard.Destroy(tx, p.m, guard.Wipe)`, `error(nil)`, plan, ""},
+		{"diskplan: an installation does not ask", "pkg/diskplan/diskplan.go", `guard.Destroy(tx, p.m, guard.Install)`, `error(nil)`, plan, ""},
+		{"diskplan: a wipe of what is protected", "pkg/diskplan/diskplan.go", `		if isProtected(all[i], p.protected()) {`, `		if false {`, plan, ""},
+		{"diskplan: a wipe of what is apart", "pkg/diskplan/diskplan.go", `		if why == "" && !asked {`, `		if false {`, plan, ""},
+		{"diskplan: a wipe of what is exempt", "pkg/diskplan/diskplan.go", `		why := blank.Exempt(d.DiskFact)`, `		why := ""`, plan, ""},
+		{"diskplan: a wipe of strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, d); why != "" {`, `		if why := ""; why != "" {`, plan, ""},
+		{"diskplan: an installation over strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, x); why != "" && !x.Absent {`, `		if why := ""; why != "" && !x.Absent {`, plan, ""},
+		{"diskplan: an installation on what is apart", "pkg/diskplan/diskplan.go", `			if why := blank.Apart(p.tx, p.m, x.DiskFact); why != "" {`, `			if why := ""; why != "" {`, plan, ""},
+		{"diskplan: a wipe before what cannot follow", "pkg/diskplan/diskplan.go", `	if err := p.installable(); err != nil {`, `	if err := error(nil); err != nil {`, plan, ""},
+		{"diskplan: two disks of one serial", "pkg/diskplan/diskplan.go", `	case len(found) > 1:`, `	case false:`, plan, ""},
+		{"diskplan: the machine's word is its inventory", "pkg/diskplan/diskplan.go", `!blank.Overwrites(p.tx, p.m) || !p.read`, `!p.read`, plan, ""},
+		{"diskplan: the agent does not look again", "pkg/diskplan/diskplan.go", `image.Check = !blank.Overwrites(p.tx, p.m) && (p.m.Unwiped == nil || !p.m.Unwiped.Wrote)`, ``, plan, ""},
+
+		{"blank: Free needs no proof", "pkg/blank/blank.go", `	missing := Missing(r, m)
 	switch {`, `	missing := []string(nil)
-	switch {`, "pkg/sim/inproc", "TestFreeIsProven"},
-	{"blank: what was proven before an installation counts", "pkg/blank/blank.go", `		if p.Release != m.Uses {
+	switch {`, blank, ""},
+		{"blank: what was proven before counts", "pkg/blank/blank.go", `		if p.Release != m.Uses {
 			continue
 		}
-		key`, `		key`, "pkg/sim/inproc", "TestFreeIsProven"},
-	{"blank: an older inventory counts", "pkg/blank/blank.go", `	case s.Release != m.Uses:`, `	case false:`, "pkg/sim/inproc", "TestFreeIsProven"},
-	{"blank: what was wiped need not be read back", "pkg/blank/blank.go", `	case p.Proven.IsZero():`, `	case false:`, "pkg/sim/inproc", "TestFreeIsProven"},
-	{"blank: a disk that is gone is forgotten", "pkg/blank/blank.go", `		case d.Absent:`, `		case false:`, "pkg/sim/inproc", "TestFreeIsProven"},
-	{"blank: strangers' data is overwritten", "pkg/blank/blank.go", `	if !d.Foreign || d.Approved != "" || Overwrites(r, m) {`, `	if true || !d.Foreign || d.Approved != "" || Overwrites(r, m) {`, "pkg/sim/inproc", "TestStrangersDataStays"},
-	{"pool: a release without a workflow is no wipe", "pkg/pool/pool.go", `		a.Workflow = blank.Decommission
+		key`, `		key`, blank, ""},
+		{"blank: an older inventory counts", "pkg/blank/blank.go", `	case s.Release != m.Uses:`, `	case false:`, blank, ""},
+		{"blank: what was wiped need not be read back", "pkg/blank/blank.go", `	case p.Proven.IsZero():`, `	case false:`, blank, ""},
+		{"blank: samples of the front are enough", "pkg/blank/rules.go", `	return len(in) == parts`, `	return len(in) > 0`, blank, ""},
+		{"blank: half an overwriting is enough", "pkg/blank/blank.go", `p.Method == api.MethodOverwrite && p.Bytes < d.Size`, `false`, blank, ""},
+		{"blank: an erasure without the drive's record", "pkg/blank/blank.go", `p.Method != api.MethodOverwrite && p.Record == ""`, `false`, blank, ""},
+		{"blank: a disk that is gone is forgotten", "pkg/blank/blank.go", `		case d.Absent:`, `		case false:`, blank, ""},
+		{"blank: two disks of one name are one", "pkg/blank/blank.go", `		case seen[d.Key()] > 1:`, `		case false:`, blank, ""},
+		{"blank: a machine without disks is blank", "pkg/blank/blank.go", `len(s.Disks) == 0 && proofs[""] == nil`, `false`, blank, ""},
+		{"blank: strangers' data is no hindrance", "pkg/blank/blank.go", `	foreign := Foreign(r, m)`, `	foreign := Foreign(r, m)[:0]`, blank, ""},
+		{"blank: a save frees without Decide", "pkg/blank/note.go", `	case v.Held != "":`, `	case false:`, blank, ""},
+		{"blank: hardware becomes none", "pkg/blank/note.go", `	case new.Virtual && !old.Virtual && old.Uuid != "":`, `	case false:`, blank, ""},
+		{"blank: what was not wiped is anybody's", "pkg/blank/blank.go", `	case v.Clean, m.Unwiped == nil, m.Unwiped.Owner == owner:`, `	case true:`, blank, ""},
+		{"blank: the installed system's report counts", "pkg/blank/note.go", `env.NetBoots() && !env.OneShot() && m.BootEnv == j.BootEnv`, `m.BootEnv != ""`, blank, ""},
+		{"blank: a report of an agent that is not home", "pkg/blank/note.go", ` && m.Boot.Home && m.Boot.Env`, ` && m.Boot.Env`, blank, ""},
+		{"blank: a report from before the release", "pkg/blank/note.go", `j.Release != m.Uses || m.Virtual`, `m.Virtual`, blank, ""},
+		{"blank: a script changes nothing", "pkg/blank/note.go", `	case anything:
+`, `	case 99:
+`, blank, ""},
+		{"blank: an installer changes nothing", "pkg/blank/note.go", `new.BootEnv != old.BootEnv && env.OneShot()`, `false`, blank, ""},
+		{"blank: a failed wipe is one", "pkg/blank/note.go", `		case d.Error != "":`, `		case false:`, blank, ""},
+		{"blank: a discard is a wipe", "pkg/blank/note.go", `	if !slices.Contains([]string{api.MethodOverwrite, api.MethodSanitize, api.MethodCrypto}, d.Method) {`, `	if false && slices.Contains([]string{""}, d.Method) {`, blank, ""},
+		{"blank: an exemption without a reason", "pkg/blank/note.go", `	if reason == "" {`, `	if false {`, blank, ""},
+		{"blank: a stranger's disk is one of ours", "pkg/blank/note.go", `		case !ours && Exempt(d) == "":`, `		case false:`, "pkg/sim/inproc", "TestStrangersDataStays/discovered"},
+	}
+}
+
+func guards() []Mutation {
+	const pkg = "pkg/guard"
+	return []Mutation{
+		{"guard: protection is not asked of machines", "pkg/guard/guard.go", `	if err != nil || !c.Protected || built(was, what) {`, `	if true || err != nil || !c.Protected || built(was, what) {`, pkg, ""},
+		{"guard: protection is not asked of clusters", "pkg/guard/guard.go", `	if err != nil || !was.Protected {`, `	if true || err != nil || !was.Protected {`, pkg, ""},
+		{"guard: the caller says what the machine is", "pkg/guard/guard.go", `	if err != nil {
+		was = m // it`, `	if true || err != nil {
+		was = m // it`, pkg, ""},
+		{"guard: a built member may be built again", "pkg/guard/guard.go", `	return first && (what`, `	return first || (what`, pkg, ""},
+		{"guard: names of disks are compared as written", "pkg/guard/disks.go", `	a, b = bare(a), bare(b)`, ``, pkg, ""},
+		{"guard: only the machine's own list counts", "pkg/guard/disks.go", `	for _, g := range m.ProtectedDisks {
+		s := source(g.Source)`, `	for _, g := range m.ProtectedDisks[:0] {
+		s := source(g.Source)`, pkg, ""},
+		{"guard: what is rendered is not looked at", "pkg/guard/actions.go", `		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); err != nil {`, `		if err := error(nil); err != nil {`, pkg, ""},
+		{"guard: the agent is not told", "pkg/guard/actions.go", `	if len(missing) == 0 {`, `	if true {`, pkg, ""},
+		{"guard: an unknown operation is harmless", "pkg/guard/tasks.go", `	return slices.Contains([]string{"inventory", "verify-blank", "reboot", "poweroff"}, op)`, `	return op != "wipe" && op != "deploy"`, pkg, ""},
+		{"guard: a save lets a member go", "pkg/guard/hooks.go", `	case new.Owner != old.Owner || leaves(old.PoolStatus, new.PoolStatus):`, `	case false:`, pkg, ""},
+		{"guard: a list that ends the cluster", "pkg/guard/hooks.go", ` && ends(tx, new):`, ` && false:`, pkg, ""},
+		{"guard: protection goes with its object", "pkg/guard/remember.go", `Disks, m.ProtectedDisks[i].Gone = inForce(tx, g), true`, `Disks, m.ProtectedDisks[i].Gone = nil, true`, pkg, ""},
+		{"guard: a machine goes with its protection", "pkg/guard/hooks.go", `	if list := kept(tx, m); list != "" {`, `	if list := ""; list != "" {`, pkg, ""},
+	}
+}
+
+func machines() []Mutation {
+	const pool, bmc = "pkg/pool", "pkg/bmc"
+	return []Mutation{
+		{"pool: a release without a workflow is no wipe", "pkg/pool/pool.go", `		a.Workflow = blank.Decommission
 	}`, `		a.Workflow = ""
-	}`, "pkg/sim/inproc", "TestFreeIsProven"},
-	{"pool: a machine of another owner is taken unwiped", "pkg/blank/blank.go", `	case v.Clean, m.Unwiped == nil, m.Unwiped.Owner == owner:`, `	case true:`, "pkg/sim/inproc", "TestFreeIsProven|TestHeldIsRepaired"},
-	{"pool: an owned machine is taken", "pkg/pool/pool.go", `	case m.Owner != "":`, `	case false:`, "pkg/pool", ""},
-	{"bmc: power is cut before the boot order is taken", "pkg/bmc/action.go", `	if err := s.BootOnce(ctx, d, uefi); err != nil {
+	}`, pool, ""},
+		{"pool: an owned machine is taken", "pkg/pool/pool.go", `	case m.Owner != "":`, `	case false:`, pool, ""},
+		{"pool: a locked machine is taken", "pkg/pool/pool.go", `	case m.Locked:`, `	case false:`, pool, ""},
+		{"pool: force takes what is not wiped", "pkg/pool/pool.go", `	case c.uncertain(r, m) != "":`, `	case c.uncertain(r, m) != "" && !c.force:`, pool, ""},
+		{"pool: what another has is wiped", "pkg/pool/pool.go", ` || m.Locked || m.Owner != "" {`, ` {`, pool, ""},
+		{"pool: what is in use is wiped", "pkg/pool/pool.go", `	if (m.PoolStatus != api.HoldDestroy && m.PoolStatus != api.Free) || `, `	if `, pool, ""},
+		{"pool: a pool that wants proof takes what has none", "pkg/pool/transition.go", `	if v := blank.Decide(tx, &there); v.Held != "" {`, `	if v := (blank.Verdict{}); v.Held != "" {`, pool, ""},
+		{"pool: a release that is over is Free", "pkg/pool/status.go", `	v := blank.Decide(tx, m)
+	if v.Held == "" {
+		return api`, `	v := blank.Verdict{}
+	if v.Held == "" {
+		return api`, pool, ""},
+		{"bmc: power is cut before the boot order is taken", "pkg/bmc/action.go", `	if err := s.BootOnce(ctx, d, uefi); err != nil {
 		return err
 	}
-	if state != driver.StateOff {`, `	if state != driver.StateOff {`, "pkg/bmc", "TestNoPowerCut"},
-	{"bmc: held machines stay on", "pkg/bmc/fence.go", `	if err != nil || !m.Fenced() || m.Virtual {`, `	if true || err != nil || !m.Fenced() || m.Virtual {`, "pkg/sim/inproc", "TestFreeIsProven|TestHeldIsRepaired|TestDestroyLeaves"},
-
-	{"guard: protection is not asked of machines", "pkg/guard/guard.go", `	if err != nil || !c.Protected || built(was, what) {`, `	if true || err != nil || !c.Protected || built(was, what) {`, "pkg/guard", ""},
-	{"guard: protection is not asked of clusters", "pkg/guard/guard.go", `	if err != nil || !was.Protected {`, `	if true || err != nil || !was.Protected {`, "pkg/guard", ""},
-	// That every caller asks, a test of package guard reads in the source, which
-	// an overlay does not reach.
-	{"guard: names of disks are compared as written", "pkg/guard/disks.go", `	a, b = bare(a), bare(b)`, ``, "pkg/guard", ""},
-	{"guard: only the machine's own list counts", "pkg/guard/disks.go", `	for _, g := range m.ProtectedDisks {
-		s := source(g.Source)`, `	for _, g := range m.ProtectedDisks[:0] {
-		s := source(g.Source)`, "pkg/guard", ""},
-	{"pxe: an installer goes out again", "pkg/pxe/plan.go", `	case m.Boot.Served || m.Boot.Home:`, `	case false:`, "pkg/pxe", ""},
-
-	{"callout: loopback is called", "pkg/callout/callout.go", `	case a.IsLoopback():`, `	case false:`, "pkg/callout", ""},
-	{"claims: a MAC is proof", "pkg/proof/claim.go", `	case here == None:
-		return None,`, `	case false:
-		return None,`, "pkg/daemon", "TestWhoamiWantsProof|TestRecordsProveNothing"},
-	{"claims: a lease is enough for a machine in use", "pkg/proof/proof.go", `return m.PoolStatus == api.InUse || m.WorkOrderMode`, `return false`, "pkg/daemon", "TestMachineInUse"},
-	{"claims: an offered address counts as leased", "pkg/proof/proof.go", `l.State == "ACK" && `, ``, "pkg/daemon", "TestWhoamiWantsProof"},
-	{"claims: a lease that is over counts", "pkg/proof/proof.go", ` && l.ExpireTime.After(now)`, ``, "pkg/daemon", "TestWhoamiWantsProof"},
-	{"claims: the old system comes home in the boot of the BMC", "pkg/proof/proof.go", `	if !owned || !Ordered(r, m) {`, `	if true || !owned || !Ordered(r, m) {`, "pkg/daemon", "TestBootOfTheBMC"},
-	{"claims: the BMC's system is not compared", "pkg/proof/claim.go", `booted && !SameSystem(systemOf(r, m), who.System)`, `false`, "pkg/daemon", "TestBootOfTheBMC"},
-	{"claims: a proven boot keeps the old token", "pkg/proof/claim.go", `	if k.Strong() {
-		return`, `	if false {
-		return`, "pkg/daemon", "TestBootOfTheBMC|TestMachineInUse"},
-	{"claims: a second claimant is taken", "pkg/proof/claim.go", `	case was.Id != "" && was.Address != who.Address.String() && who.Live:`, `	case false:`, "pkg/daemon", "TestTwoClaimants"},
-	{"claims: an admission is good for ever", "pkg/proof/claim.go", `who.Address.String(), now, time.Time{}`, `who.Address.String(), now, was.Admit`, "pkg/daemon", "TestMachineInUse"},
-	{"claims: a join token makes many machines", "pkg/auth/ticket.go", ` && !proof.Spent(tx, ticket, m.Uuid)`, ``, "pkg/daemon", "TestJoinToken"},
-	{"tickets: whoever has it may use it", "pkg/auth/ticket.go", `t == nil || t.Address != from && !a.moved(i.view, i.g.machine, from, now)`, `t == nil`, "pkg/daemon", "TestTicket"},
-	{"tokens: a replaced claim's token goes on", "pkg/auth/ticket.go", `	if held != c.Id {`, `	if false {`, "pkg/daemon", "TestBootOfTheBMC|TestMachineInUse"},
-	{"pxe: everybody reads what is rendered for a machine", "pkg/proof/proof.go", `	return k == Lease || Ordered(r, m) || admitted(r, now, m)`, `	return true`, "pkg/daemon", "TestScriptsToJoin"},
-	{"pxe: an address leased to another may read it", "pkg/proof/proof.go", `	if foreign != "" {
-		return false
+	if state != driver.StateOff {`, `	if state != driver.StateOff {`, bmc, "TestNoPowerCut"},
+		{"bmc: held machines stay on", "pkg/bmc/fence.go", `	if err != nil || !m.Fenced() || m.Virtual {`, `	if true || err != nil || !m.Fenced() || m.Virtual {`, bmc, "TestFence"},
+		{"bmc: what is done is off", "pkg/bmc/fence.go", `	case a.State == "done" && a.Power == "off":`, `	case a.State == "done":`, bmc, "TestFence"},
+		{"bmc: a spared machine is switched off", "pkg/bmc/fence.go", `	case f.Off || f.Spared:`, `	case f.Off:`, bmc, "TestFence"},
+		{"bmc: a silent BMC is asked once", "pkg/bmc/fence.go", `	case !now.Before(a.Ended.Add(fenceAgain)):`, `	case false:`, bmc, "TestFence"},
 	}
-	return k`, `	return k`, "pkg/pxe", ""},
-	{"agents: a field that is not listed is open", "pkg/auth/fields.go", `	if !slices.Contains(fields, field) {
-		return false
-	}`, `	if false && !slices.Contains(fields, field) {
-		return false
-	}`, "pkg/auth", "TestWhatMachinesMayWrite"},
-	{"agents: params that steer the server are open", "pkg/auth/fields.go", `deep && !i.steers(unpointed(name))`, `deep`, "pkg/auth", "TestWhatMachinesMayWrite"},
-	{"agents: a profile's token steers the server", "pkg/auth/machine.go", ` && i.carries(specific) && i.profileField(action)`, ` && i.carries(specific)`, "pkg/auth", "TestWhatMachinesMayWrite"},
-	{"agents: a new machine is declared with every field", "pkg/auth/fields.go", `		return i.openPath(newFields, path)`, `		return true`, "pkg/auth", "TestWhatMachinesMayWrite"},
 }

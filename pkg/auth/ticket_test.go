@@ -1,0 +1,103 @@
+package auth_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"drpd/pkg/api"
+	"drpd/pkg/auth"
+	"drpd/pkg/proof"
+	"drpd/pkg/resource"
+)
+
+// from is a request with a token from an address.
+func from(addr, text, path string) *http.Request {
+	q := httptest.NewRequest(http.MethodGet, path, nil)
+	q.RemoteAddr = addr + ":4000"
+	q.Header.Set("Authorization", "Bearer "+text)
+	return q
+}
+
+// leaseOf gives the machine an address.
+func (r *rig) leaseOf(t *testing.T, addr string) {
+	r.put(t, func(tx *resource.Tx) error {
+		for l := range api.Leases.All(tx) {
+			if err := api.Leases.Delete(tx, l.Addr); err != nil {
+				return err
+			}
+		}
+		if err := api.Machines.Modify(tx, mine, func(m *api.Machine) error { m.HardwareAddrs = []string{"52:54:00:00:00:01"}; return nil }); err != nil {
+			return err
+		}
+		return api.Leases.Create(tx, &api.Lease{Addr: addr, Token: "52:54:00:00:00:01", State: "ACK", ExpireTime: r.now.Add(100 * 24 * time.Hour)})
+	})
+}
+
+// TestTickets: a token that went in the clear is for whoever uses it first, in
+// time, can prove to be the machine, and gives signs of life.
+func TestTickets(t *testing.T) {
+	t.Parallel()
+	const home, away = "10.0.0.10", "10.0.0.66"
+	good := func(r *rig, addr, text string) bool {
+		_, err := r.auth.Authenticate(t.Context(), from(addr, text, "/api/v3/machines"))
+		return err == nil
+	}
+	setup := func() (*rig, string) {
+		r := newRig(t)
+		r.leaseOf(t, home)
+		m, err := api.Machines.Get(r.db.View(), mine)
+		require.NoError(t, err)
+		text, err := r.auth.Ticket(m, "", auth.LapseKnown)
+		require.NoError(t, err)
+		return r, text
+	}
+	r, text := setup()
+	assert.True(t, good(r, home, text), "the agent just uses it")
+	assert.False(t, good(r, away, text), "used by the machine, at another address")
+	r.now = r.now.Add(23 * time.Hour)
+	assert.True(t, good(r, home, text), "its agent lives")
+	r.now = r.now.Add(23 * time.Hour)
+	assert.True(t, good(r, home, text), "and goes on living")
+	r.leaseOf(t, "10.0.0.11")
+	assert.True(t, good(r, "10.0.0.11", text), "the machine has another address now")
+	r.now = r.now.Add(25 * time.Hour)
+	assert.False(t, good(r, "10.0.0.11", text), "nothing was heard of it for too long")
+
+	r, text = setup()
+	r.now = r.now.Add(proof.TicketUse)
+	assert.False(t, good(r, home, text), "it was to be used sooner")
+
+	r, text = setup()
+	assert.False(t, good(r, away, text), "who cannot be the machine")
+	assert.True(t, good(r, home, text), "did not use it up")
+
+	r, text = setup()
+	assert.True(t, good(r, home, text))
+	r.put(t, func(tx *resource.Tx) error {
+		return proof.Claims.Modify(tx, mine, func(c *proof.Claim) error { c.Id = "another"; return nil })
+	})
+	assert.False(t, good(r, home, text), "somebody else has proven to be the machine since")
+}
+
+// TestUnusedTicket: until it is used it may do no more than say who it is.
+func TestUnusedTicket(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.leaseOf(t, "10.0.0.10")
+	m, err := api.Machines.Get(r.db.View(), mine)
+	require.NoError(t, err)
+	text, err := r.auth.Ticket(m, "", auth.LapseKnown)
+	require.NoError(t, err)
+	id, err := r.auth.Authenticate(t.Context(), from("10.0.0.66", text, "/api/v3/whoami"))
+	require.NoError(t, err)
+	assert.False(t, id.Allow("machines", "get", mine))
+	assert.False(t, id.SpeaksFor(mine))
+	assert.True(t, id.Allow("whoami", "create", ""))
+	text, err = r.auth.Ticket(m, "foreign", auth.LapseKnown)
+	assert.ErrorContains(t, err, "does not carry the profile", text)
+}

@@ -1,0 +1,116 @@
+package pool
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"drpd/pkg/api"
+	"drpd/pkg/blank"
+	"drpd/pkg/resource"
+)
+
+// TestReleaseWipes: where proof is required a release wipes, whatever the pool
+// forgot to say.
+func TestReleaseWipes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		pool api.Pool
+		m    func(m *api.Machine)
+		flow string
+		ends api.PoolStatus
+	}{
+		"no word of it":        {api.Pool{ReleaseProof: api.ReleaseRequired}, nil, blank.Decommission, api.Destroying},
+		"a workflow":           {api.Pool{ReleaseProof: api.ReleaseRequired, ReleaseActions: &api.PoolActions{Workflow: "wipe"}}, nil, "wipe", api.Destroying},
+		"no proof wanted":      {api.Pool{}, nil, "", api.Free},
+		"of no hardware":       {api.Pool{ReleaseProof: api.ReleaseRequired}, func(m *api.Machine) { m.Virtual = true }, "", ""},
+		"held, and once more":  {api.Pool{ReleaseProof: api.ReleaseRequired}, func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }, blank.Decommission, api.Destroying},
+		"Free, and not wiped":  {api.Pool{}, func(m *api.Machine) { m.PoolStatus, m.Unwiped = api.Free, &api.Unwiped{Why: "x"} }, blank.Decommission, api.Destroying},
+		"no workflow to do it": {api.Pool{ReleaseProof: api.ReleaseRequired}, nil, "", api.HoldDestroy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.update(func(tx *resource.Tx) error {
+				if name != "no workflow to do it" {
+					if err := api.Workflows.Create(tx, &api.Workflow{Name: blank.Decommission, Stages: []string{"wipe"}}); err != nil {
+						return err
+					}
+				}
+				m := &api.Machine{Name: "a", PoolStatus: api.InUse}
+				if c.m != nil {
+					c.m(m)
+				}
+				return api.Machines.Create(tx, m)
+			})
+			c.pool.Id = "default"
+			s.pool(&c.pool)
+			_, err := s.ask(Release, "default", `{"pool/all-machines":true}`)
+			assert.NoError(t, err)
+			m := api.Machines.One(s.db.View(), api.ByName, "a")
+			if c.ends == "" {
+				assert.Nil(t, m, "what has no hardware goes with its release")
+				return
+			}
+			assert.Equal(t, c.flow, m.Workflow)
+			assert.Equal(t, c.ends, m.PoolStatus)
+		})
+	}
+}
+
+// TestWhoIsWiped: a machine that somebody has, or that is locked, is not.
+func TestWhoIsWiped(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		m    api.Machine
+		does bool
+	}{
+		"held":         {api.Machine{PoolStatus: api.HoldDestroy}, true},
+		"Free":         {api.Machine{PoolStatus: api.Free}, true},
+		"in use":       {api.Machine{PoolStatus: api.InUse}, false},
+		"being built":  {api.Machine{PoolStatus: api.Building}, false},
+		"locked":       {api.Machine{PoolStatus: api.HoldDestroy, Locked: true}, false},
+		"held, of one": {api.Machine{PoolStatus: api.HoldDestroy, Owner: "33333333-3333-4333-8333-333333333333"}, false},
+	} {
+		s := newSite(t)
+		s.update(func(tx *resource.Tx) error {
+			c.m.Name = "a"
+			if err := api.Workflows.Create(tx, &api.Workflow{Name: blank.Decommission, Stages: []string{"wipe"}}); err != nil {
+				return err
+			}
+			return api.Machines.Create(tx, &c.m)
+		})
+		err := s.db.Update(t.Context(), func(tx *resource.Tx) error { return Wipe(tx, c.m.Uuid) })
+		assert.Equal(t, c.does, err == nil, "%s: %v", name, err)
+	}
+}
+
+// TestWhoseDataItHolds: what was not wiped goes to its last owner only, by force
+// as well, and not into a pool that wants proof.
+func TestWhoseDataItHolds(t *testing.T) {
+	t.Parallel()
+	const web, db = "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444"
+	setup := func() *site {
+		s := newSite(t, "a")
+		s.edit("a", func(m *api.Machine) { m.Unwiped = &api.Unwiped{Owner: web, Name: "web", Why: "it was taken"} })
+		s.pool(&api.Pool{Id: "strict", ReleaseProof: api.ReleaseRequired})
+		s.pool(&api.Pool{Id: "loose"})
+		return s
+	}
+	take := func(s *site, owner string) error {
+		return s.db.Update(t.Context(), func(tx *resource.Tx) error { return Take(tx, s.machine("a").Uuid, Claim{Owner: owner}) })
+	}
+	s := setup()
+	assert.ErrorContains(t, take(s, db), "not wiped since cluster web had it")
+	assert.ErrorContains(t, take(s, ""), "not wiped since cluster web had it")
+	_, err := s.ask(Allocate, "default", `{"pool/count":1}`, "force", "true")
+	assert.ErrorContains(t, err, "not wiped since cluster web had it")
+	move := func(to string) error {
+		return s.db.Update(t.Context(), func(tx *resource.Tx) error { return Move(tx, s.machine("a").Uuid, to, api.PoolActions{}) })
+	}
+	assert.ErrorContains(t, move("strict"), "pool strict does not take a")
+	_, err = s.ask(Add, "strict", `{"pool/count":1}`, "source-pool", "default", "force", "true")
+	assert.ErrorContains(t, err, "pool strict does not take a")
+	assert.NoError(t, move("loose"))
+	assert.NoError(t, take(setup(), web))
+}

@@ -1,0 +1,207 @@
+package proof_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"drpd/pkg/api"
+	"drpd/pkg/proof"
+	"drpd/pkg/resource"
+	"drpd/pkg/store/mem"
+)
+
+const (
+	machineID = "11111111-1111-4111-8111-111111111111"
+	otherID   = "22222222-2222-4222-8222-222222222222"
+	system    = "a1234567-89ab-4def-a123-456789abcdef"
+	another1  = "b1234567-89ab-4def-a123-456789abcdef"
+)
+
+var (
+	noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	here = netip.MustParseAddr("10.0.0.10")
+	away = netip.MustParseAddr("10.0.0.99")
+)
+
+// gate is a machine and what speaks for who claims to be it.
+type gate struct {
+	*testing.T
+	tx *resource.Tx
+}
+
+func (g gate) lease(addr, mac string) {
+	require.NoError(g, api.Leases.Put(g.tx, &api.Lease{Addr: addr, Token: mac, State: "ACK", ExpireTime: noon.Add(time.Hour)}))
+}
+
+func (g gate) machine(fn func(m *api.Machine)) {
+	require.NoError(g, api.Machines.Modify(g.tx, machineID, func(m *api.Machine) error { fn(m); return nil }))
+}
+
+// boot orders a boot of the BMC, of which it has shown the state that is given.
+func (g gate) boot(state, power string) {
+	g.machine(func(m *api.Machine) {
+		m.BootEnv, m.Boot = "discovery", &api.BootState{Intent: "i1", Env: "discovery", Since: noon}
+	})
+	require.NoError(g, api.BMCActions.Create(g.tx, &api.BMCAction{Machine: machineID, Want: api.BMCBootPXE, Intent: "i1", State: state, Power: power,
+		SystemUUID: system, Created: noon, Ended: noon}))
+}
+
+// speaks is who was believed until now.
+func (g gate) speaks(c proof.Claim) {
+	c.Machine, c.Id = machineID, "old"
+	require.NoError(g, proof.Claims.Put(g.tx, &c))
+}
+
+func (g gate) inUse() {
+	g.machine(func(m *api.Machine) { m.PoolStatus = api.InUse })
+}
+
+// tried runs fn and then lets somebody claim to be the machine.
+func tried(t *testing.T, fn func(g gate), who proof.Claimant) (c *proof.Claim, refusal string) {
+	t.Helper()
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Now: func() time.Time { return noon }})
+	require.NoError(t, err)
+	if !who.Address.IsValid() {
+		who.Address = here
+	}
+	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
+		require.NoError(t, api.BootEnvs.Create(tx, &api.BootEnv{Name: "discovery", Kernel: "k"}))
+		require.NoError(t, api.Machines.Create(tx, &api.Machine{Name: "n1", Uuid: machineID, HardwareAddrs: []string{victim}}))
+		require.NoError(t, api.Machines.Create(tx, &api.Machine{Name: "n2", Uuid: otherID, HardwareAddrs: []string{another}}))
+		fn(gate{t, tx})
+		m, err := api.Machines.Get(tx, machineID)
+		require.NoError(t, err)
+		c, refusal, err = proof.Take(tx, noon, m, who)
+		return err
+	}))
+	return c, refusal
+}
+
+// TestTake: what a claim rests on, and why one is refused.
+func TestTake(t *testing.T) {
+	t.Parallel()
+	leased := func(g gate) { g.lease("10.0.0.10", victim) }
+	both := func(fns ...func(g gate)) func(g gate) {
+		return func(g gate) {
+			for _, fn := range fns {
+				fn(g)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		given   func(g gate)
+		who     proof.Claimant
+		want    proof.Kind
+		refused string
+	}{
+		"nothing":                      {func(gate) {}, proof.Claimant{}, "", "nothing shows that 10.0.0.10 is n1"},
+		"its lease":                    {leased, proof.Claimant{}, proof.Lease, ""},
+		"its lease, from elsewhere":    {leased, proof.Claimant{Address: away}, "", "10.0.0.99 cannot be n1: n1 holds the lease of 10.0.0.10"},
+		"the address of another":       {func(g gate) { g.lease("10.0.0.10", another) }, proof.Claimant{}, "", "10.0.0.10 is leased to machine n2"},
+		"in use, by its lease":         {both(leased, gate.inUse), proof.Claimant{}, "", "n1 is in use, and nothing shows"},
+		"in use, by its token":         {both(leased, gate.inUse, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.10"}) }), proof.Claimant{Held: "old"}, proof.Lease, ""},
+		"in use, by an ended token":    {both(leased, gate.inUse, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.10"}) }), proof.Claimant{Held: "older"}, "", "n1 is in use"},
+		"in use, by a token of nobody": {both(leased, gate.inUse), proof.Claimant{Held: ""}, "", "n1 is in use"},
+		"WorkOrder mode, by its lease": {both(leased, func(g gate) {
+			g.machine(func(m *api.Machine) { m.Moving, m.WorkflowComplete, m.WorkOrderMode = true, true, true })
+		}), proof.Claimant{}, "", "n1 is in use"},
+		"in use, admitted":               {both(leased, gate.inUse, func(g gate) { g.speaks(proof.Claim{Admit: noon.Add(time.Minute)}) }), proof.Claimant{}, proof.Operator, ""},
+		"in use, admitted too long ago":  {both(leased, gate.inUse, func(g gate) { g.speaks(proof.Claim{Admit: noon}) }), proof.Claimant{}, "", "n1 is in use"},
+		"admitted, as another":           {both(func(g gate) { g.lease("10.0.0.10", another) }, func(g gate) { g.speaks(proof.Claim{Admit: noon.Add(time.Minute)}) }), proof.Claimant{}, "", "10.0.0.10 is leased to machine n2"},
+		"in use, by an operator's token": {gate.inUse, proof.Claimant{Operator: true}, proof.Operator, ""},
+		"a token used by another": {both(leased, func(g gate) {
+			g.speaks(proof.Claim{Used: []proof.Ticket{{Id: "t", Address: "10.0.0.99", Claim: "old"}}})
+		}), proof.Claimant{Ticket: "t"}, "", "this token was used already, by 10.0.0.99"},
+		"an operator's, used by another": {func(g gate) {
+			g.speaks(proof.Claim{Used: []proof.Ticket{{Id: "t", Address: "10.0.0.99", Claim: "old"}}})
+		}, proof.Claimant{Ticket: "t", Operator: true}, "", "this token was used already"},
+		"a token of an ended claim": {both(leased, func(g gate) {
+			g.speaks(proof.Claim{Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "older"}}})
+		}), proof.Claimant{Ticket: "t"}, "", "this token was used already"},
+		"its own token again": {both(leased, func(g gate) {
+			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old"}}})
+		}), proof.Claimant{Ticket: "t"}, proof.Lease, ""},
+		"booted, by its lease":             {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system}, proof.BMC, ""},
+		"booted, by its script":            {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i1"}, proof.BMC, ""},
+		"booted, by another script":        {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i0"}, "", "is not the system that comes from that boot"},
+		"booted, another system":           {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: another1}, "", "this is system b1234567"},
+		"being booted, by its lease":       {both(leased, gate.inUse, func(g gate) { g.boot("working", "") }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"being taken back, by its lease":   {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.Destroying }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"held, by its lease":               {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"the BMC left it off":              {both(leased, gate.inUse, func(g gate) { g.boot("done", "off") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"the BMC's boot failed":            {both(leased, gate.inUse, func(g gate) { g.boot("failed", "on") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"booted, and another was first":    {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and is there"},
+		"booted, who was first is silent":  {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system}, proof.BMC, ""},
+		"another speaks for it":            {both(leased, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{Live: true}, "", "10.0.0.99 speaks for n1, and is there"},
+		"another spoke for it, and is not": {both(leased, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{}, proof.Lease, ""},
+	} {
+		got, refusal := tried(t, c.given, c.who)
+		if c.refused != "" {
+			assert.Contains(t, refusal, c.refused, name)
+			assert.Nil(t, got, name)
+			continue
+		}
+		assert.Empty(t, refusal, name)
+		if assert.NotNil(t, got, name) {
+			assert.Equal(t, c.want, got.Proof, name)
+		}
+	}
+}
+
+// TestTakeKeepsOrEndsTokens: who was there goes on with the same claim; a proven
+// boot or an operator's word makes a new one, with which the old tokens end.
+func TestTakeKeepsOrEndsTokens(t *testing.T) {
+	t.Parallel()
+	leased := func(g gate) { g.lease("10.0.0.10", victim) }
+	for name, c := range map[string]struct {
+		given func(g gate)
+		who   proof.Claimant
+		keeps bool
+	}{
+		"by its lease again":        {func(g gate) { leased(g); g.speaks(proof.Claim{Address: "10.0.0.10"}) }, proof.Claimant{}, true},
+		"from another address":      {func(g gate) { leased(g); g.speaks(proof.Claim{Address: "10.0.0.98"}) }, proof.Claimant{}, false},
+		"with its token, elsewhere": {func(g gate) { leased(g); g.speaks(proof.Claim{Address: "10.0.0.98"}) }, proof.Claimant{Held: "old"}, true},
+		"booted":                    {func(g gate) { leased(g); g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.10"}) }, proof.Claimant{}, false},
+		"booted, the same once more": {func(g gate) {
+			leased(g)
+			g.boot("done", "on")
+			g.speaks(proof.Claim{Address: "10.0.0.10", Intent: "i1"})
+		}, proof.Claimant{Held: "old"}, true},
+		"an operator's word": {func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.10"}) }, proof.Claimant{Operator: true}, false},
+		"an operator's word once more": {func(g gate) {
+			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old"}}})
+		}, proof.Claimant{Operator: true, Ticket: "t"}, true},
+	} {
+		got, refusal := tried(t, c.given, c.who)
+		require.Empty(t, refusal, name)
+		assert.Equal(t, c.keeps, got.Id == "old", name)
+		assert.True(t, got.Admit.IsZero(), "%s: an admission is for one", name)
+	}
+}
+
+// TestSystemOfTwo: a system UUID that two machines have says nothing.
+func TestSystemOfTwo(t *testing.T) {
+	t.Parallel()
+	got, refusal := tried(t, func(g gate) {
+		g.lease("10.0.0.10", victim)
+		g.boot("done", "on")
+		require.NoError(t, api.BMCActions.Create(g.tx, &api.BMCAction{Machine: otherID, Want: api.BMCBootPXE, State: "done", SystemUUID: system, Created: noon}))
+	}, proof.Claimant{System: another1})
+	require.Empty(t, refusal)
+	assert.Equal(t, proof.BMC, got.Proof)
+}
+
+// TestSpent: a token that made one machine makes no other.
+func TestSpent(t *testing.T) {
+	t.Parallel()
+	tried(t, func(g gate) {
+		g.speaks(proof.Claim{Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old"}}})
+		assert.True(t, proof.Spent(g.tx, "t", otherID))
+		assert.False(t, proof.Spent(g.tx, "t", machineID))
+		assert.False(t, proof.Spent(g.tx, "u", otherID))
+	}, proof.Claimant{})
+}
