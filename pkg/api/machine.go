@@ -25,6 +25,17 @@ const (
 	HoldLeave   PoolStatus = "HoldLeave"
 )
 
+// Owned says whether somebody has the machine, or had it and it was not proven
+// blank since. All states but those of a machine that waits in a pool for an
+// owner, enters or leaves one: a state that is added is owned.
+func (m *Machine) Owned() bool {
+	switch m.PoolStatus {
+	case "", Joining, HoldJoin, Free, Leaving, HoldLeave:
+		return m.WorkOrderMode
+	}
+	return true
+}
+
 // Machine is one physical server. Clusters and resource brokers have the same
 // shape and run the same workflows; they are kinds of their own.
 type Machine struct {

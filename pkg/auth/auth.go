@@ -62,6 +62,8 @@ type Auth struct {
 	hashing   chan struct{}
 	verifying singleflight.Group // logins by their digest
 	signs     signs
+	// superseded is when the use of an ended token was told last, by machine.
+	superseded sync.Map
 }
 
 // New checks the configuration.
@@ -126,6 +128,7 @@ func (a *Auth) Authenticate(ctx context.Context, r *http.Request) (Identity, err
 		}
 	}
 	if errors.Is(err, ErrDenied) {
+		a.noteSuperseded(ctx, err, from, now)
 		a.limit.failed(from, now)
 		a.Audit(ctx, Record{Action: "refused", Actor: user, Note: err.Error()})
 	}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -42,9 +43,35 @@ func claimOf(r resource.Reader, machine string, p token.Payload) (string, error)
 		held = t.Claim
 	}
 	if held != c.Id {
-		return "", fmt.Errorf("%w: %s has proven to be machine %s since", token.ErrRevoked, c.Address, machine)
+		return "", &supersededError{machine, c.Address}
 	}
 	return held, nil
+}
+
+// supersededError refuses a token of a claimant whom another one has followed.
+type supersededError struct{ machine, by string }
+
+func (e *supersededError) Error() string {
+	return fmt.Sprintf("%v: %s has proven to be machine %s since", token.ErrRevoked, e.by, e.machine)
+}
+
+func (e *supersededError) Unwrap() error { return token.ErrRevoked }
+
+// noteSuperseded tells of a token that is used after another claimant came, at
+// most once a minute for each machine.
+func (a *Auth) noteSuperseded(ctx context.Context, err error, from string, now time.Time) {
+	s, ok := errors.AsType[*supersededError](err)
+	if !ok {
+		return
+	}
+	if last, ok := a.superseded.Load(s.machine); ok && now.Sub(last.(time.Time)) < time.Minute {
+		return
+	}
+	a.superseded.Store(s.machine, now)
+	err = a.cfg.DB.Update(ctx, func(tx *resource.Tx) error { return proof.Superseded(tx, now, s.machine, from) })
+	if err != nil {
+		a.cfg.Log.Warn("two claimants of a machine are not told", "machine", s.machine, "err", err)
+	}
 }
 
 // ticketed checks a token that travels in the clear: only who used it first may
@@ -122,9 +149,11 @@ func (a *Auth) Take(tx *resource.Tx, by Identity, m *api.Machine, addr netip.Add
 	if by.Machine() == m.Uuid || operator {
 		who.Held, who.Ticket, who.Intent = held, ticket, intent
 	}
-	who.Operator = operator && (by.Key == m.Uuid || by.Key == "" && !proof.Needs(m)) && !proof.Spent(tx, ticket, m.Uuid)
+	who.Operator = operator && (by.Key == m.Uuid || by.Key == "" && !m.Owned()) && !proof.Spent(tx, ticket, m.Uuid)
 	if c, err := proof.Claims.Get(tx, m.Uuid); err == nil {
 		who.Live = now.Sub(a.lastSeen(c)) < proof.LiveFor
+		spoke := a.signs.last(m.Uuid)
+		who.Spoke = now.Sub(spoke) < proof.LiveFor && spoke.After(c.Since)
 	}
 	return proof.Take(tx, now, m, who)
 }

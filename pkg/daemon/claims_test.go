@@ -178,7 +178,11 @@ func TestBootOfTheBMC(t *testing.T) {
 	reply, err := r.boot.WhoAmI(t.Context(), who)
 	require.NoError(t, err)
 	assert.True(t, r.works(r.boot.WithToken(reply.Token)))
+	assert.Nil(t, alert.Open(r.d.DB.View(), "claims of machine n1"))
 	assert.False(t, r.works(old), "the old system's token has ended")
+	a := alert.Open(r.d.DB.View(), "claims of machine n1")
+	require.NotNil(t, a, "who still uses it is there as well")
+	assert.Contains(t, a.Contents, "is claimed by two")
 }
 
 func TestTwoClaimantsAreTold(t *testing.T) {

@@ -31,6 +31,7 @@ type Claim struct {
 	Proof   Kind
 	Address string    // where the claimant calls from
 	Intent  string    `json:",omitempty"` // of the boot that it came from
+	During  string    `json:",omitempty"` // of the boot that was ordered last when it came
 	System  string    `json:",omitempty"` // system UUID that it told
 	Since   time.Time // of the Id
 	Seen    time.Time // a sign of life; not more than Flush behind
@@ -75,7 +76,7 @@ var Claims = &resource.Kind[Claim]{
 		}
 		return out
 	}}},
-	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "System", "Since", "Seen", "Admit", "Used", "Rival"},
+	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "During", "System", "Since", "Seen", "Admit", "Used", "Rival"},
 }
 
 // Claimant is what a caller shows.
@@ -87,6 +88,7 @@ type Claimant struct {
 	Operator bool   // its token is an operator's, for this machine
 	System   string // system UUID that it tells
 	Live     bool   // the present claimant has been heard of within LiveFor
+	Spoke    bool   // and has used its token: it has the reply that gave it
 }
 
 // Take decides whether the claimant speaks for the machine from now on. If not,
@@ -105,6 +107,9 @@ func Take(tx *resource.Tx, now time.Time, m *api.Machine, who Claimant) (c *Clai
 	next.Used, next.Rival = slices.Clone(was.Used), nil
 	if !same(was, who, k) {
 		next = Claim{Machine: m.Uuid, Id: uuid.NewString(), Since: now, Used: next.Used}
+		if m.Boot != nil {
+			next.During = m.Boot.Intent
+		}
 	}
 	if k != None { // else the token that it holds says more
 		next.Proof = k
@@ -131,7 +136,7 @@ func (c *Claim) use(who Claimant) {
 // decide finds what the claimant proves, or why it must wait.
 func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Claimant) (Kind, string) {
 	here, foreign := At(r, now, m, who.Address)
-	booted := Seen(r, m) && (who.Intent == m.Boot.Intent || here == Lease)
+	booted := Seen(r, m) && fromBoot(r, m, who, here)
 	held := was.Id != "" && who.Held == was.Id
 	switch t := was.Find(who.Ticket); {
 	case t != nil && (t.Address != who.Address.String() || t.Claim != was.Id):
@@ -150,6 +155,8 @@ func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Cl
 		return BMC, ""
 	case held:
 		return here, ""
+	case m.Owned() && who.Spoke && !was.used(who) && m.Boot != nil && was.During == m.Boot.Intent:
+		return None, fmt.Sprintf("%s speaks for %s since its last boot, and is there: wait until it is silent, or admit the next one (drpcli machines admit %s)", was.Address, m.Name, m.Name)
 	case Needs(m):
 		return None, fmt.Sprintf("%s is in use, and nothing shows that %s is this machine: boot it by its BMC, or admit the next one (drpcli machines admit %s)", m.Name, who.Address, m.Name)
 	case here == None:
@@ -158,6 +165,36 @@ func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Cl
 		return None, fmt.Sprintf("%s speaks for %s, and is there", was.Address, m.Name)
 	}
 	return here, ""
+}
+
+// fromBoot says whether the claimant shows to come from the boot that we ordered
+// last: by the ticket that was made for it, or by an address of the machine.
+// The address is everybody's who sends with the machine's MAC while it is off;
+// of a machine that somebody has, the claimant must therefore tell the system
+// that its BMC told, where that tells one.
+func fromBoot(r resource.Reader, m *api.Machine, who Claimant, here Kind) bool {
+	if who.Intent == m.Boot.Intent {
+		return true
+	}
+	return here == Lease && (!m.Owned() || !Tells(systemOf(r, m)) || Tells(who.System))
+}
+
+// Superseded notes that somebody still speaks with a token of a claimant whom
+// another one has followed: both are there, so one of them is not the machine.
+func Superseded(tx *resource.Tx, now time.Time, machine, from string) error {
+	c, err := Claims.Get(tx, machine)
+	m, gone := api.Machines.Get(tx, machine)
+	if err != nil || gone != nil {
+		return nil
+	}
+	next := *c
+	next.Rival = &Rival{Address: from, Why: "it holds a token that ended when another was taken for the machine", Seen: now}
+	if err := Claims.Put(tx, &next); err != nil {
+		return err
+	}
+	return alert.Raise(tx, now, api.AlertWarn, "claims of machine "+m.Name,
+		fmt.Sprintf("%s is claimed by two: %s speaks for it (by %s, since %s), and who spoke for it before is still there, at %s: one of them is not the machine",
+			m.Name, c.Address, c.Proof, c.Since.UTC().Format(time.RFC3339), from))
 }
 
 // same says whether it is the claimant that was there before, so that its tokens

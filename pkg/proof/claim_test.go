@@ -125,17 +125,32 @@ func TestTake(t *testing.T) {
 		"its own token again": {both(leased, func(g gate) {
 			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old"}}})
 		}), proof.Claimant{Ticket: "t"}, proof.Lease, ""},
-		"booted, by its lease":             {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system}, proof.BMC, ""},
-		"booted, by its script":            {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i1"}, proof.BMC, ""},
-		"booted, by another script":        {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i0"}, "", "is not the system that comes from that boot"},
-		"booted, another system":           {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: another1}, "", "this is system b1234567"},
-		"being booted, by its lease":       {both(leased, gate.inUse, func(g gate) { g.boot("working", "") }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"being taken back, by its lease":   {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.Destroying }) }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"held, by its lease":               {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }) }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"the BMC left it off":              {both(leased, gate.inUse, func(g gate) { g.boot("done", "off") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
-		"the BMC's boot failed":            {both(leased, gate.inUse, func(g gate) { g.boot("failed", "on") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
-		"booted, and another was first":    {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and is there"},
-		"booted, who was first is silent":  {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system}, proof.BMC, ""},
+		"booted, by its lease":                 {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system}, proof.BMC, ""},
+		"booted, by its script":                {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i1"}, proof.BMC, ""},
+		"booted, by another script":            {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i0"}, "", "is not the system that comes from that boot"},
+		"booted, another system":               {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: another1}, "", "this is system b1234567"},
+		"booted, by its lease, no system told": {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, "", "is not the system that comes from that boot"},
+		"booted, by its lease, a placeholder":  {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: "00000000-0000-0000-0000-000000000000"}, "", "is not the system that comes from that boot"},
+		"booted, nobody's, no system told":     {both(leased, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, proof.BMC, ""},
+		"being booted, by its lease":           {both(leased, gate.inUse, func(g gate) { g.boot("working", "") }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"being taken back, by its lease":       {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.Destroying }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"held, by its lease":                   {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"the BMC left it off":                  {both(leased, gate.inUse, func(g gate) { g.boot("done", "off") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"the BMC's boot failed":                {both(leased, gate.inUse, func(g gate) { g.boot("failed", "on") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"booted, and another was first":        {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and is there"},
+		"booted, who was first is silent":      {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system}, proof.BMC, ""},
+		"building, and its agent is there": {both(leased, func(g gate) {
+			g.machine(func(m *api.Machine) { m.PoolStatus, m.Boot = api.Building, &api.BootState{Intent: "i1"} })
+			g.speaks(proof.Claim{Address: "10.0.0.10", During: "i1"})
+		}), proof.Claimant{Live: true, Spoke: true}, "", "10.0.0.10 speaks for n1 since its last boot, and is there"},
+		"building, its reply was lost": {both(leased, func(g gate) {
+			g.machine(func(m *api.Machine) { m.PoolStatus, m.Boot = api.Building, &api.BootState{Intent: "i1"} })
+			g.speaks(proof.Claim{Address: "10.0.0.10", During: "i1"})
+		}), proof.Claimant{Live: true}, proof.Lease, ""},
+		"building, and was told to boot since": {both(leased, func(g gate) {
+			g.machine(func(m *api.Machine) { m.PoolStatus, m.Boot = api.Building, &api.BootState{Intent: "i2"} })
+			g.speaks(proof.Claim{Address: "10.0.0.10", During: "i1"})
+		}), proof.Claimant{Live: true, Spoke: true}, proof.Lease, ""},
 		"another speaks for it":            {both(leased, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{Live: true}, "", "10.0.0.99 speaks for n1, and is there"},
 		"another spoke for it, and is not": {both(leased, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{}, proof.Lease, ""},
 	} {
@@ -204,4 +219,25 @@ func TestSpent(t *testing.T) {
 		assert.False(t, proof.Spent(g.tx, "t", machineID))
 		assert.False(t, proof.Spent(g.tx, "u", otherID))
 	}, proof.Claimant{})
+}
+
+// TestAwaitedInEveryState: a boot that we ordered is waited for in every state
+// in which somebody has the machine.
+func TestAwaitedInEveryState(t *testing.T) {
+	t.Parallel()
+	for state, awaited := range map[api.PoolStatus]bool{
+		"": false, api.Joining: false, api.HoldJoin: false, api.Free: false, api.Leaving: false, api.HoldLeave: false,
+		api.Building: true, api.HoldBuild: true, api.InUse: true, api.Destroying: true, api.HoldDestroy: true, "AddedLater": true,
+	} {
+		_, refusal := tried(t, func(g gate) {
+			g.lease("10.0.0.10", victim)
+			g.boot("working", "")
+			m, err := api.Machines.Get(g.tx, machineID)
+			require.NoError(t, err)
+			is := *m
+			is.PoolStatus = state
+			assert.Equal(t, awaited, proof.Awaited(g.tx, &is), state)
+		}, proof.Claimant{})
+		assert.Empty(t, refusal, "it is nobody's")
+	}
 }

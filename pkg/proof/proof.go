@@ -89,8 +89,7 @@ func Seen(r resource.Reader, m *api.Machine) bool {
 // machine: the system that is on it may be somebody's, who has no say in what
 // happens after them. It has come once a claim rests on that boot.
 func Awaited(r resource.Reader, m *api.Machine) bool {
-	owned := Needs(m) || m.PoolStatus == api.Destroying || m.PoolStatus == api.HoldDestroy
-	if !owned || !Ordered(r, m) {
+	if !m.Owned() || !Ordered(r, m) {
 		return false
 	}
 	c, err := Claims.Get(r, m.Uuid)
@@ -148,6 +147,9 @@ func SameSystem(a, b string) bool {
 	}
 	return x == y || x == swapped(y) || x == reversed(y)
 }
+
+// Tells says whether a system UUID means one system, and is no placeholder.
+func Tells(system string) bool { return !meaningless(hexOf(system)) }
 
 // reversed has all bytes in the other order, as IPMI sends a GUID (section 20.8).
 func reversed(x string) string {
