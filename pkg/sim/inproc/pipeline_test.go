@@ -78,7 +78,10 @@ func TestPipelineOfABaseCluster(t *testing.T) {
 	}
 
 	s.resize(t, id, 4)
-	assert.Equal(t, []string{"c-1 InUse", "c-2 InUse", "c-3 InUse", "c-4 InUse"}, membersOf(s.Core.DB.View(), id))
+	// The order waits for the workflow; the pool's step that ends Building comes after it.
+	require.NoError(t, s.Await(ctx, "four in use", func(v *resource.View) bool {
+		return slices.Equal(membersOf(v, id), []string{"c-1 InUse", "c-2 InUse", "c-3 InUse", "c-4 InUse"})
+	}))
 	s.resize(t, id, 2)
 	assert.Equal(t, []string{"c-1 InUse", "c-2 InUse"}, membersOf(s.Core.DB.View(), id))
 
