@@ -95,7 +95,7 @@ var rows = map[string]row{
 	"pxe":           {may: "api guard proof resource", libs: "github.com/pin/tftp/v3"},
 	"dhcp":          {may: "api dhcp/ra pxe resource", libs: dhcpLib, clock: true},
 	"dhcp/ra":       {clock: true},
-	"auth":          {may: "api auth/claim auth/password auth/token proof resource", libs: uuidLib, clock: true},
+	"auth":          {may: "api auth/claim auth/password auth/token param proof resource", libs: uuidLib, clock: true},
 	"auth/claim":    {may: "api"},
 	"auth/password": {},
 	"auth/token":    {},

@@ -1,13 +1,10 @@
 package auth
 
 import (
-	"reflect"
 	"slices"
-	"sync"
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth/claim"
-	"drpd/pkg/auth/token"
 	"drpd/pkg/resource"
 )
 
@@ -66,6 +63,9 @@ func (i Identity) mayGive(tx *resource.Tx, c resource.Change) error {
 	if err := i.mayRoute(c); err != nil {
 		return err
 	}
+	if err := i.mayPair(tx, c); err != nil {
+		return err
+	}
 	if c.Kind == api.Tenants.Name && i.g != nil && i.g.limit != nil {
 		return resource.Errorf(resource.Forbidden, c.Kind, c.Key, "%s belongs to a tenant and may not change any", i.Name)
 	}
@@ -116,59 +116,3 @@ func (i Identity) contains(claims []api.Claim, c resource.Change, what string) e
 	}
 	return exceeds(i, c.Kind, c.Key, what)
 }
-
-// mayRoute refuses a change of what says where secrets are sent, by whatever way
-// it comes, to whoever may not set secrets there. What is taken away sends
-// nothing.
-func (i Identity) mayRoute(c resource.Change) error {
-	is := paramsOf(c.Kind, c.New)
-	if i.g == nil || is == nil {
-		return nil
-	}
-	was := paramsOf(c.Kind, c.Old)
-	for _, name := range api.SecretRoutes() {
-		v, ok := is[name]
-		if !ok || reflect.DeepEqual(v, was[name]) {
-			continue
-		}
-		if i.setsSecrets(c.Kind, c.Key, "updateSecure") {
-			if !api.RendersSecrets(name) || i.setsSecrets(c.Kind, c.Key, "getSecure") {
-				continue
-			}
-			return resource.Errorf(resource.Forbidden, c.Kind, c.Key,
-				"%s may not set param %s, whose templates get secrets: that takes the right to read secrets (getSecure) too", i.Name, name)
-		}
-		return resource.Errorf(resource.Forbidden, c.Kind, c.Key,
-			"%s may not set param %s, which says where a secret is sent: that takes the right to set secrets (updateSecure)", i.Name, name)
-	}
-	return nil
-}
-
-// setsSecrets says whether the caller has the right to set (updateSecure) or read
-// (getSecure) secrets of an object by a role or a task's claim; an agent seals what it likes, but says nothing of
-// where others' secrets go.
-func (i Identity) setsSecrets(kind, key, action string) bool {
-	if i.IsUser() {
-		return i.Allow(kind, action, key)
-	}
-	return (i.isPlugin() || i.Kind == token.Job) && i.covered(kind, action, key)
-}
-
-func paramsOf(kind string, val any) resource.Params {
-	k := carriersByName()[kind]
-	if k == nil || val == nil {
-		return nil
-	}
-	return *k.ParamsOf(val)
-}
-
-// carriersByName are the kinds that carry params.
-var carriersByName = sync.OnceValue(func() map[string]resource.Any {
-	out := map[string]resource.Any{}
-	for _, k := range append(api.Kinds(), api.ExtendedObjects) {
-		if zero, err := k.Decode([]byte("{}")); err == nil && k.ParamsOf(zero) != nil {
-			out[k.KindName()] = k
-		}
-	}
-	return out
-})
