@@ -96,7 +96,7 @@ func guards() []Mutation {
 		{"guard: only the machine's own list counts", "pkg/guard/disks.go", `	for _, g := range m.ProtectedDisks {
 		s := source(g.Source)`, `	for _, g := range m.ProtectedDisks[:0] {
 		s := source(g.Source)`, pkg, ""},
-		{"guard: what is rendered is not looked at", "pkg/guard/actions.go", `		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); err != nil {`, `		if err := error(nil); err != nil {`, pkg, ""},
+		{"guard: what is rendered is not looked at", "pkg/guard/actions.go", `		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); err != nil {`, `		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); false {`, pkg, ""},
 		{"guard: the agent is not told", "pkg/guard/actions.go", `	if len(missing) == 0 {`, `	if true {`, pkg, ""},
 		{"guard: an unknown operation is harmless", "pkg/guard/tasks.go", `	return slices.Contains([]string{"inventory", "verify-blank", "reboot", "poweroff"}, op)`, `	return op != "wipe" && op != "deploy"`, pkg, ""},
 		{"guard: a save lets a member go", "pkg/guard/hooks.go", `	case new.Owner != old.Owner || leaves(old.PoolStatus, new.PoolStatus):`, `	case false:`, pkg, ""},
