@@ -63,6 +63,9 @@ type Job struct {
 	Reports []DiskReport `json:",omitempty"`
 	// Release is Machine.Uses when the job began.
 	Release int `json:",omitempty"`
+	// Progressed is when a task that is waited for as long as it gets on, as its
+	// Meta "progress" says, last did.
+	Progressed time.Time `json:",omitzero"`
 }
 
 // Action is one call of a plugin's command on an object.
@@ -90,7 +93,7 @@ var Jobs = &resource.Kind[Job]{
 	Name: "jobs", Key: func(o *Job) string { return o.Uuid },
 	Common: func(o *Job) *resource.Common { return &o.Common },
 	Engine: append([]string{"Uuid", "Machine", "Previous", "Task", "Stage", "Workflow", "CurrentIndex", "NextIndex", "WorkOrder", "Current", "Waiting", "Note",
-		"ExtraClaims", "Token", "Release"}, engineCommon...),
+		"ExtraClaims", "Token", "Release", "Progressed"}, engineCommon...),
 	Indexes: []resource.Index[Job]{
 		byUUID(func(o *Job) string { return o.Uuid }),
 		typed("Machine", typeUUID, func(o *Job) string { return o.Machine }),

@@ -326,6 +326,23 @@ func TestProtected(t *testing.T) {
 	assert.True(t, res.Done)
 }
 
+// TestTheParamOnlyLooksLikeProtection: once the cluster is made, a value that is
+// not what the cluster is would be believed, and is refused.
+func TestTheParamOnlyLooksLikeProtection(t *testing.T) {
+	t.Parallel()
+	set := func(l *lab, v any) error {
+		return l.db.Update(t.Context(), func(tx *resource.Tx) error {
+			return api.Profiles.Modify(tx, "web", func(p *api.Profile) error { p.Params[ParamProtected] = v; return nil })
+		})
+	}
+	l := newLab(t, resource.Params{ParamCount: 0, ParamProtected: true})
+	assert.ErrorContains(t, set(l, false), "does not lift that")
+	assert.True(t, l.cluster().Protected)
+	l = newLab(t, resource.Params{ParamCount: 0})
+	assert.ErrorContains(t, set(l, true), "does not protect cluster web")
+	assert.NoError(t, set(l, false))
+}
+
 // TestUpgradeOnce: what the definition of an old cluster says counts the first
 // time only.
 func TestUpgradeOnce(t *testing.T) {

@@ -114,3 +114,12 @@ func (d *Daemon) deleteJobs(ctx context.Context, ids []string) error {
 	}
 	return nil
 }
+
+// logged notes the progress that a job's log shows.
+func (d *Daemon) logged(ctx context.Context, job string) error {
+	note := func(tx *resource.Tx) error { return workflow.Progressed(tx, tx.Now(), job) }
+	if d.DB.Idle(note) {
+		return nil
+	}
+	return d.DB.Update(ctx, note)
+}

@@ -171,7 +171,7 @@ func (d *Daemon) restConfig(pages map[string]http.Handler) rest.Config {
 	return rest.Config{DB: d.DB, Auth: d.auth, Blobs: d.blobs, Static: d.bootGate(d.pxe.Handler()), Log: d.cfg.Log.With("service", "frontend"),
 		Param: paramOf, Params: d.params, NextJob: d.nextJob, JobActions: d.jobActions, PackWarnings: d.Packs.Warnings, WhoAmI: d.whoAmI,
 		Actions: actions{d}, Providers: d.providers(), PublicKey: d.vault.Public, Logs: d.logs.Lines, Routes: d.routes(),
-		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info, Closed: d.closedTo, Cut: d.cutOff, Followers: &d.followers}
+		Verbs: d.verbs(), Pages: pages, Why: d.why, Info: d.info, Closed: d.closedTo, Cut: d.cutOff, Followers: &d.followers, Logged: d.logged}
 }
 
 // serveHTTP serves until ctx ends. Then running requests get 5 seconds, of which

@@ -130,3 +130,22 @@ func TestReasonsTellBriefOnesAtOnce(t *testing.T) {
 		assert.Equal(t, "stored", got[0].Waiting, "one reason for each rule")
 	})
 }
+
+// TestStepThatWaitsForWhatIsOver is not asked in a circle: what it waits for in
+// truth wakes it.
+func TestStepThatWaitsForWhatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := 0
+		r.put(t, toy{Name: "a"})
+		over := time.Now().Add(-time.Minute)
+		defer r.run(t, r.rule(func(_ *resource.Tx, _ time.Time, _ string) (Result, error) {
+			n++
+			return Result{Waiting: "an answer", Until: over}, nil
+		}))()
+		time.Sleep(10*time.Second + time.Millisecond)
+		synctest.Wait()
+		assert.LessOrEqual(t, n, 30, "in 10 s")
+		assert.GreaterOrEqual(t, n, 10, "it is looked at now and then")
+	})
+}

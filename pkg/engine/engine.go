@@ -169,13 +169,14 @@ func (e *Engine) work(ctx context.Context) error {
 func (e *Engine) look(ctx context.Context, it item) time.Time {
 	r := e.cfg.Rules[it.rule]
 	var res Result
+	var asked time.Time
 	run := func(tx *resource.Tx) error {
-		res = Result{}
+		res, asked = Result{}, e.cfg.Now()
 		if _, err := r.Kind.Lookup(tx, it.key); err != nil {
 			return clearWait(tx, r, it.key)
 		}
 		var err error
-		if res, err = r.Step(tx, e.cfg.Now(), it.key); err != nil {
+		if res, err = r.Step(tx, asked, it.key); err != nil {
 			return err
 		}
 		now := e.cfg.Now()
@@ -186,16 +187,28 @@ func (e *Engine) look(ctx context.Context, it item) time.Time {
 		return saveWait(tx, now, r, it.key, res)
 	}
 	if e.cfg.DB.Idle(run) { // most events change nothing for most rules
-		return res.Until
+		return later(res.Until, asked)
 	}
 	err := e.cfg.DB.Update(ctx, run)
 	if err == nil {
-		return res.Until
+		return later(res.Until, asked)
 	}
 	if ctx.Err() != nil {
 		return time.Time{}
 	}
 	return e.failed(ctx, r, it, err)
+}
+
+// tooEarly is how long a step is left alone that waits for what is over.
+const tooEarly = time.Second
+
+// later is when to look again: a step that names a time which was over when it
+// was asked waits for something else in truth, and would be asked in a circle.
+func later(until, asked time.Time) time.Time {
+	if until.IsZero() || until.After(asked) {
+		return until
+	}
+	return asked.Add(tooEarly)
 }
 
 // failed stores the error and backs off: 1 s doubling to 1 min.

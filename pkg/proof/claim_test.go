@@ -187,6 +187,9 @@ func TestTakeKeepsOrEndsTokens(t *testing.T) {
 			g.speaks(proof.Claim{Address: "10.0.0.10", Intent: "i1"})
 		}, proof.Claimant{Held: "old"}, true},
 		"an operator's word": {func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.10"}) }, proof.Claimant{Operator: true}, false},
+		"admitted": {func(g gate) {
+			g.speaks(proof.Claim{Address: "10.0.0.10", Admit: noon.Add(time.Minute)})
+		}, proof.Claimant{}, false},
 		"an operator's word once more": {func(g gate) {
 			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old"}}})
 		}, proof.Claimant{Operator: true, Ticket: "t"}, true},

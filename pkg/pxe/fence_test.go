@@ -88,3 +88,28 @@ func TestWhoReadsWhatIsRendered(t *testing.T) {
 		assert.Equal(t, c.reads, err == nil, "%s: %v", name, err)
 	}
 }
+
+// TestAnInstallerIsFetchedOnce: whoever comes second gets none, also between the
+// plan and its delivery; nor does one whose wish is another's, or none.
+func TestAnInstallerIsFetchedOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	set := func(boot *api.BootState) {
+		require.NoError(t, f.db.Update(t.Context(), func(tx *resource.Tx) error {
+			return api.Machines.Modify(tx, uuidInst, func(m *api.Machine) error { m.Boot = boot; return nil })
+		}))
+	}
+	require.NoError(t, f.claim(t.Context(), uuidInst, "i1"))
+	assert.ErrorIs(t, f.claim(t.Context(), uuidInst, "i1"), errSpent)
+	for name, boot := range map[string]*api.BootState{
+		"no wish": nil, "an empty one": {Env: "os-install"}, "for another environment": {Intent: "i2", Env: "work"},
+		"it is home": {Intent: "i2", Env: "os-install", Home: true}, "served": {Intent: "i2", Env: "os-install", Served: true},
+	} {
+		set(boot)
+		assert.NotEmpty(t, planFor(f.db.View(), macInst, someone).local, name)
+		assert.Empty(t, planFor(f.db.View(), macInst, someone).intent, name)
+	}
+	set(&api.BootState{Intent: "i2", Env: "os-install"})
+	assert.Empty(t, planFor(f.db.View(), macInst, someone).local)
+	assert.ErrorIs(t, f.claim(t.Context(), uuidInst, "i1"), errSpent, "the wish of before")
+}

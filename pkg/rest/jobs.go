@@ -106,6 +106,11 @@ func (h *kindServer) appendLog(c echo.Context) error {
 		return err
 	}
 	h.logs.ring(o.Key)
+	if h.cfg.Logged != nil {
+		if err := h.cfg.Logged(c.Request().Context(), o.Key); err != nil {
+			return err
+		}
+	}
 	return noContent(c, http.StatusNoContent)
 }
 

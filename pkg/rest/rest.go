@@ -34,15 +34,16 @@ type Config struct {
 	Now    func() time.Time // default time.Now
 	Log    *slog.Logger     // default: discard
 
-	BodyLimit   int64         // bytes of a JSON body; default 2 MiB
-	PackLimit   int64         // bytes of a content pack; default 32 MiB
-	UploadLimit int64         // bytes of an upload; default 64 GiB
-	LogLimit    int64         // bytes of one job log in all; default 256 MiB
-	Timeout     time.Duration // of a request that is no upload, log or stream; default 60 s
-	FollowFor   time.Duration // how long a log request with follow=1 waits; default 30 s
-	Beat        time.Duration // between signs of life on idle streams; default 15 s
-	Stall       time.Duration // how long a reader of events may take for one write; default 10 s
-	PrefNames   []string      // allowed preferences; default those of DRP
+	BodyLimit   int64                                       // bytes of a JSON body; default 2 MiB
+	PackLimit   int64                                       // bytes of a content pack; default 32 MiB
+	UploadLimit int64                                       // bytes of an upload; default 64 GiB
+	Logged      func(ctx context.Context, job string) error // its log has grown; may be nil
+	LogLimit    int64                                       // bytes of one job log in all; default 256 MiB
+	Timeout     time.Duration                               // of a request that is no upload, log or stream; default 60 s
+	FollowFor   time.Duration                               // how long a log request with follow=1 waits; default 30 s
+	Beat        time.Duration                               // between signs of life on idle streams; default 15 s
+	Stall       time.Duration                               // how long a reader of events may take for one write; default 10 s
+	PrefNames   []string                                    // allowed preferences; default those of DRP
 
 	// Cut is told how somebody followed events, websocket or stream, who was cut
 	// off for not reading them. It must not block. Nil: nobody is told.

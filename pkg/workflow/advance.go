@@ -244,12 +244,37 @@ func overdue(tx *resource.Tx, now time.Time, j *api.Job) (step, bool, error) {
 			limit = d
 		}
 	}
-	deadline := j.StartTime.Add(limit)
+	since := j.StartTime
+	if j.Progressed.After(since) {
+		since = j.Progressed
+	}
+	deadline := since.Add(limit)
 	if now.Before(deadline) {
 		return step{job: j, waiting: fmt.Sprintf("task %s runs on the agent since %s", j.Task, j.StartTime.UTC().Format(time.TimeOnly)),
 			until: deadline, brief: true}, false, nil
 	}
 	return step{}, true, Fail(tx, now, j.Uuid, fmt.Sprintf("overdue: no result within %s", limit))
+}
+
+// metaProgress in the Meta of a task says that its timeout counts from its last
+// progress, which "log" tells: its log grows only while it gets on. How long the
+// work takes depends on how much there is, as of a disk that is overwritten.
+const metaProgress = "progress"
+
+// progressEvery bounds how often progress is noted.
+const progressEvery = time.Minute
+
+// Progressed notes that the log of a job has grown, if its task says that this
+// is progress.
+func Progressed(tx *resource.Tx, now time.Time, id string) error {
+	j, err := api.Jobs.Get(tx, id)
+	if err != nil || j.State != api.JobRunning || now.Sub(j.StartTime) < progressEvery || now.Sub(j.Progressed) < progressEvery {
+		return nil
+	}
+	if t, err := api.Tasks.Get(tx, j.Task); err != nil || t.Meta[metaProgress] != "log" {
+		return nil
+	}
+	return api.Jobs.Modify(tx, id, func(j *api.Job) error { j.Progressed = now; return nil })
 }
 
 // Fail ends a job with its cause.

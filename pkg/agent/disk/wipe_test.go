@@ -5,6 +5,7 @@ package disk
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -112,4 +113,48 @@ func TestVerifyBlankFindsOneByte(t *testing.T) {
 			require.ErrorContains(t, err, tc.err)
 		})
 	}
+}
+
+// TestLargeDisksAreSampled: places all over the disk are read, its first and
+// last MiB among them, and so many at most; the report shows all parts.
+func TestLargeDisksAreSampled(t *testing.T) {
+	t.Parallel()
+	const size = 20_000_588_955_648 // 20 TB
+	read := map[int64]bool{}
+	dev := &vast{size: size, at: func(off int64, b []byte) { read[off] = true }}
+	p := &pass{dev: dev, log: io.Discard}
+	require.NoError(t, p.verifyBlank(t.Context(), p.span()))
+	assert.Len(t, read, places)
+	assert.True(t, read[0] && read[size-mib], "the edges")
+	assert.Equal(t, int64(places*mib), p.rep.Bytes)
+	parts := map[int64]bool{}
+	for _, off := range p.rep.Samples {
+		assert.True(t, read[off])
+		parts[off*32/size] = true
+	}
+	assert.Len(t, parts, 32, "each part has a sample")
+	assert.LessOrEqual(t, len(p.rep.Samples), 64)
+	for _, dirty := range []int64{0, size - 1} {
+		dev.at = func(off int64, b []byte) {
+			if dirty >= off && dirty < off+int64(len(b)) {
+				b[dirty-off] = 1
+			}
+		}
+		p := &pass{dev: dev, log: io.Discard}
+		assert.ErrorContains(t, p.verifyBlank(t.Context(), p.span()), "is 0x01, not zero")
+	}
+}
+
+// vast is a large disk of zeros.
+type vast struct {
+	fileDevice
+	size int64
+	at   func(off int64, b []byte)
+}
+
+func (v *vast) Size() int64 { return v.size }
+func (v *vast) ReadAt(b []byte, off int64) (int, error) {
+	clear(b)
+	v.at(off, b)
+	return len(b), nil
 }

@@ -18,9 +18,10 @@ import (
 	"drpd/pkg/sim/lab"
 )
 
-const usage = `usage: demo run|smoke|kill|shell|down [flags]
+const usage = `usage: demo run|smoke|disks|kill|shell|down [flags]
   run    the whole path on three machines; leaves the rack running
   smoke  one machine: power on, PXE, discover, deploy, local boot; cleans up
+  disks  one machine with two disks: a stranger's data, a wipe that is cut off, Free; cleans up
   kill   the whole path with drpd killed (-9) at many instants; cleans up
   shell  a shell inside the running rack
   down   stop the rack and remove it`
@@ -66,6 +67,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return runDemo(ctx, o)
 	case "smoke":
 		return runSmoke(ctx, o)
+	case "disks":
+		return runDisks(ctx, o)
 	case "kill":
 		return runKill(ctx, o)
 	case "shell":

@@ -61,6 +61,10 @@ func machines(n int) []lab.NodeConfig {
 
 // newSite makes the rack with n powered-off machines and starts drpd in it.
 func newSite(ctx context.Context, b built, dir string, n int, out io.Writer) (*site, error) {
+	return siteOf(ctx, b, dir, machines(n), out)
+}
+
+func siteOf(ctx context.Context, b built, dir string, nodes []lab.NodeConfig, out io.Writer) (*site, error) {
 	if err := down(ctx, dir); err != nil {
 		return nil, fmt.Errorf("remove an earlier rack: %w", err)
 	}
@@ -69,7 +73,7 @@ func newSite(ctx context.Context, b built, dir string, n int, out io.Writer) (*s
 		return nil, err
 	}
 	s := &site{built: b, rack: r, dir: dir, out: out}
-	for _, cfg := range machines(n) {
+	for _, cfg := range nodes {
 		node, err := r.AddNode(ctx, cfg)
 		if err != nil {
 			return s, err

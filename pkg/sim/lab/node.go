@@ -49,6 +49,10 @@ type NodeConfig struct {
 	DiskSerial string `json:"diskSerial"`
 	// DiskSize is in bytes, by default 2 GiB; the file is sparse.
 	DiskSize int64 `json:"diskSize"`
+	// DataSize makes a second disk, virtio, with that many bytes; DataRate bounds
+	// how fast it is written, in bytes per second, if it is not 0.
+	DataSize int64 `json:"dataSize,omitempty"`
+	DataRate int64 `json:"dataRate,omitempty"`
 	// MemoryMiB is by default 512.
 	MemoryMiB int `json:"memoryMiB"`
 	BMC       BMC `json:"bmc"`
@@ -126,12 +130,17 @@ func (n *Node) build(ctx context.Context) error {
 	if err := os.MkdirAll(n.path(), 0o755); err != nil {
 		return err
 	}
-	disk, err := os.OpenFile(n.path("disk.raw"), os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(disk.Truncate(n.DiskSize), disk.Close()); err != nil {
-		return err
+	for path, size := range map[string]int64{n.DiskPath(): n.DiskSize, n.DataPath(): n.DataSize} {
+		if size == 0 {
+			continue
+		}
+		disk, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(disk.Truncate(size), disk.Close()); err != nil {
+			return err
+		}
 	}
 	if n.Firmware == UEFI {
 		if err := copyFile(n.path("vars.fd"), ovmfVars); err != nil {
@@ -198,6 +207,12 @@ func (r *Rack) stopNodes(ctx context.Context) error {
 
 // DiskPath is the raw image behind the machine's disk.
 func (n *Node) DiskPath() string { return n.path("disk.raw") }
+
+// DataPath is the raw image behind the second disk, if it has one.
+func (n *Node) DataPath() string { return n.path("data.raw") }
+
+// DataSerial is the second disk's.
+func (n *Node) DataSerial() string { return "DATA-" + n.Name }
 
 func (n *Node) path(parts ...string) string {
 	return n.rack.path(append([]string{"nodes", n.Name}, parts...)...)

@@ -89,10 +89,18 @@ func (n *Node) diskArgs(netFirst bool) []string {
 		NVMe:   "nvme,",
 		AHCI:   "ide-hd,bus=ide.0,",
 	}[n.Disk]
-	return []string{
+	args := []string{
 		"-drive", "if=none,id=d0,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap,file=" + n.DiskPath(),
 		"-device", device + "id=disk0,drive=d0,serial=" + n.DiskSerial + ",bootindex=" + bootIndex(!netFirst),
 	}
+	if n.DataSize == 0 {
+		return args
+	}
+	drive := "if=none,id=d1,format=raw,cache=unsafe,file=" + n.DataPath()
+	if n.DataRate > 0 {
+		drive += ",throttling.bps-write=" + strconv.FormatInt(n.DataRate, 10)
+	}
+	return append(args, "-drive", drive, "-device", "virtio-blk-pci,id=disk1,drive=d1,serial="+n.DataSerial())
 }
 
 func bootIndex(first bool) string {

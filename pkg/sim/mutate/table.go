@@ -27,9 +27,9 @@ func clusters() []Mutation {
 			return engine.Result{}, err
 		}`, pkg, ""},
 		{"cluster: those that stay are trimmed", "pkg/cluster/resize.go", `surplus := func(name string) bool { _, keep := want[name]; return !keep }`, `surplus := func(name string) bool { return name != "" }`, pkg, ""},
-		{"cluster: the param lifts protection", "pkg/cluster/protect.go", `	case c.Protected && v != true:`, `	case false:`, pkg, ""},
-		{"cluster: a definition does not protect", "pkg/cluster/protect.go", `c.Protected || on == true, "definition"`, `c.Protected, "definition"`, pkg, ""},
-		{"cluster: what it asked for goes on without it", "pkg/cluster/giveup.go", `	return withdraw(tx, new, why)`, `	return nil`, "pkg/sim/inproc", "TestAClusterThatIsGivenUp"},
+		{"cluster: a param looks as if it lifts protection", "pkg/cluster/protect.go", `	case c.Protected && v != true:`, `	case false:`, pkg, ""},
+		{"cluster: a definition does not protect", "pkg/cluster/protect.go", `c.Protected || on == true, "definition"`, `c.Protected || on == ".", "definition"`, pkg, ""},
+		{"cluster: what it asked for goes on without it", "pkg/cluster/giveup.go", `	return withdraw(tx, new, why)`, `	return withdraw(tx, &api.Job{}, why)`, "pkg/sim/inproc", "TestAClusterThatIsGivenUp"},
 	}
 }
 
@@ -40,7 +40,7 @@ func disks() []Mutation {
 		{"diskplan: a wipe does not ask", "pkg/diskplan/diskplan.go", `guard.Destroy(tx, p.m, guard.Wipe)`, `error(nil)`, plan, ""},
 		{"diskplan: an installation does not ask", "pkg/diskplan/diskplan.go", `guard.Destroy(tx, p.m, guard.Install)`, `error(nil)`, plan, ""},
 		{"diskplan: a wipe of what is protected", "pkg/diskplan/diskplan.go", `		if isProtected(all[i], p.protected()) {`, `		if false {`, plan, ""},
-		{"diskplan: a wipe of what is apart", "pkg/diskplan/diskplan.go", `		if why == "" && !asked {`, `		if false {`, plan, ""},
+		{"diskplan: a wipe of what is apart", "pkg/diskplan/diskplan.go", `		if why == "" && !asked {`, `		if asked && !asked {`, plan, ""},
 		{"diskplan: a wipe of what is exempt", "pkg/diskplan/diskplan.go", `		why := blank.Exempt(d.DiskFact)`, `		why := ""`, plan, ""},
 		{"diskplan: a wipe of strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, d); why != "" {`, `		if why := ""; why != "" {`, plan, ""},
 		{"diskplan: an installation over strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, x); why != "" && !x.Absent {`, `		if why := ""; why != "" && !x.Absent {`, plan, ""},
@@ -69,7 +69,7 @@ func disks() []Mutation {
 		{"blank: a save frees without Decide", "pkg/blank/note.go", `	case v.Held != "":`, `	case false:`, blank, ""},
 		{"blank: hardware becomes none", "pkg/blank/note.go", `	case new.Virtual && !old.Virtual && old.Uuid != "":`, `	case false:`, blank, ""},
 		{"blank: what was not wiped is anybody's", "pkg/blank/blank.go", `	case v.Clean, m.Unwiped == nil, m.Unwiped.Owner == owner:`, `	case true:`, blank, ""},
-		{"blank: the installed system's report counts", "pkg/blank/note.go", `env.NetBoots() && !env.OneShot() && m.BootEnv == j.BootEnv`, `m.BootEnv != ""`, blank, ""},
+		{"blank: the installed system's report counts", "pkg/blank/note.go", `env.NetBoots() && !env.OneShot() && m.BootEnv == j.BootEnv`, `env.Name != ""`, blank, ""},
 		{"blank: a report of an agent that is not home", "pkg/blank/note.go", ` && m.Boot.Home && m.Boot.Env`, ` && m.Boot.Env`, blank, ""},
 		{"blank: a report from before the release", "pkg/blank/note.go", `j.Release != m.Uses || m.Virtual`, `m.Virtual`, blank, ""},
 		{"blank: a script changes nothing", "pkg/blank/note.go", `	case anything:
@@ -79,7 +79,7 @@ func disks() []Mutation {
 		{"blank: a failed wipe is one", "pkg/blank/note.go", `		case d.Error != "":`, `		case false:`, blank, ""},
 		{"blank: a discard is a wipe", "pkg/blank/note.go", `	if !slices.Contains([]string{api.MethodOverwrite, api.MethodSanitize, api.MethodCrypto}, d.Method) {`, `	if false && slices.Contains([]string{""}, d.Method) {`, blank, ""},
 		{"blank: an exemption without a reason", "pkg/blank/note.go", `	if reason == "" {`, `	if false {`, blank, ""},
-		{"blank: a stranger's disk is one of ours", "pkg/blank/note.go", `		case !ours && Exempt(d) == "":`, `		case false:`, "pkg/sim/inproc", "TestStrangersDataStays/discovered"},
+		{"blank: a stranger's disk is one of ours", "pkg/blank/note.go", `		case !ours && Exempt(d) == "":`, `		case ours && !ours:`, "pkg/sim/inproc", "TestStrangersDataStays/discovered"},
 	}
 }
 
@@ -96,7 +96,7 @@ func guards() []Mutation {
 		{"guard: only the machine's own list counts", "pkg/guard/disks.go", `	for _, g := range m.ProtectedDisks {
 		s := source(g.Source)`, `	for _, g := range m.ProtectedDisks[:0] {
 		s := source(g.Source)`, pkg, ""},
-		{"guard: what is rendered is not looked at", "pkg/guard/actions.go", `		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); err != nil {`, `		if err := error(nil); err != nil {`, pkg, ""},
+		{"guard: what is rendered is not looked at", "pkg/guard/actions.go", `		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); err != nil {`, `		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); false {`, pkg, ""},
 		{"guard: the agent is not told", "pkg/guard/actions.go", `	if len(missing) == 0 {`, `	if true {`, pkg, ""},
 		{"guard: an unknown operation is harmless", "pkg/guard/tasks.go", `	return slices.Contains([]string{"inventory", "verify-blank", "reboot", "poweroff"}, op)`, `	return op != "wipe" && op != "deploy"`, pkg, ""},
 		{"guard: a save lets a member go", "pkg/guard/hooks.go", `	case new.Owner != old.Owner || leaves(old.PoolStatus, new.PoolStatus):`, `	case false:`, pkg, ""},
@@ -117,12 +117,14 @@ func machines() []Mutation {
 		{"pool: force takes what is not wiped", "pkg/pool/pool.go", `	case c.uncertain(r, m) != "":`, `	case c.uncertain(r, m) != "" && !c.force:`, pool, ""},
 		{"pool: what another has is wiped", "pkg/pool/pool.go", ` || m.Locked || m.Owner != "" {`, ` {`, pool, ""},
 		{"pool: what is in use is wiped", "pkg/pool/pool.go", `	if (m.PoolStatus != api.HoldDestroy && m.PoolStatus != api.Free) || `, `	if `, pool, ""},
-		{"pool: a pool that wants proof takes what has none", "pkg/pool/transition.go", `	if v := blank.Decide(tx, &there); v.Held != "" {`, `	if v := (blank.Verdict{}); v.Held != "" {`, pool, ""},
+		{"pool: a pool that wants proof takes what has none", "pkg/pool/transition.go", `	if v := blank.Decide(tx, &there); v.Held != "" {`, `	if v := blank.Decide(tx, &there); false {`, pool, ""},
 		{"pool: a release that is over is Free", "pkg/pool/status.go", `	v := blank.Decide(tx, m)
 	if v.Held == "" {
-		return api`, `	v := blank.Verdict{}
-	if v.Held == "" {
-		return api`, pool, ""},
+		return api.Machines.Modify(tx, id, func(m *api.Machine) error {
+			m.PoolStatus`, `	v := blank.Decide(tx, m)
+	if true {
+		return api.Machines.Modify(tx, id, func(m *api.Machine) error {
+			m.PoolStatus`, pool, ""},
 		{"bmc: power is cut before the boot order is taken", "pkg/bmc/action.go", `	if err := s.BootOnce(ctx, d, uefi); err != nil {
 		return err
 	}
