@@ -14,7 +14,7 @@ import (
 func (r *run) broken(ctx context.Context) error {
 	counts, not := 0, 0
 	for _, g := range r.chosen() {
-		list := slices.DeleteFunc(all(), func(a attack) bool { return !slices.Contains(g.of, a.guard) })
+		list := slices.DeleteFunc(all(), func(a attack) bool { return !slices.Contains(g.of, a.guard) || !a.counts() })
 		err := r.against(ctx, g.edits, list, func(a attack, got string, err error) {
 			switch {
 			case errors.Is(err, errSkip):

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -53,7 +55,54 @@ func directories() []attack {
 	add("older database", "an older copy of the database", func(ctx context.Context, dir, _ string) error {
 		return swap(ctx, dir, filepath.Join(dir, "older"), "drpd.db")
 	})
+	for how, put := range map[string]func(ctx context.Context, dir, other string) error{
+		"another server's file under its log": func(ctx context.Context, dir, other string) error {
+			return command(ctx, "cp", filepath.Join(other, "drpd.db"), filepath.Join(dir, "drpd.db"))
+		},
+		"an older file under its log": func(ctx context.Context, dir, _ string) error {
+			return command(ctx, "cp", filepath.Join(dir, "older", "drpd.db"), filepath.Join(dir, "drpd.db"))
+		},
+	} {
+		out = append(out, attack{kindDirectory, how, "log of another", func(ctx context.Context, e *env) (string, error) {
+			return e.startHarmed(ctx, func(ctx context.Context, dir, other string) error {
+				if err := e.killed(ctx, dir); err != nil {
+					return err
+				}
+				return put(ctx, dir, other)
+			})
+		}})
+	}
 	return append(out, backups()...)
+}
+
+// killed serves a directory, has much written to it, and kills the server: what
+// was written is in the log.
+func (e *env) killed(ctx context.Context, dir string) error {
+	p, err := e.startAt(dir)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	if up, err := p.serves(ctx); err != nil || !up {
+		return fmt.Errorf("drpd did not serve %s: %v: %s", dir, err, tail(p.out.String()))
+	}
+	a := &actor{e: e, http: through(e.net.server(), noAddr), user: firstUser, password: "another long one 2"}
+	for n := range 40 {
+		code, text, err := a.raw(ctx, "POST", "https://127.0.0.1:18092/api/v3/profiles", fmt.Sprintf(`{"Name":"n%d","Description":"%s"}`, n, strings.Repeat("x", 2000)))
+		if err != nil || code >= 300 {
+			return fmt.Errorf("a write: %d %.100s %w", code, text, err)
+		}
+	}
+	for _, child := range childrenOf(p.cmd.Process.Pid) {
+		pid, err := strconv.Atoi(child)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // swap puts a part of another directory in the place of one's own; of a database

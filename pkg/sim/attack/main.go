@@ -122,7 +122,7 @@ func (e *env) down() error {
 }
 
 // tally counts the attempts of one kind.
-type tally struct{ attempts, through, failed, skipped int }
+type tally struct{ attempts, counting, through, failed, skipped int }
 
 // intact makes every attempt on drpd as it is.
 func (r *run) intact(ctx context.Context) error {
@@ -140,6 +140,9 @@ func (r *run) intact(ctx context.Context) error {
 			of[a.kind], kinds = t, append(kinds, a.kind)
 		}
 		t.attempts++
+		if a.counts() {
+			t.counting++
+		}
 		switch {
 		case errors.Is(err, errSkip):
 			t.attempts--
@@ -159,13 +162,15 @@ func (r *run) intact(ctx context.Context) error {
 		return err
 	}
 	var sum tally
-	fmt.Printf("%-32s %9s %12s\n", "kind", "attempts", "got through")
+	fmt.Printf("%-32s %9s %9s %12s\n", "kind", "attempts", "counting", "got through")
 	for _, k := range kinds {
 		t := of[k]
-		fmt.Printf("%-32s %9d %12d\n", k, t.attempts, t.through)
-		sum.attempts, sum.through, sum.failed = sum.attempts+t.attempts, sum.through+t.through, sum.failed+t.failed
+		fmt.Printf("%-32s %9d %9d %12d\n", k, t.attempts, t.counting, t.through)
+		sum.attempts, sum.counting = sum.attempts+t.attempts, sum.counting+t.counting
+		sum.through, sum.failed = sum.through+t.through, sum.failed+t.failed
 	}
 	bad := sum.through + sum.failed
+	fmt.Printf("%d attempts, of which %d get through when their guard alone is broken (make attack-broken); got through: %d\n", sum.attempts, sum.counting, sum.through)
 	fmt.Printf("attack: %d passed, %d failed\n", sum.attempts-bad, bad)
 	if bad > 0 || sum.attempts == 0 {
 		return fmt.Errorf("%d of %d attempts got through, %d could not be made", sum.through, sum.attempts, sum.failed)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -17,7 +18,7 @@ const (
 // sets nor reads secrets.
 func users() []attack {
 	var out []attack
-	for _, param := range []string{"ipmi/address", "ipmi/tls-pin", "ipmi/username"} {
+	for _, param := range []string{"ipmi/address", "ipmi/username"} {
 		for how, make := range map[string]func(m machine, v string) request{
 			"of a machine": func(m machine, v string) request {
 				return request{"PATCH", "machines/" + m.id, "[" + op("add", "Params", param, v) + "]"}
@@ -62,6 +63,15 @@ func users() []attack {
 			}})
 		}
 	}
+	for how, make := range later {
+		out = append(out, attack{kindRoute, how, "routes of secrets", func(ctx context.Context, e *env) (string, error) {
+			m, err := e.machine(ctx, nil)
+			if err != nil {
+				return "", err
+			}
+			return e.handed(ctx, make(m, "v"+randomText()))
+		}})
+	}
 	for how, text := range texts {
 		out = append(out, attack{kindRead, how, "secrets of texts", func(ctx context.Context, e *env) (string, error) {
 			m, err := e.classified(ctx, text.rules, text.more)
@@ -100,6 +110,44 @@ func (e *env) routed(ctx context.Context, m machine, param string, r request) (s
 		if i := strings.Index(text, quoted(param)+`:"v`); i >= 0 {
 			got := kind + " have " + text[i:min(i+40, len(text))]
 			return got, e.unroute(ctx, m, param)
+		}
+	}
+	return "", nil
+}
+
+// later are objects whose params the server gives to others, in nobody's name.
+var later = map[string]func(m machine, v string) request{
+	"of what a pool gives": func(_ machine, v string) request {
+		return request{"POST", "pools", `{"Id":"` + v + `","AllocateActions":{"AddParameters":{"ipmi/address":"` + v + `"}}}`}
+	},
+	"of what a pool gives, by a patch": func(_ machine, v string) request {
+		return request{"PATCH", "pools/default", `[{"op":"add","path":"/EnterActions","value":{"AddParameters":{"ipmi/address":"` + v + `"}}}]`}
+	},
+	"of a trigger's orders": func(_ machine, v string) request {
+		return request{"POST", "triggers", `{"Name":"` + v + `","TriggerProvider":"cron-trigger","Blueprint":"evil-order","Params":{"cron-trigger/time-string":"0 0 1 1 *"},"WorkOrderParams":{"ipmi/address":"` + v + `"}}`}
+	},
+	"of what a trigger is told": func(_ machine, v string) request {
+		return request{"POST", "triggers", `{"Name":"` + v + `","TriggerProvider":"cron-trigger","Blueprint":"evil-order","Params":{"cron-trigger/time-string":"0 0 1 1 *"},"StoreDataInParameter":"callback/callbacks"}`}
+	},
+	"of a batch's orders": func(m machine, v string) request {
+		return request{"POST", "batches", `{"Description":"` + v + `","WorkOrderTemplate":{"Blueprint":"evil-order","Machine":"` + m.id + `","Params":{"ipmi/address":"` + v + `"}}}`}
+	},
+}
+
+// handed makes a low user's request and looks whether its object is there.
+func (e *env) handed(ctx context.Context, r request) (string, error) {
+	mark := regexp.MustCompile(`v[0-9a-f]{16}`).FindString(r.body)
+	if _, _, err := e.low.call(ctx, r.method, r.path, r.body); err != nil {
+		return "", err
+	}
+	for _, kind := range []string{"pools", "triggers", "batches"} {
+		text, err := e.admin.must(ctx, "GET", kind, nil)
+		if err != nil {
+			return "", err
+		}
+		if strings.Contains(text, mark) {
+			_, _, err := e.admin.call(ctx, "PATCH", "pools/default", `[{"op":"remove","path":"/EnterActions"}]`)
+			return kind + " have it", err
 		}
 	}
 	return "", nil
@@ -201,7 +249,7 @@ func (e *env) leaked(ctx context.Context, m machine) (string, error) {
 		return "", err
 	}
 	p, _ := is["Params"].(map[string]any)
-	if leak, ok := p["leak"]; ok && (strings.Contains(quoted(leak), secret) || leak == float64(1) || strings.Contains(quoted(leak), "aGlkZGVu")) {
+	if leak, ok := p["leak"]; ok && (strings.Contains(quoted(leak), secret) || leak == float64(1) || strings.Contains(quoted(leak), "ImhpZGRlbi")) {
 		return "param leak has it", nil
 	}
 	if strings.Contains(now, secret) {
@@ -219,7 +267,7 @@ func (e *env) frozen(ctx context.Context, m machine) (string, error) {
 		_, _, _ = e.admin.call(ctx, "PATCH", "machines/"+m.id, `[{"op":"add","path":"/Runnable","value":false},{"op":"remove","path":"/Params/classify~1classification-data"}]`)
 		_, _, _ = e.admin.call(ctx, "DELETE", "machines/"+m.id, nil)
 	}()
-	for range 10 {
+	for range 40 { // a rendering in an update begins when the engine comes to it
 		start := time.Now()
 		if _, err := e.admin.must(ctx, "PATCH", "profiles/plain", `[{"op":"add","path":"/Description","value":"`+randomText()+`"}]`); err != nil {
 			if time.Since(start) > longWrite {
@@ -233,7 +281,7 @@ func (e *env) frozen(ctx context.Context, m machine) (string, error) {
 		select {
 		case <-ctx.Done():
 			return "", ctx.Err()
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(150 * time.Millisecond):
 		}
 	}
 	return "", nil
