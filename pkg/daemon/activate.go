@@ -116,9 +116,9 @@ func (d *Daemon) plan() []string {
 	v := d.DB.View()
 	var lines []string
 	for m := range api.Machines.All(v) {
-		a, err := restored.Adoptions.Get(v, m.Uuid)
+		a := restored.Of(v, m.Uuid)
 		switch {
-		case err != nil:
+		case a == nil:
 			lines = append(lines, fmt.Sprintf("machine %s: has %s in the backup, was not heard of: its agent waits until it says what it is", m.Name, m.BootEnv))
 		case a.Differs() != "":
 			lines = append(lines, fmt.Sprintf("machine %s: %s: it is adopted as what it runs", m.Name, a.Differs()))
@@ -130,7 +130,7 @@ func (d *Daemon) plan() []string {
 			lines = append(lines, fmt.Sprintf("machine %s: workflow %s is not complete: it is set aside", m.Name, m.Workflow))
 		}
 	}
-	for a := range restored.Adoptions.All(v) {
+	for _, a := range restored.All(v) {
 		if a.Name == "" {
 			lines = append(lines, fmt.Sprintf("machine %s: %s", a.Machine, a.Differs()))
 		}
@@ -142,6 +142,9 @@ func (d *Daemon) plan() []string {
 func (d *Daemon) takeOver(ctx context.Context) ([]string, error) {
 	var lines []string
 	var ids []string
+	if err := d.DB.Update(ctx, restored.Forget); err != nil {
+		return nil, err
+	}
 	for m := range api.Machines.All(d.DB.View()) {
 		ids = append(ids, m.Uuid)
 	}
@@ -181,7 +184,7 @@ func (d *Daemon) takeOver(ctx context.Context) ([]string, error) {
 	for i := range lines {
 		lines[i] = "set aside: " + lines[i]
 	}
-	for a := range restored.Adoptions.All(d.DB.View()) {
+	for _, a := range restored.All(d.DB.View()) {
 		for _, what := range a.Aside {
 			lines = append(lines, fmt.Sprintf("set aside: machine %s: %s", a.Name, what))
 		}

@@ -106,7 +106,7 @@ func takeReport(ctx context.Context, tx *resource.Tx, m *api.Machine, env string
 		return false, nil
 	}
 	_, err = restored.Reported(tx, m, restored.Report{Env: env, Address: resource.OriginOf(ctx).Address, At: tx.Now()})
-	return m.PoolStatus == api.HoldDestroy && restored.Held(tx, m.Uuid) != "", err
+	return restored.Held(tx, m), err
 }
 
 // whenActive runs fn once the server may act.
@@ -148,7 +148,7 @@ func (d *Daemon) restoredRoute(_ context.Context, r rest.Request) (int, any, err
 	if c := d.closed.Load(); c != nil {
 		out.Restored, out.Says = c, notActiveText(c)
 	}
-	for a := range restored.Adoptions.All(v) {
+	for _, a := range restored.All(v) {
 		if r.Allow("machines", "get", a.Machine) == nil {
 			out.Machines = append(out.Machines, restored.Entry{Adoption: *a, Differs: a.Differs()})
 		}

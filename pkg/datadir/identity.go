@@ -120,6 +120,9 @@ func acceptable(cfg Config, parts []string) error {
 	if len(parts) == 0 {
 		return errors.New("no part is named: --accept-loss=" + PartToken + ", for example")
 	}
+	if halfMoved(cfg.Dir) { // without its identity it would not know that it is restored
+		return errHalfMoved(cfg.Dir)
+	}
 	if !Exists(cfg) {
 		return fmt.Errorf("%s holds no part of a server", cfg.Dir)
 	}

@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -26,7 +25,8 @@ import (
 	"drpd/pkg/store/sqlite"
 )
 
-// RestoreConfig says what to restore where. Dir must be empty or absent.
+// RestoreConfig says what to restore where. Dir must be empty or absent; one that
+// is there keeps its owner, who gets what is restored.
 type RestoreConfig struct {
 	From string
 	Dir  string
@@ -38,37 +38,22 @@ type RestoreConfig struct {
 const maxManifest = 512 << 20
 
 // Restore looks the whole backup through, and only then unpacks it: the
-// directory is whole or as it was. The server that starts on it is not active.
+// directory is whole or as it was. Killed while the parts move into a directory
+// that was there, it leaves one on which nothing starts but another restore. The server that starts on it is not active.
 func Restore(ctx context.Context, cfg RestoreConfig) (*Manifest, error) {
-	if err := mustBeEmpty(cfg.Dir); err != nil {
+	to, err := openPlace(cfg.Dir)
+	if err != nil {
 		return nil, err
 	}
+	defer to.close()
 	r := &restore{cfg: cfg}
 	if err := r.verify(ctx); err != nil {
 		return nil, fmt.Errorf("backup %s: %w; nothing was written", cfg.From, err)
 	}
-	if err := r.unpack(ctx); err != nil {
+	if err := to.fill(ctx, r.fill); err != nil {
 		return nil, fmt.Errorf("restore to %s: %w", cfg.Dir, err)
 	}
 	return &r.m, nil
-}
-
-// unfinished is what a restore that was killed leaves behind.
-const unfinished = ".restore-"
-
-func mustBeEmpty(dir string) error {
-	names, err := foreign(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("restore: %w", err)
-	}
-	names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, unfinished) })
-	if len(names) > 0 {
-		return fmt.Errorf("restore: %s is not empty (%s): name an empty directory", dir, strings.Join(names[:min(5, len(names))], ", "))
-	}
-	return nil
 }
 
 type restore struct {
@@ -198,112 +183,6 @@ func (r *restore) unseal(sealed []byte) error {
 		return errors.New("its keys are damaged")
 	}
 	return nil
-}
-
-// unpack fills a directory beside the wanted one, syncs it and gives it its
-// name. Where that cannot be, as for the root of a volume, what is in it moves,
-// the identity last: before that, no server starts on it.
-func (r *restore) unpack(ctx context.Context) error {
-	parent := filepath.Dir(filepath.Clean(r.cfg.Dir))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	inside := false
-	tmp, err := os.MkdirTemp(parent, unfinished)
-	if err != nil {
-		return err
-	}
-	defer func() { os.RemoveAll(tmp) }()
-	if !sameVolume(parent, r.cfg.Dir) {
-		inside = true
-		os.RemoveAll(tmp)
-		if tmp, err = os.MkdirTemp(r.cfg.Dir, unfinished); err != nil {
-			return err
-		}
-	}
-	if err := r.fill(ctx, tmp); err != nil {
-		return err
-	}
-	if err := own(tmp, r.cfg.Dir); err != nil {
-		return err
-	}
-	if !inside {
-		if err := r.clearUnfinished(); err != nil {
-			return err
-		}
-		if err := os.Rename(tmp, r.cfg.Dir); err != nil {
-			return err
-		}
-		return atomicfile.SyncDir(parent)
-	}
-	return r.moveIn(tmp)
-}
-
-// clearUnfinished removes what killed restores left in the directory.
-func (r *restore) clearUnfinished() error {
-	list, err := filepath.Glob(filepath.Join(r.cfg.Dir, unfinished+"*"))
-	if err != nil {
-		return err
-	}
-	for _, p := range list {
-		if err := os.RemoveAll(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *restore) moveIn(tmp string) error {
-	list, err := os.ReadDir(tmp)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(list, func(a, b os.DirEntry) int {
-		return boolInt(a.Name() == PartIdentity) - boolInt(b.Name() == PartIdentity)
-	})
-	for _, e := range list {
-		if e.Name() == PartIdentity { // all others are there for good first
-			if err := atomicfile.SyncDir(r.cfg.Dir); err != nil {
-				return err
-			}
-		}
-		if err := os.Rename(filepath.Join(tmp, e.Name()), filepath.Join(r.cfg.Dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return atomicfile.SyncDir(r.cfg.Dir)
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// sameVolume says whether a directory can be renamed to the place: it is not
-// there, or no volume of its own.
-func sameVolume(parent, dir string) bool {
-	var a, b syscall.Stat_t
-	if syscall.Stat(dir, &b) != nil {
-		return true
-	}
-	_, lost := os.Lstat(filepath.Join(dir, "lost+found"))
-	return syscall.Stat(parent, &a) == nil && a.Dev == b.Dev && lost != nil
-}
-
-// own gives what was unpacked to the owner of the directory that was there.
-func own(tmp, dir string) error {
-	var st syscall.Stat_t
-	if os.Geteuid() != 0 || syscall.Stat(dir, &st) != nil || st.Uid == 0 {
-		return nil
-	}
-	return filepath.WalkDir(tmp, func(path string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, int(st.Uid), int(st.Gid))
-	})
 }
 
 // fill writes all parts into an empty directory.

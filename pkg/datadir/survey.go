@@ -152,6 +152,9 @@ func Begin(cfg Config) (*Dir, error) {
 	if err := Private(cfg.Dir); err != nil {
 		return nil, err
 	}
+	if halfMoved(cfg.Dir) {
+		return nil, errHalfMoved(cfg.Dir)
+	}
 	d := &Dir{cfg: cfg}
 	id, there, err := cfg.readIdentity()
 	if err != nil && !id.accepted(PartIdentity) {

@@ -15,7 +15,6 @@ import (
 	"drpd/pkg/api"
 	"drpd/pkg/datadir"
 	"drpd/pkg/resource"
-	"drpd/pkg/trigger"
 )
 
 // Reason is what objects say that were set aside.
@@ -35,6 +34,10 @@ type Adoption struct {
 	Said    string  // the boot environment that it has in the backup
 	Status  string  // and its PoolStatus there
 	Reports *Report `json:",omitempty"` // nil: it has not been heard of
+	// Restore is the time of the restore that this is about: a server may be
+	// restored more than once. Done says that the takeover has passed.
+	Restore time.Time
+	Done    bool `json:",omitempty"`
 	// Pending machines have not said what they are since the server took over:
 	// their agents are told nothing until they do.
 	Pending bool
@@ -59,15 +62,58 @@ func (a *Adoption) Differs() string {
 	return ""
 }
 
+// current is the restore that the server has not got over yet, zero if there is
+// none.
+func current(r resource.Reader) time.Time {
+	s, err := datadir.Servers.Get(r, datadir.Self)
+	if err != nil || s.Restored == nil {
+		return time.Time{}
+	}
+	return s.Restored.At
+}
+
+// Of is the machine's adoption by the present restore, or by the last one if the
+// server is active; nil if there is none.
+func Of(r resource.Reader, machine string) *Adoption {
+	a, err := Adoptions.Get(r, machine)
+	if now := current(r); err != nil || !now.IsZero() && !now.Equal(a.Restore) {
+		return nil
+	}
+	return a
+}
+
+// All are the adoptions as in Of.
+func All(r resource.Reader) []*Adoption {
+	var out []*Adoption
+	for a := range Adoptions.All(r) {
+		if a := Of(r, a.Machine); a != nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Forget removes what is left of a former restore: it says nothing of this one.
+func Forget(tx *resource.Tx) error {
+	for a := range Adoptions.All(tx) {
+		if Of(tx, a.Machine) == nil {
+			if err := Adoptions.Delete(tx, a.Machine); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Note notes what an agent reports. Machine nil: the backup knows none, key is
 // then its MAC address.
 func Note(tx *resource.Tx, m *api.Machine, key string, r Report) error {
-	a := &Adoption{Machine: key, Reports: &r}
+	a := &Adoption{Machine: key, Reports: &r, Restore: current(tx)}
 	if m != nil {
 		a.Machine, a.Name, a.Said, a.Status = m.Uuid, m.Name, m.BootEnv, string(m.PoolStatus)
 	}
-	if !Adoptions.Has(tx, a.Machine) {
-		return Adoptions.Create(tx, a)
+	if Of(tx, a.Machine) == nil {
+		return Adoptions.Put(tx, a)
 	}
 	return Adoptions.Modify(tx, a.Machine, func(old *Adoption) error { old.Reports = &r; return nil })
 }
@@ -97,16 +143,12 @@ func Machine(tx *resource.Tx, id string, hold Hold) error {
 	if err != nil {
 		return nil // deleted meanwhile
 	}
-	a, err := Adoptions.Get(tx, id)
-	if err == nil && (a.Pending || a.Held != "" || a.Aside != nil) {
-		return nil // done before
-	}
-	next := &Adoption{Machine: id, Name: m.Name, Said: m.BootEnv, Status: string(m.PoolStatus), Pending: true, Aside: []string{}}
-	if err == nil {
-		next.Reports, next.Pending = a.Reports, a.Reports == nil
-		if err := Adoptions.Delete(tx, id); err != nil {
-			return err
+	next := &Adoption{Machine: id, Name: m.Name, Said: m.BootEnv, Status: string(m.PoolStatus), Pending: true, Restore: current(tx), Done: true}
+	if a := Of(tx, id); a != nil {
+		if a.Done { // and a kill came, after which it may have reported
+			return reportedBetween(tx, m, a)
 		}
+		next.Reports, next.Pending = a.Reports, a.Reports == nil
 	}
 	if next.Aside, err = setAside(tx, api.Machines, m); err != nil {
 		return err
@@ -122,7 +164,15 @@ func Machine(tx *resource.Tx, id string, hold Hold) error {
 			return err
 		}
 	}
-	return Adoptions.Create(tx, next)
+	return Adoptions.Put(tx, next)
+}
+
+func reportedBetween(tx *resource.Tx, m *api.Machine, a *Adoption) error {
+	if !a.Pending || a.Reports == nil {
+		return nil
+	}
+	_, err := Reported(tx, m, *a.Reports)
+	return err
 }
 
 // Adopt makes the machine one that is at home in the environment in which its
@@ -149,8 +199,8 @@ func Adopt(tx *resource.Tx, id, env string) error {
 // Reported ends the wait for a machine whose agent says what it is only after
 // the server has taken over. It says whether that was new.
 func Reported(tx *resource.Tx, m *api.Machine, r Report) (bool, error) {
-	a, err := Adoptions.Get(tx, m.Uuid)
-	if err != nil || !a.Pending {
+	a := Of(tx, m.Uuid)
+	if a == nil || !a.Pending {
 		return false, nil
 	}
 	if a.Held == "" {
@@ -163,179 +213,14 @@ func Reported(tx *resource.Tx, m *api.Machine, r Report) (bool, error) {
 
 // Pending says whether the machine has yet to say what it is.
 func Pending(r resource.Reader, machine string) bool {
-	a, err := Adoptions.Get(r, machine)
-	return err == nil && a.Pending
+	a := Of(r, machine)
+	return a != nil && a.Pending
 }
 
-// Held says why a machine is held since the takeover, "" if it is not.
-func Held(r resource.Reader, machine string) string {
-	a, err := Adoptions.Get(r, machine)
-	if err != nil {
-		return ""
-	}
-	return a.Held
-}
-
-// setAside stops what a machine, cluster or broker has under way. Its task list
-// stands at a failed job that says why, as after any failure: whoever looked at
-// it sets Runnable.
-func setAside(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) ([]string, error) {
-	out, err := effects(tx, k, m)
-	if err != nil {
-		return nil, err
-	}
-	index := max(m.CurrentTask, 0)
-	unfinished := !m.WorkOrderMode && index < len(m.Tasks) && !m.WorkflowComplete
-	booting := k == api.Machines && m.Boot != nil && !m.Boot.Home
-	if !unfinished && !booting {
-		return out, nil
-	}
-	job := m.CurrentJob
-	if unfinished {
-		out = append(out, fmt.Sprintf("workflow %s at %s", m.Workflow, m.Tasks[index]))
-		if job, err = stopJob(tx, m, index); err != nil {
-			return nil, err
-		}
-	}
-	if booting {
-		out = append(out, "boot into "+m.Boot.Env)
-	}
-	return out, k.Modify(tx, m.Uuid, func(m *api.Machine) error {
-		m.Moving, m.Runnable, m.PastJob, m.CurrentJob = true, false, false, job
-		if unfinished {
-			m.CurrentTask = index
-		}
-		if booting {
-			m.Boot.Error = Reason
-		}
-		return nil
-	})
-}
-
-// stopJob ends the job at the cursor and puts one there that failed.
-func stopJob(tx *resource.Tx, m *api.Machine, index int) (string, error) {
-	if j, err := api.Jobs.Get(tx, m.CurrentJob); err == nil {
-		err := api.Jobs.Modify(tx, j.Uuid, func(j *api.Job) error {
-			if j.Current = false; !j.Ended() {
-				j.State, j.ResultErrors = api.JobCancelled, []string{Reason}
-			}
-			return nil
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	j := &api.Job{Machine: m.Uuid, Task: m.Tasks[index], Stage: m.Stage, BootEnv: m.BootEnv, Workflow: m.Workflow, Context: m.Context,
-		State: api.JobFailed, StartTime: tx.Now(), EndTime: tx.Now(), Current: true, CurrentIndex: index, NextIndex: index + 1,
-		ResultErrors: []string{Reason}}
-	err := api.Jobs.Create(tx, j)
-	return j.Uuid, err
-}
-
-// effects cancels what acts outside of the server.
-func effects(tx *resource.Tx, k *resource.Kind[api.Machine], m *api.Machine) (out []string, err error) {
-	out = []string{}
-	if k == api.Machines {
-		for a := range api.BMCActions.By(tx, "Machine", m.Uuid) {
-			if a.Over() {
-				continue
-			}
-			out = append(out, "BMC: "+string(a.Want))
-			err := api.BMCActions.Modify(tx, a.Uuid, func(a *api.BMCAction) error {
-				a.State, a.Ended, a.Error = "cancelled", tx.Now(), Reason
-				return nil
-			})
-			if err != nil {
-				return nil, err
-			}
-		}
-	}
-	for o := range api.WorkOrders.By(tx, "Machine", m.Uuid) {
-		if o.Ended() {
-			continue
-		}
-		out = append(out, fmt.Sprintf("work order %s (%s)", o.Uuid, o.Blueprint))
-		if err := cancelOrder(tx, o.Uuid); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func cancelOrder(tx *resource.Tx, id string) error {
-	return api.WorkOrders.Modify(tx, id, func(o *api.WorkOrder) error {
-		if err := o.Move(api.OrderCancelled, tx.Now()); err != nil {
-			return err
-		}
-		o.Status = Reason
-		return nil
-	})
-}
-
-// Group takes a cluster or broker over.
-func Group(tx *resource.Tx, k *resource.Kind[api.Machine], id string) ([]string, error) {
-	m, err := k.Get(tx, id)
-	if err != nil {
-		return nil, nil
-	}
-	if j, err := api.Jobs.Get(tx, m.CurrentJob); err == nil && len(j.ResultErrors) == 1 && j.ResultErrors[0] == Reason {
-		return nil, nil // done before
-	}
-	out, err := setAside(tx, k, m)
-	for i := range out {
-		out[i] = m.Name + ": " + out[i]
-	}
-	return out, err
-}
-
-// Rest sets aside what belongs to no machine: orders without one, batches,
-// calls to the outside; and what schedules have missed since the backup.
-func Rest(tx *resource.Tx) ([]string, error) {
-	var out []string
-	for o := range api.WorkOrders.All(tx) {
-		if o.Ended() {
-			continue
-		}
-		out = append(out, fmt.Sprintf("work order %s (%s)", o.Uuid, o.Blueprint))
-		if err := cancelOrder(tx, o.Uuid); err != nil {
-			return nil, err
-		}
-	}
-	for b := range api.Batches.All(tx) {
-		if b.Ended() {
-			continue
-		}
-		out = append(out, "batch "+b.Id)
-		err := api.Batches.Modify(tx, b.Id, func(b *api.Batch) error {
-			b.State, b.Status, b.EndTime = api.BatchCancelled, Reason, tx.Now()
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	for c := range api.Callbacks.All(tx) {
-		if !c.Over() {
-			out = append(out, "callback of job "+c.Job)
-			if err := api.Callbacks.Modify(tx, api.Callbacks.Key(c), func(c *api.Callback) error { c.State, c.Error = api.CallbackFailed, Reason; return nil }); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for c := range api.PluginCalls.All(tx) {
-		if !c.Over() {
-			out = append(out, "plugin call of job "+api.PluginCalls.Key(c))
-			if err := api.PluginCalls.Modify(tx, api.PluginCalls.Key(c), func(c *api.PluginCall) error { c.State, c.Error = api.CallbackFailed, Reason; return nil }); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for f := range trigger.Firings.All(tx) {
-		if err := trigger.Firings.Modify(tx, f.Trigger, func(f *trigger.Firing) error { f.From = tx.Now(); return nil }); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+// Held says whether the machine is still held since the takeover.
+func Held(r resource.Reader, m *api.Machine) bool {
+	a := Of(r, m.Uuid)
+	return a != nil && a.Held != "" && m.PoolStatus == api.HoldDestroy && m.PoolHoldReason == a.Held
 }
 
 // Reply is the answer to GET /restored.
