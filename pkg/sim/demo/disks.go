@@ -114,7 +114,7 @@ func (d *disksCase) accident(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !strings.Contains(reason, d.n.DataSerial()) || !strings.Contains(reason, "ext4") {
+	if !strings.Contains(reason, d.n.DataSerial()) || !strings.Contains(reason, "ext file system") {
 		return "", fmt.Errorf("the reason does not name the disk and what is on it: %s", reason)
 	}
 	time.Sleep(10 * time.Second)
