@@ -102,7 +102,7 @@ func Report(e ops.Evidence) api.DiskReport {
 			ReadOnly: d.ReadOnly, Virtual: d.Virtual, Expander: d.Expander, Content: d.Content})
 	}
 	for _, r := range e.Done {
-		out.Done = append(out.Done, api.DiskDone{DiskID: diskID(r.Disk), Method: r.Method, Bytes: r.Bytes, Samples: r.Samples, Error: cut(r.Error)})
+		out.Done = append(out.Done, api.DiskDone{DiskID: diskID(r.Disk), Method: r.Method, Bytes: r.Bytes, Record: cut(r.Record), Samples: r.Samples, Error: cut(r.Error)})
 	}
 	return out
 }

@@ -114,3 +114,36 @@ func TestWhoseDataItHolds(t *testing.T) {
 	assert.NoError(t, move("loose"))
 	assert.NoError(t, take(setup(), web))
 }
+
+// TestWhatIsHeldIsNobodys: a machine that is held for what is on a disk, as one
+// that was retained, goes to nobody: not to another owner, by force or through
+// another pool, and not silently to its own. A wipe or an exemption, each a right
+// of its own, ends that.
+func TestWhatIsHeldIsNobodys(t *testing.T) {
+	t.Parallel()
+	const web, db = "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444"
+	s := newSite(t, "a")
+	s.pool(&api.Pool{Id: "default", ReleaseProof: api.ReleaseRequired})
+	s.pool(&api.Pool{Id: "attic", ReleaseProof: api.ReleaseRequired})
+	s.edit("a", func(m *api.Machine) {
+		m.PoolStatus, m.PoolHoldReason, m.Fence = api.HoldDestroy, "disk S1 is protected", &api.Fence{}
+		m.Unwiped = &api.Unwiped{Owner: web, Name: "web", Wrote: true}
+	})
+	for _, owner := range []string{"", db, web} {
+		err := s.db.Update(t.Context(), func(tx *resource.Tx) error { return Take(tx, s.machine("a").Uuid, Claim{Owner: owner}) })
+		assert.ErrorContains(t, err, "cannot be allocated: HoldDestroy", owner)
+		free, why, err := Candidates(s.db.View(), "default", owner, nil)
+		assert.NoError(t, err)
+		assert.Empty(t, free)
+		assert.Equal(t, []string{"a: HoldDestroy"}, why)
+	}
+	_, err := s.ask(Allocate, "default", `{"pool/count":1}`, "force", "true")
+	assert.ErrorContains(t, err, "the data of cluster web is not proven to be gone")
+	_, err = s.ask(Add, "attic", `{"pool/count":1}`, "source-pool", "default", "force", "true")
+	assert.ErrorContains(t, err, "the data of cluster web is not proven to be gone")
+	_, err = s.ask(Remove, "attic", `{"pool/count":1}`, "force", "true")
+	assert.Error(t, err)
+	s.settle()
+	assert.Equal(t, api.HoldDestroy, s.machine("a").PoolStatus)
+	assert.Equal(t, web, s.machine("a").Unwiped.Owner, "whose it is stays known")
+}

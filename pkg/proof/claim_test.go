@@ -244,3 +244,27 @@ func TestAwaitedInEveryState(t *testing.T) {
 		assert.Empty(t, refusal, "it is nobody's")
 	}
 }
+
+// TestMayRead: what is rendered for a machine goes to who could claim it; who is
+// known to be another gets nothing, whatever was ordered.
+func TestMayRead(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		given func(g gate)
+		want  bool
+	}{
+		"nothing":                       {func(gate) {}, false},
+		"a boot was ordered":            {func(g gate) { g.boot("working", "") }, true},
+		"one is admitted":               {func(g gate) { g.speaks(proof.Claim{Admit: noon.Add(time.Minute)}) }, true},
+		"one was admitted":              {func(g gate) { g.speaks(proof.Claim{Admit: noon}) }, false},
+		"ordered, at another's address": {func(g gate) { g.boot("working", ""); g.lease("10.0.0.10", another) }, false},
+		"ordered, and it is elsewhere":  {func(g gate) { g.boot("working", ""); g.lease("10.0.0.99", victim) }, false},
+	} {
+		tried(t, func(g gate) {
+			c.given(g)
+			m, err := api.Machines.Get(g.tx, machineID)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, proof.MayRead(g.tx, noon, m, here), name)
+		}, proof.Claimant{})
+	}
+}

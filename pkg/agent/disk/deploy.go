@@ -29,7 +29,8 @@ type Report struct {
 	Seconds  float64
 	SHA256   string  // of the compressed stream that was read
 	Verified bool    // all of it was read back and found right
-	Method   string  // of a wipe: overwrite or discard
+	Method   string  // of a wipe: overwrite, sanitize, crypto-erase or discard
+	Record   string  // the drive's own record that it erased itself
 	Samples  []int64 // offsets, in bytes, of blocks that were read back and found blank
 	Error    string  // why it was not done, "" if it was
 }

@@ -54,6 +54,7 @@ type Host struct {
 	Dev string // directory of device nodes, "/dev" when empty
 
 	open func(Disk) (device, error) // set by tests; a block device when nil
+	self func(Disk) (self, error)   // set by tests; what the disk erases itself by
 }
 
 func (h Host) sys() string { return orDefault(h.Sys, "/sys") }

@@ -16,6 +16,7 @@ const (
 	WipeZero    = "zero"    // let disk or kernel write zeros; fast where the disk can
 	WipeDiscard = "discard" // tell the disk that all is unused; proves nothing unless VerifyBlank passes
 	WipeWrite   = "write"   // write zeros over everything
+	WipeErase   = "erase"   // the drive erases itself where it can, by its own record; else as zero
 )
 
 // wipeBlock is the unit of plain writing and of reading back; larger brings no
@@ -43,8 +44,10 @@ func (h Host) Wipe(ctx context.Context, w Wipe) ([]Report, error) {
 		erase = discard
 	case WipeWrite:
 		erase = overwrite
+	case WipeErase:
+		erase = h.eraseOrZero
 	default:
-		return nil, fmt.Errorf("wipe: %w", refuse("mode %q is not zero, discard or write", w.Mode))
+		return nil, fmt.Errorf("wipe: %w", refuse("mode %q is not zero, discard, write or erase", w.Mode))
 	}
 	passes, err := h.passes(w.Wants, w.Protected, log)
 	if err != nil {

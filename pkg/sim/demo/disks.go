@@ -107,14 +107,14 @@ func (d *disksCase) accident(ctx context.Context) (string, error) {
 		return "", err
 	}
 	reason := ""
-	err = d.until(ctx, "held", 6*time.Minute, func(m *api.Machine) (bool, error) {
+	err = d.until(ctx, "held", 10*time.Minute, func(m *api.Machine) (bool, error) {
 		reason = m.PoolHoldReason
 		return m.PoolStatus == api.HoldDestroy, nil
 	})
 	if err != nil {
 		return "", err
 	}
-	if !strings.Contains(reason, d.n.DataSerial()) || !strings.Contains(reason, "ext4") {
+	if !strings.Contains(reason, d.n.DataSerial()) || !strings.Contains(reason, "ext file system") {
 		return "", fmt.Errorf("the reason does not name the disk and what is on it: %s", reason)
 	}
 	time.Sleep(10 * time.Second)
@@ -146,13 +146,13 @@ func (d *disksCase) approved(ctx context.Context) (string, error) {
 	for _, args := range [][]string{
 		{"machines", "set", d.name, "param", "image-deploy/image", "to", "debian-12-image"},
 		{"machines", "set", d.name, "param", "hostname", "to", "smoke"},
-		{"pools", "manage", "allocate", "default", "--count=1", "--workflow=universal-linux-install"},
+		{"pools", "manage", "allocate", "default", "--count=1", "--new-workflow=universal-linux-install"},
 	} {
 		if _, err := d.cli(ctx, args...); err != nil {
 			return "", err
 		}
 	}
-	err = d.until(ctx, "installed and in use", 8*time.Minute, func(m *api.Machine) (bool, error) { return m.PoolStatus == api.InUse, nil })
+	err = d.until(ctx, "installed and in use", 15*time.Minute, func(m *api.Machine) (bool, error) { return m.PoolStatus == api.InUse, nil })
 	if err != nil {
 		return "", err
 	}
@@ -168,7 +168,7 @@ func (d *disksCase) cutOff(ctx context.Context) (string, error) {
 	if _, err := d.cli(ctx, "pools", "manage", "release", "default", "--all-machines"); err != nil {
 		return "", err
 	}
-	err := d.await(ctx, "the wipe has begun", 6*time.Minute, func() (bool, error) {
+	err := d.await(ctx, "the wipe has begun", 10*time.Minute, func() (bool, error) {
 		var jobs []*api.Job
 		err := d.get(ctx, &jobs, "jobs", "list", "State=running", "Task=disk-wipe")
 		return len(jobs) > 0, err

@@ -130,9 +130,9 @@ func (m *Machine) deploy(plan api.DiskID, protected []string) error {
 	if err != nil {
 		return err
 	}
-	list[0].Fill("system")
-	m.installed = true
 	m.Installs++
+	list[0].Fill(fmt.Sprintf("system %d", m.Installs)) // no two are alike
+	m.installed = true
 	return nil
 }
 

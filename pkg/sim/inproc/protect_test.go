@@ -2,6 +2,7 @@ package inproc
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -19,6 +20,17 @@ import (
 type siege struct {
 	*testing.T
 	*Site
+	before []map[string]string // what the disks of each machine held when it began
+}
+
+// besieged is the site as it is before anything is tried.
+func besieged(t *testing.T, site *Site) *siege {
+	s := &siege{T: t, Site: site}
+	for _, m := range site.Machines {
+		require.Len(t, m.Holds(), 2, "both disks of %s hold something", m.Name)
+		s.before = append(s.before, m.Holds())
+	}
+	return s
 }
 
 func (s *siege) update(fn func(tx *resource.Tx) error) error {
@@ -224,7 +236,7 @@ func TestProtectionHoldsWhateverIsTried(t *testing.T) {
 func besiege(t *testing.T, site *Site, by string, real bool, attack func(*siege)) {
 	require.NoError(t, site.Define(t.Context(), "demo", 3, "universal-cluster-provision"))
 	require.NoError(t, site.Await(t.Context(), "cluster live", Live("demo")))
-	s := &siege{T: t, Site: site}
+	s := besieged(t, site)
 	switch by {
 	case serials:
 		require.NoError(t, s.editProfile("demo", func(p *api.Profile) {
@@ -246,11 +258,14 @@ func besiege(t *testing.T, site *Site, by string, real bool, attack func(*siege)
 	}
 }
 
-// lost counts what was wiped, or installed for a second time.
+// lost counts the machines of which a disk does not hold what it held, byte by
+// byte.
 func (s *siege) lost() int {
 	n := 0
-	for _, m := range s.Machines {
-		n += m.Wipes + m.Installs - 1
+	for i, m := range s.Machines {
+		if !maps.Equal(s.before[i], m.Holds()) {
+			n++
+		}
 	}
 	return n
 }
@@ -347,7 +362,7 @@ func TestProtectedDisksStayProtected(t *testing.T) {
 			inFakeTime(t, 3, func(t *testing.T, site *Site) {
 				require.NoError(t, site.Define(t.Context(), "demo", 3, "universal-cluster-provision"))
 				require.NoError(t, site.Await(t.Context(), "cluster live", Live("demo")))
-				s := &siege{T: t, Site: site}
+				s := besieged(t, site)
 				c.way(s)
 				require.NoError(t, s.SetWorkflow(t.Context(), "demo", "universal-cluster-destroy"))
 				time.Sleep(10 * time.Minute)

@@ -117,8 +117,8 @@ func machines() []Mutation {
 		{"pool: force takes what is not wiped", "pkg/pool/pool.go", `	case c.uncertain(r, m) != "":`, `	case c.uncertain(r, m) != "" && !c.force:`, pool, ""},
 		{"pool: what another has is wiped", "pkg/pool/pool.go", ` || m.Locked || m.Owner != "" {`, ` {`, pool, ""},
 		{"pool: what is in use is wiped", "pkg/pool/pool.go", `	if (m.PoolStatus != api.HoldDestroy && m.PoolStatus != api.Free) || `, `	if `, pool, ""},
-		{"pool: a pool that wants proof takes what has none", "pkg/pool/transition.go", `	if v := blank.Decide(tx, &there); v.Held != "" {`, `	if v := blank.Decide(tx, &there); false {`, pool, ""},
-		{"pool: a release that is over is Free", "pkg/pool/status.go", `	v := blank.Decide(tx, m)
+		{"pool: a pool that wants proof takes what has none", "pkg/pool/actions.go", `	if v := blank.Decide(tx, &there); v.Held != "" {`, `	if v := blank.Decide(tx, &there); false {`, pool, ""},
+		{"pool: a release that is over is Free", "pkg/pool/transition.go", `	v := blank.Decide(tx, m)
 	if v.Held == "" {
 		return api.Machines.Modify(tx, id, func(m *api.Machine) error {
 			m.PoolStatus`, `	v := blank.Decide(tx, m)
