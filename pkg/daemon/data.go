@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"drpd/pkg/auth"
@@ -80,15 +82,32 @@ func (d *Daemon) openStore(ctx context.Context) (datadir.Records, error) {
 		return nothingYet{s}, nil
 	}
 	d.cfg.Database = d.dir.Path(datadir.PartDatabase)
-	s, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database, LogRows: 1}) // nobody follows the store but by the DB
-	if errors.Is(err, sqlite.ErrMixed) {
-		return nil, d.dir.Refuse(datadir.PartDatabase, err.Error())
+	if err := d.peek(ctx); err != nil {
+		return nil, err
 	}
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: d.cfg.Database, LogRows: 1}) // nobody follows the store but by the DB
 	if err != nil {
 		return nil, err
 	}
 	d.store = s
 	return s, nil
+}
+
+// peek looks at the database before it is opened: what is refused stays as it is.
+func (d *Daemon) peek(ctx context.Context) error {
+	info, err := os.Stat(d.cfg.Database)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil // none yet: the directory's survey allowed it
+	}
+	rec, rev, err := sqlite.Peek(ctx, d.cfg.Database, datadir.Servers.Name, datadir.Self)
+	if errors.Is(err, sqlite.ErrMixed) {
+		return d.dir.Refuse(datadir.PartDatabase, err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	_, err = d.dir.Judge(rec, rev)
+	return err
 }
 
 // nothingYet is a database in memory at its start.

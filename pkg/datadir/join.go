@@ -31,13 +31,8 @@ func (d *Dir) Join(ctx context.Context, db Records, ca func() ([]string, error),
 	if err != nil {
 		return nil, err
 	}
-	var self Server
-	if rec.Data != nil {
-		if err := json.Unmarshal(rec.Data, &self); err != nil {
-			return nil, fmt.Errorf("the database's own record cannot be read: %w", err)
-		}
-	}
-	if err := d.judge(self, rec.Data != nil, rev); err != nil {
+	self, err := d.Judge(rec, rev)
+	if err != nil {
 		return nil, err
 	}
 	if err := d.setAside(now); err != nil {
@@ -62,6 +57,17 @@ func (d *Dir) Join(ctx context.Context, db Records, ca func() ([]string, error),
 	}
 	d.id.Memory, d.id.Log = d.id.Memory && d.cfg.InMemory, false
 	return accepted, d.cfg.writeIdentity(d.id)
+}
+
+// Judge says by a database's own record and its revision whether it is this
+// directory's. Ask it before the database is opened for writing.
+func (d *Dir) Judge(rec store.Record, rev store.Rev) (self Server, err error) {
+	if rec.Data != nil {
+		if err := json.Unmarshal(rec.Data, &self); err != nil {
+			return self, fmt.Errorf("the database's own record cannot be read: %w", err)
+		}
+	}
+	return self, d.judge(self, rec.Data != nil, rev)
 }
 
 // judge says whether the database is this directory's.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -24,6 +25,9 @@ func Snapshot(ctx context.Context, path, to string) (store.Rev, error) {
 func snapshot(ctx context.Context, path, to string) (store.Rev, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
+		return 0, err
+	}
+	if _, _, err := Peek(ctx, abs, "", ""); err != nil {
 		return 0, err
 	}
 	u := url.URL{Scheme: "file", Path: abs, RawQuery: fmt.Sprintf("mode=rw&_pragma=busy_timeout(%d)", busyTimeout)}
@@ -58,6 +62,43 @@ func Check(ctx context.Context, path string) (store.Rev, error) {
 		return 0, fmt.Errorf("it is damaged: %s", says)
 	}
 	return checkSum(ctx, db)
+}
+
+// Peek looks a database through that nobody has open, its log included, and reads
+// one record. It opens the file for reading only: even the end of a connection
+// would lay a log over its file, which may not be its own. ErrMixed as Open.
+func Peek(ctx context.Context, path, kind, key string) (store.Record, store.Rev, error) {
+	r := store.Record{Kind: kind, Key: key}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return r, 0, err
+	}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: fmt.Sprintf("mode=ro&_pragma=busy_timeout(%d)", busyTimeout)}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return r, 0, err
+	}
+	defer db.Close()
+	var ours int
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'format'").Scan(&ours)
+	if err == nil && ours == 0 {
+		return r, 0, nil // nothing yet, or another program's: Open says which
+	}
+	var rev store.Rev
+	if err == nil {
+		rev, err = checkSum(ctx, db)
+	}
+	if err == nil {
+		var at int64
+		err = db.QueryRowContext(ctx, "SELECT rev, data FROM record WHERE kind = ? AND key = ?", kind, key).Scan(&at, &r.Data)
+		if r.Rev = store.Rev(at); errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return r, 0, fmt.Errorf("look at %s: %w", path, mixed(err))
+	}
+	return r, rev, nil
 }
 
 // checkSum compares the file with its sum; one of a former format has none.

@@ -101,6 +101,12 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err = createFile(path); err != nil {
 		return err
 	}
+	// The end of any connection lays a log over its file: look first.
+	if _, err = os.Stat(path + "-wal"); err == nil {
+		if _, _, err = Peek(ctx, path, "", ""); err != nil {
+			return err
+		}
+	}
 	if s.write, err = sql.Open("sqlite", dsn(path, false)); err != nil {
 		return err
 	}

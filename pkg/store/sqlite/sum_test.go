@@ -97,6 +97,10 @@ func TestMixedFiles(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, os.WriteFile(p[1], data, 0o600))
 			}
+			was := files(t, path)
+			_, _, err := Peek(t.Context(), path, "machines", "machines-1")
+			assert.Equal(t, was, files(t, path), "a look changes nothing")
+			assert.Equal(t, c.fits, err == nil, err)
 			s, err := Open(t.Context(), Config{Path: path})
 			if c.fits {
 				require.NoError(t, err)
@@ -107,8 +111,23 @@ func TestMixedFiles(t *testing.T) {
 				_ = s.Close()
 			}
 			require.ErrorIs(t, err, ErrMixed)
+			_, err = Snapshot(t.Context(), path, path+".copy")
+			require.ErrorIs(t, err, ErrMixed)
+			assert.Equal(t, was, files(t, path), "what is refused stays as it is")
 		})
 	}
+}
+
+func files(t *testing.T, path string) (out [2]string) {
+	t.Helper()
+	for i, suffix := range []string{"", "-wal"} {
+		data, err := os.ReadFile(path + suffix)
+		if err != nil && !os.IsNotExist(err) {
+			require.NoError(t, err)
+		}
+		out[i] = string(data)
+	}
+	return out
 }
 
 func TestSumFollowsEachCommit(t *testing.T) {
