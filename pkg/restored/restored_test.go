@@ -105,7 +105,9 @@ func (r *rig) update(fn func(tx *resource.Tx) error) {
 
 func (r *rig) note(env string) {
 	r.Helper()
-	r.update(func(tx *resource.Tx) error { return Note(tx, r.machine(), "", Report{Env: env, Address: "192.0.2.1", At: now}) })
+	r.update(func(tx *resource.Tx) error {
+		return Note(tx, r.machine(), "", Report{Env: env, Address: "192.0.2.1", At: now})
+	})
 }
 
 func (r *rig) machine() *api.Machine {
