@@ -111,13 +111,15 @@ func (l *local) adopt() *cobra.Command {
 }
 
 func (l *local) activate() *cobra.Command {
-	var dry, dead, accept bool
+	var dry, dead, despite, accept bool
 	c := &cobra.Command{Use: "activate", Short: "Let a server that was restored act: the old one is dead", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return l.call(cmd, "activate", map[string]string{"dry-run": strconv.FormatBool(dry), "old-server-is-dead": strconv.FormatBool(dead), "accept-unreported": strconv.FormatBool(accept)})
+			return l.call(cmd, "activate", map[string]string{"dry-run": strconv.FormatBool(dry), "old-server-is-dead": strconv.FormatBool(dead),
+				"despite-old-server": strconv.FormatBool(despite), "accept-unreported": strconv.FormatBool(accept)})
 		}}
 	c.Flags().BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
 	c.Flags().BoolVar(&dead, "old-server-is-dead", false, "state that the old server is dead, where its addresses are not known")
+	c.Flags().BoolVar(&despite, "despite-old-server", false, "activate though the old server answers: it is kept from machines and their BMCs otherwise")
 	c.Flags().BoolVar(&accept, "accept-unreported", false, "on an active server: take machines whose agents have not said what they run for what the backup says")
 	return c
 }

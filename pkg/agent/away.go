@@ -39,17 +39,27 @@ func (a *agent) away(ctx context.Context, m *api.Machine) error {
 		a.rest(ctx)
 		return nil
 	}
+	// Tries may have taken long, and have led to a server that was restored
+	// meanwhile: what it says now counts.
+	now, err := ask(ctx, a, func(c *client.Client) (*api.Machine, error) { return client.Get(ctx, c, api.Machines, m.Uuid) })
+	if err != nil {
+		return err
+	}
+	if now.BootEnv != m.BootEnv || !a.mustReboot(now) || now.Boot.Intent != m.Boot.Intent {
+		return nil
+	}
 	a.remember(m.Boot.Intent)
 	a.log.Info("rebooting: no BMC does it for us", "into", m.BootEnv)
 	return a.end(ctx, exitReboot)
 }
 
 // mustReboot says whether the next entry is a task, which needs an agent in the
-// other environment, or waits for the machine to have been there. One intent is worth one reboot: firmware that comes back
-// here in spite of it would loop.
+// other environment, or waits for the machine to have been there. One intent is
+// worth one reboot: firmware that comes back here in spite of it would loop. A
+// boot that the server has given up, or must not have, is none.
 func (a *agent) mustReboot(m *api.Machine) bool {
 	next := max(m.CurrentTask, 0)
-	if m.Boot == nil || m.WorkOrderMode || next >= len(m.Tasks) || a.remembered() == m.Boot.Intent {
+	if m.Boot == nil || m.Boot.Error != "" || m.WorkOrderMode || next >= len(m.Tasks) || a.remembered() == m.Boot.Intent {
 		return false
 	}
 	verb, _ := api.Entry(m.Tasks[next])

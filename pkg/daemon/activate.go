@@ -23,6 +23,7 @@ import (
 type Activation struct {
 	DryRun           bool
 	OldServerIsDead  bool // stated: its endpoints are not known
+	DespiteOldServer bool // though it answers: it is kept from the machines otherwise
 	AcceptUnreported bool // machines that have not reported are as in the backup
 }
 
@@ -46,7 +47,7 @@ func (d *Daemon) activate(ctx context.Context, by string, a Activation) ([]strin
 	if a.DryRun {
 		return append(lines, d.plan()...), nil
 	}
-	d.auth.Audit(ctx, auth.Record{Action: "activate", Actor: by, Note: fmt.Sprintf("old server stated dead: %t", a.OldServerIsDead)})
+	d.auth.Audit(ctx, auth.Record{Action: "activate", Actor: by, Note: fmt.Sprintf("old server stated dead: %t, activated despite its answer: %t", a.OldServerIsDead, a.DespiteOldServer)})
 	d.takingOver.Store(true)
 	defer d.takingOver.Store(false)
 	did, err := d.takeOver(ctx)
@@ -66,17 +67,32 @@ func (d *Daemon) activate(ctx context.Context, by string, a Activation) ([]strin
 // oldServer makes sure that the server which the backup was taken of is dead.
 func (d *Daemon) oldServer(ctx context.Context, c *datadir.Restored, a Activation) ([]string, error) {
 	var lines []string
-	for _, e := range c.Endpoints {
+	at := d.oldEndpoints(c)
+	for _, e := range at {
 		alive, what := d.probe(ctx, e)
-		if alive {
-			return nil, fmt.Errorf("the old server is alive at %s (%s): stop it first, two servers must not drive the same machines", e, what)
+		if alive && !a.DespiteOldServer {
+			return nil, fmt.Errorf("the old server is alive at %s (%s): stop it first, two servers must not drive the same machines; if it is kept from them otherwise, say --despite-old-server", e, what)
 		}
 		lines = append(lines, fmt.Sprintf("old server at %s: %s", e, what))
 	}
-	if len(c.Endpoints) == 0 && !a.OldServerIsDead && !a.DryRun {
+	if len(at) == 0 && !a.OldServerIsDead && !a.DryRun {
 		return nil, errors.New("where the old server answered is not known: if it is dead, say so with --old-server-is-dead")
 	}
 	return lines, nil
+}
+
+// oldEndpoints are where the old server answered when it last started, and what
+// the preference has said since.
+func (d *Daemon) oldEndpoints(c *datadir.Restored) []string {
+	out := slices.Clone(c.Endpoints)
+	if p, err := api.Preferences.Get(d.DB.View(), PrefEndpoints); err == nil {
+		for _, e := range splitList(p.Value) {
+			if !slices.Contains(out, e) {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
 }
 
 // probe asks an endpoint whether a server of our authority answers that is not

@@ -39,7 +39,8 @@ func (d *Daemon) adminOps() map[string]func(ctx context.Context, by string, args
 		"first-password": d.adminFirstPassword,
 		"rotate":         d.adminRotate,
 		"activate": func(ctx context.Context, by string, args map[string]string) ([]string, error) {
-			return d.activate(ctx, by, Activation{DryRun: args["dry-run"] == "true", OldServerIsDead: args["old-server-is-dead"] == "true", AcceptUnreported: args["accept-unreported"] == "true"})
+			return d.activate(ctx, by, Activation{DryRun: args["dry-run"] == "true", OldServerIsDead: args["old-server-is-dead"] == "true",
+				DespiteOldServer: args["despite-old-server"] == "true", AcceptUnreported: args["accept-unreported"] == "true"})
 		},
 	}
 }

@@ -63,12 +63,21 @@ type backup struct {
 }
 
 func (b *backup) write(ctx context.Context, to age.Recipient) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(b.cfg.To), ".backup-*") // mode 0600
+	dir := filepath.Dir(b.cfg.To)
+	if err := sweep(dir); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, unfinishedBackup+"*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
+	lock, err := lockPath(f.Name())
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	db := f.Name() + ".db"
 	defer os.Remove(db)
 	keys, err := b.snapshot(ctx, db)
@@ -90,6 +99,39 @@ func (b *backup) write(ctx context.Context, to age.Recipient) (err error) {
 		return err
 	}
 	return atomicfile.SyncDir(filepath.Dir(b.cfg.To))
+}
+
+// unfinishedBackup is how the names begin of what a backup under way, or a
+// killed one, has in the folder of its file; the copy of the database ends in .db.
+const unfinishedBackup = ".drpd-backup-"
+
+// sweep removes what killed backups left: a database is readable, and large.
+func sweep(dir string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		name, copied := strings.CutSuffix(e.Name(), ".db")
+		path := filepath.Join(dir, name)
+		if !e.Type().IsRegular() || !strings.HasPrefix(name, unfinishedBackup) {
+			continue
+		}
+		lock, err := lockPath(path)
+		if errors.Is(err, errLocked) {
+			continue // one that is under way
+		}
+		if err == nil {
+			defer lock.Close()
+		}
+		if copied {
+			path += ".db"
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // isKeyFile says whether a file is sealed: all of pki/ but the server's own

@@ -59,7 +59,7 @@ func openPlace(dir string) (*place, error) {
 	case st != nil && !mayGive(os.Geteuid(), int(st.Uid)):
 		return nil, fmt.Errorf("restore: %s belongs to user %d: run it as that user or as root", dir, st.Uid)
 	}
-	if p.lock, err = lockFolder(to); err != nil {
+	if p.lock, err = lockPath(to); err != nil {
 		return nil, fmt.Errorf("restore to %s: %w", dir, err)
 	}
 	if err := p.mustBeEmpty(); err != nil {
@@ -78,10 +78,10 @@ func (p *place) close() {
 // mayGive says whether a user may leave files to the owner of a folder.
 func mayGive(user, owner int) bool { return user == 0 || user == owner }
 
-var errLocked = errors.New("another restore runs into it")
+var errLocked = errors.New("another drpd restore or backup is at work there")
 
-// lockFolder locks a folder until the file is closed, or its process ends.
-func lockFolder(path string) (*os.File, error) {
+// lockPath locks a folder or file until the file is closed, or its process ends.
+func lockPath(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (p *place) clear() error {
 		if !e.IsDir() || !strings.HasPrefix(e.Name(), p.prefix()) {
 			continue
 		}
-		lock, err := lockFolder(path)
+		lock, err := lockPath(path)
 		if err != nil { // one that is under way
 			continue
 		}
@@ -187,7 +187,7 @@ func (p *place) fill(ctx context.Context, fn func(ctx context.Context, dir strin
 		return err
 	}
 	defer func() { os.RemoveAll(tmp) }()
-	lock, err := lockFolder(tmp)
+	lock, err := lockPath(tmp)
 	if err != nil {
 		return err
 	}

@@ -233,7 +233,7 @@ func TestOneRestoreAtATime(t *testing.T) {
 	first, err := openPlace(cfg.Dir)
 	require.NoError(t, err)
 	_, err = Restore(t.Context(), cfg)
-	require.ErrorContains(t, err, "another restore runs into it")
+	require.ErrorContains(t, err, "another drpd restore or backup is at work there")
 	first.close()
 	_, err = Restore(t.Context(), cfg)
 	require.NoError(t, err)
