@@ -136,6 +136,12 @@ func (d *disksCase) approved(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	// With a BMC it is switched off for as long as it is held: not before that is
+	// over does anything begin on it.
+	err = d.until(ctx, "held and off", 3*time.Minute, func(m *api.Machine) (bool, error) { return m.Fence != nil && m.Fence.Off, nil })
+	if err != nil {
+		return "", err
+	}
 	if _, err := d.cli(ctx, "machines", "approve-disks", d.name); err != nil {
 		return "", err
 	}
