@@ -316,15 +316,15 @@ func TestOwnFollowsNothing(t *testing.T) {
 	t.Parallel()
 	root(t)
 	dir := t.TempDir()
-	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	in, out, other := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "other")
 	require.NoError(t, os.MkdirAll(filepath.Join(in, "sub"), 0o755))
-	for _, p := range []string{out, filepath.Join(in, "sub", "file")} {
+	for _, p := range []string{out, other, filepath.Join(in, "sub", "file")} {
 		require.NoError(t, os.WriteFile(p, nil, 0o600))
 	}
-	require.NoError(t, os.Symlink(out, filepath.Join(in, "soft")))
+	require.NoError(t, os.Symlink(other, filepath.Join(in, "soft")))
 	require.NoError(t, os.Link(out, filepath.Join(in, "hard")))
 	require.NoError(t, keeper.Own(in, keeper.Account{UID: 86000, GID: 86000}))
-	for path, want := range map[string]int{out: 0, in: 86000, filepath.Join(in, "sub", "file"): 86000} {
+	for path, want := range map[string]int{out: 0, other: 0, in: 86000, filepath.Join(in, "sub", "file"): 86000} {
 		who, err := keeper.OwnerOf(path)
 		require.NoError(t, err)
 		assert.Equal(t, want, who.UID, path)

@@ -57,7 +57,7 @@ func TestWipeRefuses(t *testing.T) {
 		"read-only is last": {Wipe{Wants: []Want{{Serial: "A"}, {Serial: "RO"}}, Mode: WipeZero}, "disk vdr is read-only"},
 		"twice":             {Wipe{Wants: []Want{{Serial: "A"}, {Serial: "A"}}, Mode: WipeZero}, "are the same disk vda"},
 		"none":              {Wipe{Mode: WipeZero}, "no disk named"},
-		"mode":              {Wipe{Wants: []Want{{Serial: "A"}}, Mode: "shred"}, `mode "shred" is not zero, discard or write`},
+		"mode":              {Wipe{Wants: []Want{{Serial: "A"}}, Mode: "shred"}, `mode "shred" is not zero, discard, write or erase`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

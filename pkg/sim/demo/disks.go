@@ -20,7 +20,7 @@ import (
 // Of the second disk: so large, and so slow to write that a wipe can be cut off
 // in the middle.
 const (
-	dataSize  = 768 << 20
+	dataSize  = 448 << 20
 	dataRate  = 24 << 20
 	partStart = 1 << 20
 )
@@ -117,7 +117,7 @@ func (d *disksCase) accident(ctx context.Context) (string, error) {
 	if !strings.Contains(reason, d.n.DataSerial()) || !strings.Contains(reason, "ext file system") {
 		return "", fmt.Errorf("the reason does not name the disk and what is on it: %s", reason)
 	}
-	time.Sleep(10 * time.Second)
+	time.Sleep(5 * time.Second)
 	after, err := d.sums()
 	if err != nil || before != after {
 		return "", errors.Join(err, fmt.Errorf("the disks have changed: %s before, %s after", before, after))
@@ -136,6 +136,12 @@ func (d *disksCase) approved(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	// With a BMC it is switched off for as long as it is held: not before that is
+	// over does anything begin on it.
+	err = d.until(ctx, "held and off", 3*time.Minute, func(m *api.Machine) (bool, error) { return m.Fence != nil && m.Fence.Off, nil })
+	if err != nil {
+		return "", err
+	}
 	if _, err := d.cli(ctx, "machines", "approve-disks", d.name); err != nil {
 		return "", err
 	}
@@ -145,6 +151,7 @@ func (d *disksCase) approved(ctx context.Context) (string, error) {
 	}
 	for _, args := range [][]string{
 		{"machines", "set", d.name, "param", "image-deploy/image", "to", "debian-12-image"},
+		{"machines", "set", d.name, "param", "image-deploy/disk-serial", "to", d.n.DiskSerial},
 		{"machines", "set", d.name, "param", "hostname", "to", "smoke"},
 		{"pools", "manage", "allocate", "default", "--count=1", "--new-workflow=universal-linux-install"},
 	} {

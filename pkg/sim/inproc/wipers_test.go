@@ -308,8 +308,8 @@ func TestWipesFromEveryState(t *testing.T) {
 	if os.Getenv("DRPD_FREE") == "all" {
 		every = 3
 	}
-	var mu sync.Mutex // guards wiped
-	wiped := map[string]int{}
+	var mu sync.Mutex // guards wiped and ran
+	wiped, ran := map[string]int{}, 0
 	t.Run("all", func(t *testing.T) {
 		n := 0
 		for _, state := range slices.Sorted(maps.Keys(starts())) {
@@ -319,11 +319,12 @@ func TestWipesFromEveryState(t *testing.T) {
 				n++
 				t.Run(state+", "+by, func(t *testing.T) {
 					t.Parallel()
-					if _, wipes := c.run(t, 0); wipes {
-						mu.Lock()
+					_, wipes := c.run(t, 0)
+					mu.Lock()
+					if ran++; wipes {
 						wiped[by]++
-						mu.Unlock()
 					}
+					mu.Unlock()
 					if every == 0 {
 						c.run(t, first)
 						return
@@ -339,6 +340,9 @@ func TestWipesFromEveryState(t *testing.T) {
 		}
 	})
 	for by := range begins() {
+		if ran < len(starts())*len(begins()) {
+			break // only some were asked for
+		}
 		assert.NotZero(t, wiped[by], "%s never wipes: then it proves nothing", by)
 	}
 }
