@@ -154,6 +154,11 @@ func TestGiving(t *testing.T) {
 				return api.Users.Modify(tx, choose(wide, "root", "nobody"), func(u *api.User) error { u.PasswordHash = "mine"; return nil })
 			}
 		},
+		"who checks another's password": func(wide bool) func(tx *resource.Tx) error {
+			return func(tx *resource.Tx) error {
+				return api.Users.Modify(tx, choose(wide, "root", "nobody"), func(u *api.User) error { u.Meta = map[string]string{auth.AuthMethod: "x"}; return nil })
+			}
+		},
 		"a task's claims": func(wide bool) func(tx *resource.Tx) error {
 			return func(tx *resource.Tx) error {
 				return api.Tasks.Create(tx, &api.Task{Name: "new", ExtraClaims: choose(wide, everything, reads)})

@@ -48,8 +48,11 @@ func (i Identity) mayGive(tx *resource.Tx, c resource.Change) error {
 		}
 	case *api.User:
 		var had []string
-		// whoever sets another's password gets their roles
-		if was, ok := c.Old.(*api.User); ok && (was.PasswordHash == is.PasswordHash || is.Name == i.Key && i.IsUser()) {
+		// whoever sets another's password, or who checks it, gets their roles
+		same := func(was *api.User) bool {
+			return was.PasswordHash == is.PasswordHash && was.Meta[AuthMethod] == is.Meta[AuthMethod]
+		}
+		if was, ok := c.Old.(*api.User); ok && (same(was) || is.Name == i.Key && i.IsUser()) {
 			had = was.Roles
 		}
 		return i.mayAssign(tx, c, had, is.Roles)

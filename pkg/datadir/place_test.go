@@ -253,3 +253,28 @@ func TestOneRestoreAtATime(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrExist)
 	assert.Equal(t, []string{"data"}, names(t, at))
 }
+
+// TestRestoreMakesNoLinkOut: a backup is somebody's file.
+func TestRestoreMakesNoLinkOut(t *testing.T) {
+	t.Parallel()
+	for target, refused := range map[string]bool{
+		"/etc/passwd": true, "../../../etc": true, "../../token.key": true, "../../blobs2": true,
+		"a": false, "../files/a": false, "sub/../a": false, "../isos/none": false,
+	} {
+		cfg := made(t)
+		require.NoError(t, os.Symlink(target, cfg.path("blobs/files/link")))
+		id, err := age.GenerateX25519Identity()
+		require.NoError(t, err)
+		to := filepath.Join(t.TempDir(), "b")
+		_, err = Backup(t.Context(), BackupConfig{Config: cfg, To: to, Seal: Seal{Recipient: id.Recipient().String()}, Now: time.Now()})
+		require.NoError(t, err)
+		at := filepath.Join(t.TempDir(), "data")
+		_, err = Restore(t.Context(), RestoreConfig{Dir: at, From: to, Seal: Seal{Identity: id.String()}, Now: time.Now()})
+		if !refused {
+			assert.NoError(t, err, target)
+			continue
+		}
+		assert.ErrorContains(t, err, "drpd makes none such", target)
+		assert.NoDirExists(t, filepath.Join(at, "blobs"), "nothing is half restored")
+	}
+}

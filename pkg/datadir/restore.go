@@ -185,6 +185,19 @@ func (r *restore) unseal(sealed []byte) error {
 	return nil
 }
 
+// link makes a link that stays within the part that it is in: drpd makes no
+// others, so a backup with one was not made by drpd.
+func link(root *os.Root, name, target string) error {
+	part, rest, _ := strings.Cut(name, "/")
+	if path.IsAbs(target) || !filepath.IsLocal(path.Join(path.Dir(rest), target)) || !filepath.IsLocal(path.Join(path.Dir(name), target)) {
+		return fmt.Errorf("the backup holds a link %q to %q, out of %s: drpd makes none such", name, target, part)
+	}
+	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return err
+	}
+	return root.Symlink(target, name)
+}
+
 // fill writes all parts into an empty directory.
 func (r *restore) fill(ctx context.Context, dir string) error {
 	root, err := os.OpenRoot(dir)
@@ -207,10 +220,7 @@ func (r *restore) fill(ctx context.Context, dir string) error {
 		below := strings.HasPrefix(h.Name, PartBlobs+"/") || strings.HasPrefix(h.Name, AuditDir+"/")
 		switch {
 		case h.Typeflag == tar.TypeSymlink && below:
-			if err := root.MkdirAll(path.Dir(h.Name), 0o700); err != nil {
-				return err
-			}
-			return root.Symlink(h.Linkname, h.Name)
+			return link(root, h.Name, h.Linkname)
 		case h.Name == PartDatabase, h.Typeflag == tar.TypeReg && below:
 			if err := put(root, h.Name, body); err != nil {
 				return err

@@ -65,9 +65,10 @@ func open(ifname string, port int) (*socket, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		ctlErr := c.Control(func(fd uintptr) {
-			err = errors.Join(
-				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
+			// Never SO_REUSEADDR: a process of any user could then take a nearer
+			// address of the same port, and with it what clients send us. Sockets
+			// that are bound to different interfaces do without it.
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
 			if ifname != "" && err == nil {
 				err = os.NewSyscallError("bind to "+ifname, unix.BindToDevice(int(fd), ifname))
 			}
