@@ -90,7 +90,7 @@ func TestWhatACellCannot(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { unix.Close(left) })
 	for name, c := range map[string]struct{ script, want string }{
-		"find open files": {"ls /proc/self/fd | xargs", "0 1 2 3"}, // 3 is what ls reads
+		"find open files":              {"ls /proc/self/fd | xargs", "0 1 2 3"}, // 3 is what ls reads
 		"read the data directory":      {"cat " + data + "/token.key", "Permission denied"},
 		"look into it":                 {"ls " + data, "Permission denied"},
 		"write into it":                {"touch " + data + "/x", "Permission denied"},
