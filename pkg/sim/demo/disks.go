@@ -200,12 +200,25 @@ func (d *disksCase) cutOff(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d MiB of the second disk hold something still, and it is not Free", left>>20), nil
 }
 
-// freed boots the machine again: the wipe is done from its beginning.
+// freed switches the machine on again: its agent finds that the wipe was cut off,
+// so it is held; then it is wiped from the beginning.
 func (d *disksCase) freed(ctx context.Context) (string, error) {
-	if _, err := d.cli(ctx, "machines", "boot", d.name); err != nil {
+	if err := d.n.PowerOn(ctx); err != nil {
 		return "", err
 	}
-	err := d.until(ctx, "Free", 10*time.Minute, func(m *api.Machine) (bool, error) { return m.PoolStatus == api.Free && m.Unwiped == nil, nil })
+	err := d.until(ctx, "held and off", 6*time.Minute, func(m *api.Machine) (bool, error) {
+		if m.PoolStatus == api.Free {
+			return false, errors.New("it is Free")
+		}
+		return m.PoolStatus == api.HoldDestroy && m.Fence != nil && m.Fence.Off, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if _, err := d.cli(ctx, "machines", "wipe", d.name); err != nil {
+		return "", err
+	}
+	err = d.until(ctx, "Free", 10*time.Minute, func(m *api.Machine) (bool, error) { return m.PoolStatus == api.Free && m.Unwiped == nil, nil })
 	if err != nil {
 		return "", err
 	}
