@@ -35,7 +35,7 @@ check: ## format, vet, all Go tests; no virtual machines
 	go test -timeout 10m ./...
 
 .PHONY: test
-test: setup check compat test-vm ## all tests: check, compat, then one real machine (under 30 minutes on 2 cores)
+test: setup check compat attack test-vm ## all tests: check, compat, attack, then one real machine (under 30 minutes on 2 cores)
 
 .PHONY: test-vm
 test-vm: ## simulated BMCs against independent clients, one QEMU machine from power-on to installed
@@ -62,6 +62,7 @@ mutate: ## break central decisions one at a time, two at once; each must turn a 
 .PHONY: guard
 guard: setup ## what CI runs besides test: the race detector on the core, the mutations named in CI_MUTATIONS
 	go test -race -timeout 20m ./pkg/resource ./pkg/engine ./pkg/proof ./pkg/auth ./pkg/pool ./pkg/blank ./pkg/guard ./pkg/flexi ./pkg/callout
+	go run ./pkg/sim/attack -broken -together
 	go run ./pkg/sim/mutate -run '$(CI_MUTATIONS)'
 
 .PHONY: attack

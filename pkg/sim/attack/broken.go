@@ -42,6 +42,7 @@ func (r *run) broken(ctx context.Context) error {
 type breakage struct {
 	of    []string
 	edits []overlay.Edit
+	apart bool
 }
 
 // chosen are the builds to make.
@@ -50,7 +51,7 @@ func (r *run) chosen() []breakage {
 	for _, g := range guards {
 		switch {
 		case !r.only.MatchString(g.name):
-		case r.together && len(out) > 0:
+		case r.together && !g.apart && len(out) > 0 && !out[0].apart:
 			b := &out[0]
 			b.of = append(b.of, g.name)
 			for _, e := range g.edits {
@@ -59,7 +60,7 @@ func (r *run) chosen() []breakage {
 				}
 			}
 		default:
-			out = append(out, breakage{[]string{g.name}, slices.Clone(g.edits)})
+			out = append(out, breakage{[]string{g.name}, slices.Clone(g.edits), g.apart})
 		}
 	}
 	return out
