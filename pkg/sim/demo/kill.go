@@ -164,7 +164,7 @@ func runKill(ctx context.Context, o options) (err error) {
 		return s.explain(ctx, err)
 	}
 	k := s.startKiller(ctx)
-	for _, p := range append(slices.Clone(steps[1:3]), steps[4], steps[6]) {
+	for _, p := range append(slices.Clone(steps[1:3]), steps[4], steps[7]) {
 		if err := rep.phase(p.name, p.do); err != nil {
 			k.stop()
 			k.wg.Wait()

@@ -67,6 +67,7 @@ func (s *site) path(ctx context.Context) []step {
 		{"WorkOrder mode refuses workflows", func() (string, error) { return s.refusals(ctx) }},
 		{"rolling restart under load", func() (string, error) { return s.rollingRestart(ctx) }},
 		{"command on members by filter", func() (string, error) { return s.filteredCommand(ctx) }},
+		{"restored from a backup", func() (string, error) { return s.takeOver(ctx) }},
 		{"destroy cluster", func() (string, error) { return s.destroy(ctx) }},
 		{"restore cluster", func() (string, error) { return s.restore(ctx) }},
 		{"forget", func() (string, error) { return s.forget(ctx) }},

@@ -36,6 +36,7 @@ type site struct {
 	built
 	rack  *lab.Rack
 	dir   string
+	data  string // drpd's data directory
 	env   []string
 	nodes []*lab.Node
 	out   io.Writer
@@ -72,7 +73,7 @@ func siteOf(ctx context.Context, b built, dir string, nodes []lab.NodeConfig, ou
 	if err != nil {
 		return nil, err
 	}
-	s := &site{built: b, rack: r, dir: dir, out: out}
+	s := &site{built: b, rack: r, dir: dir, data: filepath.Join(dir, "data"), out: out}
 	for _, cfg := range nodes {
 		node, err := r.AddNode(ctx, cfg)
 		if err != nil {
@@ -87,7 +88,7 @@ func siteOf(ctx context.Context, b built, dir string, nodes []lab.NodeConfig, ou
 func (s *site) start(ctx context.Context) error {
 	log := filepath.Join(s.dir, "drpd.log")
 	from := fileSize(log)
-	cmd := s.rack.Command(context.WithoutCancel(ctx), s.drpd, "--data-dir", filepath.Join(s.dir, "data"), "--dhcp-interface", s.rack.Bridge,
+	cmd := s.rack.Command(context.WithoutCancel(ctx), s.drpd, "--data-dir", s.data, "--dhcp-interface", s.rack.Bridge,
 		"--callout-allow", bmcNetwork)
 	if err := s.rack.StartProcess("drpd", cmd, log); err != nil {
 		return err
@@ -100,7 +101,7 @@ func (s *site) start(ctx context.Context) error {
 		return nil
 	}
 	var said bytes.Buffer
-	show := exec.CommandContext(ctx, s.drpd, "first-password", "--data-dir", filepath.Join(s.dir, "data"))
+	show := exec.CommandContext(ctx, s.drpd, "first-password", "--data-dir", s.data)
 	show.Stdout, show.Stderr = &said, s.out
 	if err := show.Run(); err != nil {
 		return fmt.Errorf("drpd first-password: %w; see %s", err, log)

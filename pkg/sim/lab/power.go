@@ -78,10 +78,34 @@ func (n *Node) act(ctx context.Context, what string, do func(context.Context) er
 		return fmt.Errorf("%s node %s: %w", what, n.Name, err)
 	}
 	defer unlock()
+	if err := n.noteAct(what); err != nil {
+		return fmt.Errorf("%s node %s: %w", what, n.Name, err)
+	}
 	if err := do(ctx); err != nil {
 		return fmt.Errorf("%s node %s: %w", what, n.Name, err)
 	}
 	return nil
+}
+
+// noteAct writes down what is done to the machine from outside, by its BMC for
+// instance.
+func (n *Node) noteAct(what string) error {
+	f, err := os.OpenFile(n.path("acts.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, what)
+	return errors.Join(err, f.Close())
+}
+
+// Acts lists what was done to the machine's power and boot order from outside,
+// since it was added to the rack.
+func (n *Node) Acts() ([]string, error) {
+	data, err := os.ReadFile(n.path("acts.log"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return strings.Fields(strings.ReplaceAll(string(data), " ", "-")), err
 }
 
 func (n *Node) start(ctx context.Context) error {
