@@ -147,3 +147,12 @@ func TestWhatIsHeldIsNobodys(t *testing.T) {
 	assert.Equal(t, api.HoldDestroy, s.machine("a").PoolStatus)
 	assert.Equal(t, web, s.machine("a").Unwiped.Owner, "whose it is stays known")
 }
+
+// TestAFailedJobWakes the rule, though nothing of its machine changes.
+func TestAFailedJobWakes(t *testing.T) {
+	t.Parallel()
+	wake := Rule().Wake["jobs"]
+	assert.Equal(t, []string{"m"}, wake(nil, resource.Event{New: &api.Job{Machine: "m", State: api.JobFailed}}))
+	assert.Empty(t, wake(nil, resource.Event{New: &api.Job{Machine: "m", State: api.JobFinished}}))
+	assert.Empty(t, wake(nil, resource.Event{}))
+}

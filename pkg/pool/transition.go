@@ -38,7 +38,17 @@ func Rule() engine.Rule {
 		"disk_surveys": func(_ resource.Reader, e resource.Event) []string { return []string{e.Key} },
 		"disk_proofs":  proven,
 		"pools":        members,
+		"jobs":         failedOn,
 	}}
+}
+
+// failedOn is the machine of a job that has failed: the machine itself may stay
+// as it is, as one that was not runnable when its agent had restarted.
+func failedOn(_ resource.Reader, e resource.Event) []string {
+	if j, ok := e.New.(*api.Job); ok && j.State == api.JobFailed {
+		return []string{j.Machine}
+	}
+	return nil
 }
 
 func proven(_ resource.Reader, e resource.Event) []string {
