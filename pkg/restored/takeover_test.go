@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/datadir"
 	"drpd/pkg/resource"
 	"drpd/pkg/restored"
 	"drpd/pkg/store/mem"
@@ -23,7 +24,7 @@ type stage struct {
 
 func newStage(t *testing.T, m *api.Machine) stage {
 	t.Helper()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), restored.Adoptions)})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), restored.Adoptions, datadir.Servers)})
 	require.NoError(t, err)
 	s := stage{t, db}
 	m.Name, m.Uuid = "n1", machineID
