@@ -206,17 +206,33 @@ func Order(tx *resource.Tx, now time.Time, machine string, want api.BMCWant, int
 }
 
 // Hook deletes the actions of a machine that is deleted: without it they could
-// not be carried out, and nobody else may delete them.
+// not be carried out, and nobody else may delete them. Of one that is held no
+// more it cancels the order to switch it off, unless that is being carried out.
 func Hook() resource.Hook {
 	return resource.OnSave(api.Machines, func(tx *resource.Tx, old, new *api.Machine) error {
 		if new != nil {
-			return nil
+			return spare(tx, old, new)
 		}
 		for a := range api.BMCActions.By(tx, "Machine", old.Uuid) {
 			if err := api.BMCActions.Delete(tx, a.Uuid); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+}
+
+// spare lets a machine on that is held no more: what runs there goes on.
+func spare(tx *resource.Tx, old, new *api.Machine) error {
+	if old == nil || !old.Fenced() || new.Fenced() || old.Fence == nil || old.Fence.Action == "" {
+		return nil
+	}
+	a, err := api.BMCActions.Get(tx, old.Fence.Action)
+	if err != nil || a.Over() || a.State == "working" {
+		return nil
+	}
+	return api.BMCActions.Modify(tx, a.Uuid, func(a *api.BMCAction) error {
+		a.State, a.Ended, a.Error = "cancelled", tx.Now(), "the machine is held no more"
 		return nil
 	})
 }

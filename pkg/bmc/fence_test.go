@@ -77,3 +77,31 @@ func TestFence(t *testing.T) {
 		assert.Equal(t, c.off, is.Fence != nil && is.Fence.Off, name)
 	}
 }
+
+// TestHeldNoMore: an order to switch a machine off does not outlive its reason.
+func TestHeldNoMore(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]string{"wanted": "cancelled", "": "cancelled", "working": "working", "done": "done"} {
+		db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Hooks: []resource.Hook{Hook()}})
+		require.NoError(t, err)
+		require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
+			m := &api.Machine{Name: "n1", PoolStatus: api.HoldDestroy, Params: resource.Params{ParamAddress: "192.0.2.1"}}
+			require.NoError(t, api.Machines.Create(tx, m))
+			a := &api.BMCAction{Machine: m.Uuid, Want: api.BMCOff, State: state}
+			require.NoError(t, api.BMCActions.Create(tx, a))
+			require.NoError(t, api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Fence = &api.Fence{Action: a.Uuid}; return nil }))
+			require.NoError(t, api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.Description = "x"; return nil }))
+			is, err := api.BMCActions.Get(tx, a.Uuid)
+			require.NoError(t, err)
+			before := is.State
+			require.NoError(t, api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error { m.PoolStatus = api.Destroying; return nil }))
+			is, err = api.BMCActions.Get(tx, a.Uuid)
+			require.NoError(t, err)
+			if want == "cancelled" {
+				assert.NotEqual(t, want, before, "as long as it is held")
+			}
+			assert.Equal(t, want, is.State, state)
+			return nil
+		}))
+	}
+}
