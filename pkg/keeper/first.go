@@ -28,8 +28,8 @@ func first(p plan) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil { // nobody looks into it
 		return err
 	}
-	for _, fd := range []int{fdPlan, fdAlive, fdLock, fdProgram} {
-		unix.CloseOnExec(fd)
+	if err := keepIn(fdPlan); err != nil { // launch passes on the program alone
+		return err
 	}
 	go endWith(os.NewFile(fdAlive, "keeper"))
 	asked := make(chan os.Signal, 1)

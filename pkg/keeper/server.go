@@ -70,6 +70,9 @@ func cmpOr(a, b string) string {
 // Run starts the server as its user, serves it as its keeper, and returns its
 // exit status. Each of both ends with the other, however that ends.
 func Run(cfg ServerConfig) (int, error) {
+	if err := keepIn(3); err != nil { // before anything is opened or started
+		return 1, err
+	}
 	as, err := Lookup(cfg.User)
 	if err != nil {
 		return 1, err
