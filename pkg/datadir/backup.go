@@ -275,6 +275,8 @@ func inProgress(name string) bool {
 func (b *backup) addEntry(name, path string, e fs.DirEntry) error {
 	big := b.cfg.NoISOs && slices.ContainsFunc(leftOut, func(p string) bool { return strings.HasPrefix(name, p) })
 	switch {
+	case passing(name):
+		return nil
 	case big:
 		if info, err := e.Info(); err == nil {
 			b.m.LeftOut = append(b.m.LeftOut, BackupPart{Name: name, Size: info.Size()})
@@ -284,6 +286,10 @@ func (b *backup) addEntry(name, path string, e fs.DirEntry) error {
 		target, err := os.Readlink(path)
 		if err != nil {
 			return b.vanished(name, err)
+		}
+		if leadsOut(name, target) { // somebody put it there; the server does not follow it
+			b.m.LeftOut = append(b.m.LeftOut, BackupPart{Name: name})
+			return nil
 		}
 		b.m.Parts = append(b.m.Parts, BackupPart{Name: name, SHA256: "link " + target})
 		return b.tar.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: target, ModTime: b.cfg.Now, Format: tar.FormatPAX})

@@ -108,7 +108,11 @@ func (r *restore) each(ctx context.Context, fn func(h *tar.Header, body io.Reade
 func (r *restore) verify(ctx context.Context) error {
 	var got []BackupPart
 	var manifest, code, sealed []byte
+	var names entries
 	err := r.each(ctx, func(h *tar.Header, body io.Reader) (err error) {
+		if err := names.add(h); err != nil {
+			return err
+		}
 		switch h.Name {
 		case entryManifest:
 			manifest, err = io.ReadAll(io.LimitReader(body, maxManifest))
@@ -324,21 +328,17 @@ func (r *restore) fill(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	var names entries
+	parts := r.parts()
 	err = r.each(ctx, func(h *tar.Header, body io.Reader) error {
-		below := strings.HasPrefix(h.Name, PartBlobs+"/") || strings.HasPrefix(h.Name, AuditDir+"/")
-		switch {
-		case h.Typeflag == tar.TypeSymlink && below:
-			if err := root.MkdirAll(path.Dir(h.Name), 0o700); err != nil {
-				return err
-			}
-			return root.Symlink(h.Linkname, h.Name)
-		case h.Name == PartDatabase, h.Typeflag == tar.TypeReg && below:
-			if err := put(root, h.Name, body); err != nil {
-				return err
-			}
-			return root.Chtimes(h.Name, h.ModTime, h.ModTime)
+		if err := names.add(h); err != nil {
+			return err
 		}
-		return nil // keys and manifest were read before
+		want, ok := parts[h.Name]
+		if !ok || h.Name == entryKeys {
+			return nil // keys and manifest were read before
+		}
+		return r.putEntry(root, want, h, body)
 	})
 	if err != nil {
 		return err
