@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"strings"
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth/claim"
@@ -58,13 +59,10 @@ func declared(r resource.Reader) (out []string) {
 	return out
 }
 
-// baseSecretLen is the length of the server's secret in bytes, as DRP has it.
-const baseSecretLen = 32
-
 func checkPref(tx *resource.Tx, p *api.Preference) error {
-	if p == nil || tx.Loading() || p.Name != PrefBaseSecret || p.Value == "" || len(p.Value) == baseSecretLen {
+	if p == nil || tx.Loading() || p.Name != PrefBaseSecret || p.Value == "" || strings.HasPrefix(p.Value, api.SealedPref) {
 		return nil
 	}
 	return resource.Errorf(resource.Invalid, api.Preferences.Name, p.Name, "%s",
-		fmt.Sprintf("%s has %d bytes, it must have exactly %d", p.Name, len(p.Value), baseSecretLen))
+		fmt.Sprintf("%s has %d bytes, it must have exactly %d", p.Name, len(p.Value), api.BaseSecretLen))
 }
