@@ -160,6 +160,11 @@ func (b *backup) readKeyFiles() (map[string][]byte, error) {
 }
 
 func (b *backup) contents(ctx context.Context, db string, keys map[string][]byte, to age.Recipient) error {
+	cert, key, err := authority(keys)
+	if err != nil {
+		return err
+	}
+	b.m.Authority = fingerprintOf(cert)
 	sealed, err := b.seal(keys, to)
 	if err != nil {
 		return err
@@ -182,7 +187,11 @@ func (b *backup) contents(ctx context.Context, db string, keys map[string][]byte
 	if err := b.raw(entryManifest, manifest); err != nil {
 		return err
 	}
-	return b.raw(entryMAC, mac(b.macKey, manifest))
+	sig, err := signManifest(cert, key, manifest)
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.raw(entryMAC, mac(b.macKey, manifest)), b.raw(entrySignature, sig))
 }
 
 // seal packs the keys, and one for the code over the manifest.

@@ -27,7 +27,7 @@ func (e *entries) add(h *tar.Header) error {
 	if e.named == nil {
 		e.named, e.folder = map[string]bool{}, map[string]bool{}
 	}
-	fixed := slices.Contains([]string{PartDatabase, entryKeys, entryManifest, entryMAC}, h.Name)
+	fixed := slices.Contains([]string{PartDatabase, entryKeys, entryManifest, entryMAC, entrySignature}, h.Name)
 	top, rest, _ := strings.Cut(h.Name, "/")
 	switch {
 	case !fixed && (top != PartBlobs && top != AuditDir || rest == ""):

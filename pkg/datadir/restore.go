@@ -32,6 +32,9 @@ type RestoreConfig struct {
 	Dir  string
 	Seal Seal
 	Now  time.Time
+	// SignedBy are fingerprints of authorities, by commas, one of which must have
+	// signed the backup; wanted with Seal.Identity.
+	SignedBy string
 }
 
 // maxManifest bounds a manifest in bytes: a million files.
@@ -107,7 +110,7 @@ func (r *restore) each(ctx context.Context, fn func(h *tar.Header, body io.Reade
 // verify reads all of it: the sums of the manifest, its code, and the seal.
 func (r *restore) verify(ctx context.Context) error {
 	var got []BackupPart
-	var manifest, code, sealed []byte
+	var manifest, code, sig, sealed []byte
 	var names entries
 	err := r.each(ctx, func(h *tar.Header, body io.Reader) (err error) {
 		if err := names.add(h); err != nil {
@@ -119,6 +122,9 @@ func (r *restore) verify(ctx context.Context) error {
 			return err
 		case entryMAC:
 			code, err = io.ReadAll(io.LimitReader(body, smallMax))
+			return err
+		case entrySignature:
+			sig, err = io.ReadAll(io.LimitReader(body, smallMax))
 			return err
 		}
 		p, data, err := read(h, body)
@@ -140,8 +146,12 @@ func (r *restore) verify(ctx context.Context) error {
 	if err := json.Unmarshal(manifest, &r.m); err != nil {
 		return fmt.Errorf("its manifest: %w", err)
 	}
-	if r.m.Format != BackupFormat {
+	r.m.Authority = "" // what it says of itself; authentic finds who signed
+	if r.m.Format < 1 || r.m.Format > BackupFormat {
 		return fmt.Errorf("it has format %d, this program knows %d: use the drpd of version %s", r.m.Format, BackupFormat, r.m.Version)
+	}
+	if err := r.authentic(manifest, sig); err != nil {
+		return err
 	}
 	return compare(r.m.Parts, got)
 }
