@@ -68,6 +68,7 @@ func restoreCommand() *cobra.Command {
 		}}
 	c.Flags().StringVar(&cfg.Dir, "data-dir", "", "empty directory to restore into")
 	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase")
+	c.Flags().StringVar(&cfg.SignedBy, "signed-by", "", "fingerprint (SHA-256) of the certificate authority of the server whose backup it must be; wanted with --identity-file, as everybody can seal to a recipient")
 	c.Flags().StringVar(&identity, "identity-file", "", "file with the age identity (AGE-SECRET-KEY-1...) of the recipient")
 	_ = c.MarkFlagRequired("data-dir")
 	return c
@@ -79,6 +80,9 @@ func describe(cmd *cobra.Command, did string, m *datadir.Manifest) {
 		bytes += p.Size
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: server %s as of %s, revision %d, %d parts, %d bytes\n", did, m.Server, m.Taken.UTC().Format(time.RFC3339), m.Revision, len(m.Parts), bytes)
+	if m.Authority != "" {
+		fmt.Fprintf(cmd.OutOrStdout(), "signed by: certificate authority sha256 %s\n", m.Authority)
+	}
 	for _, p := range m.LeftOut {
 		fmt.Fprintf(cmd.OutOrStdout(), "left out: %s\n", strings.TrimPrefix(p.Name, "blobs/"))
 	}

@@ -117,7 +117,7 @@ var (
 		Validate: (*Role).problems,
 	}
 	Preferences = &resource.Kind[Preference]{
-		Name: "preferences", Key: func(o *Preference) string { return o.Name },
+		Name: "preferences", Key: func(o *Preference) string { return o.Name }, Default: (*Preference).Seal,
 		Indexes: []resource.Index[Preference]{keyed(ByName, func(o *Preference) string { return o.Name })},
 		Refs: func(o *Preference) []resource.Ref {
 			if kind := prefKinds[o.Name]; kind != "" {

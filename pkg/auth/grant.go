@@ -16,8 +16,8 @@ const Superuser = "superuser"
 // Preferences that hold secrets of the server: a change of the first revokes
 // every token, of the second those that the server itself gave to machines.
 const (
-	PrefBaseSecret    = "baseTokenSecret"
-	PrefGrantorSecret = "systemGrantorSecret"
+	PrefBaseSecret    = api.PrefBaseSecret
+	PrefGrantorSecret = api.PrefGrantorSecret
 )
 
 // directory is what roles, tenants and preferences say, compiled: made anew

@@ -48,12 +48,18 @@ func (i Identity) mayGive(tx *resource.Tx, c resource.Change) error {
 		}
 	case *api.User:
 		var had []string
-		// whoever sets another's password, or who checks it, gets their roles
-		same := func(was *api.User) bool {
-			return was.PasswordHash == is.PasswordHash && was.Meta[AuthMethod] == is.Meta[AuthMethod]
-		}
-		if was, ok := c.Old.(*api.User); ok && (same(was) || is.Name == i.Key && i.IsUser()) {
+		// whoever sets another's password gets their roles
+		if was, ok := c.Old.(*api.User); ok && (was.PasswordHash == is.PasswordHash || is.Name == i.Key && i.IsUser()) {
 			had = was.Roles
+			if was.Meta[AuthMethod] != is.Meta[AuthMethod] { // it decides who gets in, like the password
+				if !i.Allow(c.Kind, "password", c.Key) {
+					return resource.Errorf(resource.Forbidden, c.Kind, c.Key,
+						"%s may not set Meta %s, which says who checks the password of %s: that takes the right to set it (password) and the user's own rights", i.Name, AuthMethod, is.Name)
+				}
+				if is.Name != i.Key || !i.IsUser() {
+					had = nil
+				}
+			}
 		}
 		return i.mayAssign(tx, c, had, is.Roles)
 	case *api.Task:

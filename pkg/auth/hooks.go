@@ -2,6 +2,8 @@ package auth
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth/claim"
@@ -46,8 +48,29 @@ func Hooks(kinds []resource.Any) []resource.Hook {
 			}
 			return check(tx, api.Tasks.Name, t.Name, t.Bundle, t.ExtraClaims)
 		}),
+		resource.OnSave(api.Users, keepOneIn),
 		resource.OnSave(api.Preferences, func(tx *resource.Tx, _, p *api.Preference) error { return checkPref(tx, p) }),
 	}
+}
+
+// keepOneIn refuses to take the way in from the last superuser who can log in by
+// password, whoever asks: nobody could give it back but at the server itself.
+func keepOneIn(tx *resource.Tx, was, is *api.User) error {
+	if tx.Loading() || !opens(was) || opens(is) {
+		return nil
+	}
+	for u := range api.Users.All(tx) {
+		if u.Name != was.Name && opens(u) {
+			return nil
+		}
+	}
+	return resource.Errorf(resource.Conflict, api.Users.Name, was.Name,
+		"%s is the last superuser who can log in by password: give another user role %s and a password first", was.Name, Superuser)
+}
+
+// opens says whether somebody can log in as this user by a password and do everything.
+func opens(u *api.User) bool {
+	return u != nil && u.PasswordHash != "" && u.Meta[AuthMethod] == "" && slices.Contains(u.Roles, Superuser)
 }
 
 // declared are the kinds that plugin providers declare.
@@ -58,13 +81,10 @@ func declared(r resource.Reader) (out []string) {
 	return out
 }
 
-// baseSecretLen is the length of the server's secret in bytes, as DRP has it.
-const baseSecretLen = 32
-
 func checkPref(tx *resource.Tx, p *api.Preference) error {
-	if p == nil || tx.Loading() || p.Name != PrefBaseSecret || p.Value == "" || len(p.Value) == baseSecretLen {
+	if p == nil || tx.Loading() || p.Name != PrefBaseSecret || p.Value == "" || strings.HasPrefix(p.Value, api.SealedPref) {
 		return nil
 	}
 	return resource.Errorf(resource.Invalid, api.Preferences.Name, p.Name, "%s",
-		fmt.Sprintf("%s has %d bytes, it must have exactly %d", p.Name, len(p.Value), baseSecretLen))
+		fmt.Sprintf("%s has %d bytes, it must have exactly %d", p.Name, len(p.Value), api.BaseSecretLen))
 }

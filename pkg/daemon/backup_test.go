@@ -32,19 +32,20 @@ func ageSeal(t *testing.T) datadir.Seal {
 	return datadir.Seal{Recipient: id.Recipient().String(), Identity: id.String()}
 }
 
-func backUp(t *testing.T, dir string, seal datadir.Seal) string {
+func backUp(t *testing.T, dir string, seal datadir.Seal) (file, signedBy string) {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "backup")
-	_, err := datadir.Backup(t.Context(), datadir.BackupConfig{Config: datadir.Config{Dir: dir}, To: to, Seal: datadir.Seal{Recipient: seal.Recipient}, Now: time.Now()})
+	m, err := datadir.Backup(t.Context(), datadir.BackupConfig{Config: datadir.Config{Dir: dir}, To: to, Seal: datadir.Seal{Recipient: seal.Recipient}, Now: time.Now()})
 	require.NoError(t, err)
-	return to
+	return to, m.Authority
 }
 
-func restoreTo(t *testing.T, from string, seal datadir.Seal) string {
+func restoreTo(t *testing.T, from, signedBy string, seal datadir.Seal) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "elsewhere")
-	_, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: from, Dir: dir, Seal: datadir.Seal{Identity: seal.Identity}, Now: time.Now()})
+	m, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: from, Dir: dir, Seal: datadir.Seal{Identity: seal.Identity}, SignedBy: signedBy, Now: time.Now()})
 	require.NoError(t, err)
+	assert.Equal(t, signedBy, m.Authority)
 	return dir
 }
 
@@ -81,11 +82,11 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 	mu.Unlock()
 	seal := ageSeal(t)
-	file := backUp(t, dir, seal)
+	file, by := backUp(t, dir, seal)
 	cancel()
 	writers.Wait()
 	stop()
-	d, err := daemon.Open(t.Context(), daemon.Config{DataDir: restoreTo(t, file, seal)})
+	d, err := daemon.Open(t.Context(), daemon.Config{DataDir: restoreTo(t, file, by, seal)})
 	require.NoError(t, err)
 	defer d.Close()
 	for _, name := range before {
@@ -99,13 +100,14 @@ func TestBackupUnderLoad(t *testing.T) {
 func TestDamagedBackupIsRefused(t *testing.T) {
 	t.Parallel()
 	seal := ageSeal(t)
-	whole, err := os.ReadFile(backUp(t, settled(t), seal))
+	intact, by := backUp(t, settled(t), seal)
+	whole, err := os.ReadFile(intact)
 	require.NoError(t, err)
 	try := func(what string, data []byte, s datadir.Seal) {
 		at := t.TempDir()
 		file, dir := filepath.Join(at, "b"), filepath.Join(at, "data")
 		require.NoError(t, os.WriteFile(file, data, 0o600))
-		_, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: file, Dir: dir, Seal: datadir.Seal{Identity: s.Identity}, Now: time.Now()})
+		_, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: file, Dir: dir, Seal: datadir.Seal{Identity: s.Identity}, SignedBy: by, Now: time.Now()})
 		assert.ErrorContains(t, err, "nothing was written", what)
 		assert.NoFileExists(t, dir, what)
 		left, err := os.ReadDir(at)
@@ -149,10 +151,10 @@ func TestRestoredServerDoesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return asked.Load() > 0 }, 20*time.Second, 10*time.Millisecond, "the server that is active asks the BMC")
 	seal := ageSeal(t)
-	file := backUp(t, dir, seal)
+	file, by := backUp(t, dir, seal)
 	stop()
 
-	d, _, _ := server(t, restoreTo(t, file, seal))
+	d, _, _ := server(t, restoreTo(t, file, by, seal))
 	seen := asked.Load()
 	own, err := d.MachineToken(moved.Uuid)
 	require.NoError(t, err)

@@ -32,6 +32,7 @@ type childTask struct {
 	Do       string // backup, restore, rotate
 	Dir, At  string // the data directory; the file of the backup
 	Age, Key string // recipient and identity
+	By       string // whose backup
 }
 
 // TestChild is not a test but what is killed by those below.
@@ -51,7 +52,7 @@ func TestChild(t *testing.T) {
 		}
 	case "restore":
 		do = func() error {
-			_, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: c.At, Dir: c.Dir, Seal: datadir.Seal{Identity: c.Key}, Now: time.Now()})
+			_, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: c.At, Dir: c.Dir, SignedBy: c.By, Seal: datadir.Seal{Identity: c.Key}, Now: time.Now()})
 			return err
 		}
 	case "rotate":
@@ -201,13 +202,13 @@ func TestKilledBackup(t *testing.T) {
 		mine.At = filepath.Join(to, "b")
 		_, killed := killAt(t, mine, at, to)
 		if _, err := os.Stat(mine.At); err == nil {
-			opens(t, restoreTo(t, mine.At, seal))
+			opens(t, restoreTo(t, mine.At, authorityOf(t, mine.Dir), seal))
 		}
 		left, err := filepath.Glob(filepath.Join(to, ".drpd-backup-*"))
 		require.NoError(t, err)
 		for _, l := range left { // whole, but for its name, or refused
 			where := filepath.Join(t.TempDir(), "x")
-			if _, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: l, Dir: where, Seal: datadir.Seal{Identity: seal.Identity}, Now: time.Now()}); err == nil {
+			if _, err := datadir.Restore(t.Context(), datadir.RestoreConfig{From: l, Dir: where, SignedBy: authorityOf(t, mine.Dir), Seal: datadir.Seal{Identity: seal.Identity}, Now: time.Now()}); err == nil {
 				opens(t, where)
 			} else {
 				assert.NoDirExists(t, where)
@@ -215,7 +216,7 @@ func TestKilledBackup(t *testing.T) {
 		}
 		mine.At += "2"
 		killAt(t, mine, 0)
-		opens(t, restoreTo(t, mine.At, seal))
+		opens(t, restoreTo(t, mine.At, authorityOf(t, mine.Dir), seal))
 		left, err = filepath.Glob(filepath.Join(to, ".drpd-backup-*"))
 		require.NoError(t, err)
 		assert.Empty(t, left, "killed at %d of %d", at, most)
@@ -246,7 +247,8 @@ func TestKilledRestore(t *testing.T) {
 	for i := range 40 {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "blobs", "files", "more"+strconv.Itoa(i)), make([]byte, 4096), 0o600))
 	}
-	task := childTask{Do: "restore", At: backUp(t, dir, seal), Key: seal.Identity}
+	file, by := backUp(t, dir, seal)
+	task := childTask{Do: "restore", At: file, By: by, Key: seal.Identity}
 	for what, there := range map[string]bool{"absent": false, "empty": true} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -3,10 +3,14 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +25,7 @@ import (
 	"drpd/pkg/api"
 	"drpd/pkg/client"
 	"drpd/pkg/daemon"
+	"drpd/pkg/datadir"
 	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/restored"
@@ -146,7 +151,7 @@ func TestRestoredServerCallsNobody(t *testing.T) {
 	t.Parallel()
 	dir, tcp, udp, ids := halfDone(t)
 	seal := ageSeal(t)
-	to := restoreTo(t, backUp(t, dir, seal), seal)
+	to := elsewhere(t, dir, seal)
 	came := func() int64 { return tcp.came.Load() + udp.came.Load() }
 	before, history := came(), tcp.machine.History()
 	var refused atomic.Int64
@@ -264,7 +269,7 @@ func TestTheOldServerIsAlive(t *testing.T) {
 
 	seal := ageSeal(t)
 	boots("discovery")
-	d, _, _ := server(t, restoreTo(t, backUp(t, dir, seal), seal))
+	d, _, _ := server(t, elsewhere(t, dir, seal))
 	boots("local")
 	require.Equal(t, old.Fingerprint(), d.Fingerprint())
 	run(old.APIURL("127.0.0.1"), d.APIURL("127.0.0.1"))
@@ -307,10 +312,27 @@ func TestActivatedDespiteTheOldServer(t *testing.T) {
 	_, err := client.Create(t.Context(), c, api.Preferences, &api.Preference{Name: daemon.PrefEndpoints, Value: old.APIURL("127.0.0.1")})
 	require.NoError(t, err)
 	seal := ageSeal(t)
-	d, _, _ := server(t, restoreTo(t, backUp(t, dir, seal), seal))
+	d, _, _ := server(t, elsewhere(t, dir, seal))
 	r := d.Admin(t.Context(), "activate", nil)
 	assert.Contains(t, r.Error, "say --despite-old-server")
 	r = d.Admin(t.Context(), "activate", map[string]string{"despite-old-server": "true"})
 	assert.Empty(t, r.Error)
 	assert.Contains(t, r.Lines, "old server at "+old.APIURL("127.0.0.1")+": it answers with this server's certificate authority")
+}
+
+// elsewhere is where a backup of a directory was restored to.
+func elsewhere(t *testing.T, dir string, seal datadir.Seal) string {
+	t.Helper()
+	file, by := backUp(t, dir, seal)
+	return restoreTo(t, file, by, seal)
+}
+
+// authorityOf is the fingerprint of the authority in a directory.
+func authorityOf(t *testing.T, dir string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "pki", "ca.pem"))
+	require.NoError(t, err)
+	block, _ := pem.Decode(data)
+	require.NotNil(t, block)
+	return fmt.Sprintf("%x", sha256.Sum256(block.Bytes))
 }

@@ -105,12 +105,12 @@ func TestTakeOverOfALiveCluster(t *testing.T) {
 	}
 	soon(t, "load", func() bool { return writes.Load() > 20 })
 	seal := ageSeal(t)
-	file := backUp(t, dir, seal)
+	file, by := backUp(t, dir, seal)
 	unload()
 	writers.Wait()
 	rack.Serve(nil)
 	stop()
-	to := restoreTo(t, file, seal)
+	to := restoreTo(t, file, by, seal)
 	is, calls := untouched(all), came.Load()
 
 	d, _, _ := server(t, to)

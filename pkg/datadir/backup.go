@@ -202,6 +202,11 @@ func (b *backup) readKeyFiles() (map[string][]byte, error) {
 }
 
 func (b *backup) contents(ctx context.Context, db string, keys map[string][]byte, to age.Recipient) error {
+	cert, key, err := authority(keys)
+	if err != nil {
+		return err
+	}
+	b.m.Authority = fingerprintOf(cert)
 	sealed, err := b.seal(keys, to)
 	if err != nil {
 		return err
@@ -224,7 +229,11 @@ func (b *backup) contents(ctx context.Context, db string, keys map[string][]byte
 	if err := b.raw(entryManifest, manifest); err != nil {
 		return err
 	}
-	return b.raw(entryMAC, mac(b.macKey, manifest))
+	sig, err := signManifest(cert, key, manifest)
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.raw(entryMAC, mac(b.macKey, manifest)), b.raw(entrySignature, sig))
 }
 
 // seal packs the keys, and one for the code over the manifest.
@@ -317,6 +326,8 @@ func inProgress(name string) bool {
 func (b *backup) addEntry(name, path string, e fs.DirEntry) error {
 	big := b.cfg.NoISOs && slices.ContainsFunc(leftOut, func(p string) bool { return strings.HasPrefix(name, p) })
 	switch {
+	case passing(name):
+		return nil
 	case big:
 		if info, err := e.Info(); err == nil {
 			b.m.LeftOut = append(b.m.LeftOut, BackupPart{Name: name, Size: info.Size()})
@@ -326,6 +337,10 @@ func (b *backup) addEntry(name, path string, e fs.DirEntry) error {
 		target, err := os.Readlink(path)
 		if err != nil {
 			return b.vanished(name, err)
+		}
+		if leadsOut(name, target) { // somebody put it there; the server does not follow it
+			b.m.LeftOut = append(b.m.LeftOut, BackupPart{Name: name})
+			return nil
 		}
 		b.m.Parts = append(b.m.Parts, BackupPart{Name: name, SHA256: "link " + target})
 		return b.tar.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: target, ModTime: b.cfg.Now, Format: tar.FormatPAX})

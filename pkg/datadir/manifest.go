@@ -13,8 +13,9 @@ import (
 
 // BackupFormat is the layout of backup files: a zstd stream of a tar archive
 // with the database, the sealed keys, the files below blobs/ and audit/, the
-// manifest, and a code over it that only who can open the keys can make.
-const BackupFormat = 1
+// manifest, a code over it that only who can open the keys can make, and since
+// format 2 a signature of the server's authority.
+const BackupFormat = 2
 
 // The entries of a backup besides blobs/ and audit/.
 const (
@@ -25,14 +26,17 @@ const (
 
 // Manifest says what a backup holds.
 type Manifest struct {
-	Format   int
-	Version  string // of the program
-	Server   string // id
-	Taken    time.Time
-	Revision uint64 // of the database
-	Parts    []BackupPart
-	LeftOut  []BackupPart `json:",omitempty"` // on request
-	Vanished []string     `json:",omitempty"` // deleted while the backup was taken
+	Format  int
+	Version string // of the program
+	Server  string // id
+	// Authority is the SHA-256 of the certificate of the authority that signed it,
+	// in hex; "": none did, before format 2.
+	Authority string
+	Taken     time.Time
+	Revision  uint64 // of the database
+	Parts     []BackupPart
+	LeftOut   []BackupPart `json:",omitempty"` // on request
+	Vanished  []string     `json:",omitempty"` // deleted while the backup was taken
 }
 
 // BackupPart is one file of a backup, or left out of it.

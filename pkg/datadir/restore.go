@@ -15,7 +15,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -32,6 +31,9 @@ type RestoreConfig struct {
 	Dir  string
 	Seal Seal
 	Now  time.Time
+	// SignedBy are fingerprints of authorities, by commas, one of which must have
+	// signed the backup; wanted with Seal.Identity.
+	SignedBy string
 }
 
 // maxManifest bounds a manifest in bytes: a million files.
@@ -92,14 +94,21 @@ func (r *restore) each(ctx context.Context, fn func(h *tar.Header, body io.Reade
 // verify reads all of it: the sums of the manifest, its code, and the seal.
 func (r *restore) verify(ctx context.Context) error {
 	var got []BackupPart
-	var manifest, code, sealed []byte
+	var manifest, code, sig, sealed []byte
+	var names entries
 	err := r.each(ctx, func(h *tar.Header, body io.Reader) (err error) {
+		if err := names.add(h); err != nil {
+			return err
+		}
 		switch h.Name {
 		case entryManifest:
 			manifest, err = io.ReadAll(io.LimitReader(body, maxManifest))
 			return err
 		case entryMAC:
 			code, err = io.ReadAll(io.LimitReader(body, smallMax))
+			return err
+		case entrySignature:
+			sig, err = io.ReadAll(io.LimitReader(body, smallMax))
 			return err
 		}
 		p, data, err := read(h, body)
@@ -121,8 +130,12 @@ func (r *restore) verify(ctx context.Context) error {
 	if err := json.Unmarshal(manifest, &r.m); err != nil {
 		return fmt.Errorf("its manifest: %w", err)
 	}
-	if r.m.Format != BackupFormat {
+	r.m.Authority = "" // what it says of itself; authentic finds who signed
+	if r.m.Format < 1 || r.m.Format > BackupFormat {
 		return fmt.Errorf("it has format %d, this program knows %d: use the drpd of version %s", r.m.Format, BackupFormat, r.m.Version)
+	}
+	if err := r.authentic(manifest, sig); err != nil {
+		return err
 	}
 	return compare(r.m.Parts, got)
 }
@@ -185,19 +198,6 @@ func (r *restore) unseal(sealed []byte) error {
 	return nil
 }
 
-// link makes a link that stays within the part that it is in: drpd makes no
-// others, so a backup with one was not made by drpd.
-func link(root *os.Root, name, target string) error {
-	part, rest, _ := strings.Cut(name, "/")
-	if path.IsAbs(target) || !filepath.IsLocal(path.Join(path.Dir(rest), target)) || !filepath.IsLocal(path.Join(path.Dir(name), target)) {
-		return fmt.Errorf("the backup holds a link %q to %q, out of %s: drpd makes none such", name, target, part)
-	}
-	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
-		return err
-	}
-	return root.Symlink(target, name)
-}
-
 // fill writes all parts into an empty directory.
 func (r *restore) fill(ctx context.Context, dir string) error {
 	root, err := os.OpenRoot(dir)
@@ -216,18 +216,17 @@ func (r *restore) fill(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	var names entries
+	parts := r.parts()
 	err = r.each(ctx, func(h *tar.Header, body io.Reader) error {
-		below := strings.HasPrefix(h.Name, PartBlobs+"/") || strings.HasPrefix(h.Name, AuditDir+"/")
-		switch {
-		case h.Typeflag == tar.TypeSymlink && below:
-			return link(root, h.Name, h.Linkname)
-		case h.Name == PartDatabase, h.Typeflag == tar.TypeReg && below:
-			if err := put(root, h.Name, body); err != nil {
-				return err
-			}
-			return root.Chtimes(h.Name, h.ModTime, h.ModTime)
+		if err := names.add(h); err != nil {
+			return err
 		}
-		return nil // keys and manifest were read before
+		want, ok := parts[h.Name]
+		if !ok || h.Name == entryKeys {
+			return nil // keys and manifest were read before
+		}
+		return r.putEntry(root, want, h, body)
 	})
 	if err != nil {
 		return err

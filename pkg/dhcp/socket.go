@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -37,7 +38,7 @@ const maxPacket = 2048
 
 // listen opens the DHCP port and the BINL port on every served interface.
 func (s *Server) listen() ([]*socket, error) {
-	names := s.cfg.Interfaces
+	names := slices.Compact(slices.Sorted(slices.Values(s.cfg.Interfaces)))
 	if len(names) == 0 {
 		names = []string{""}
 	}
@@ -65,9 +66,9 @@ func open(ifname string, port int) (*socket, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		ctlErr := c.Control(func(fd uintptr) {
-			// Never SO_REUSEADDR: a process of any user could then take a nearer
-			// address of the same port, and with it what clients send us. Sockets
-			// that are bound to different interfaces do without it.
+			// Never SO_REUSEADDR: with it any user of this host binds one of our
+			// addresses beside us and gets what is sent there. Sockets of different
+			// interfaces do without.
 			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
 			if ifname != "" && err == nil {
 				err = os.NewSyscallError("bind to "+ifname, unix.BindToDevice(int(fd), ifname))

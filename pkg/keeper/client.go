@@ -49,7 +49,9 @@ func Kept() (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%s: %w", envSocket, at, err)
 	}
-	syscall.CloseOnExec(fd)
+	if err := keepIn(3); err != nil {
+		return nil, err
+	}
 	conn, err := connOf(os.NewFile(uintptr(fd), "keeper"))
 	if err != nil {
 		return nil, fmt.Errorf("reach the keeper: %w", err)

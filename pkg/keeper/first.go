@@ -28,7 +28,7 @@ func first(p plan) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil { // nobody looks into it
 		return err
 	}
-	if err := closeInherited(); err != nil { // the program gets what launch hands on
+	if err := keepIn(fdPlan); err != nil { // launch passes on the program alone
 		return err
 	}
 	go endWith(os.NewFile(fdAlive, "keeper"))

@@ -165,6 +165,15 @@ func attack(what string) {
 		}
 		fmt.Println(n < 1100)
 		os.Exit(0)
+	case "inherited":
+		list, err := os.ReadDir("/proc/self/fd")
+		for _, e := range list {
+			if to, _ := os.Readlink("/proc/self/fd/" + e.Name()); strings.Contains(to, "inherited-") {
+				fmt.Println(e.Name(), to)
+			}
+		}
+		fmt.Println("read", len(list) > 0, err)
+		os.Exit(0)
 	case "fill":
 		f, _ := os.Create("/tmp/big")
 		n, err := int64(0), error(nil)
@@ -218,6 +227,70 @@ func TestCellsDoNotShare(t *testing.T) {
 	for _, p := range all {
 		line, _ := os.ReadFile(p)
 		assert.NotEqual(t, "sleep\x00"+mark+"\x00", string(line))
+	}
+}
+
+// leave opens a file that only root may read like a shell does before it starts
+// a program: at a number that stages use, and at others.
+func leave(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "inherited-secret")
+	require.NoError(t, os.WriteFile(path, []byte("secret"), 0o600))
+	for range 8 {
+		fd, err := syscall.Open(path, syscall.O_RDONLY, 0) // no O_CLOEXEC
+		require.NoError(t, err)
+		t.Cleanup(func() { syscall.Close(fd) })
+	}
+}
+
+const listInherited = "for f in /proc/self/fd/*; do readlink $f; done | grep inherited-; for i in {4..60}; do cat <&$i; done 2>/dev/null | grep -a secret; echo done"
+
+// TestInheritedDescriptors: what was open in whoever started us is open in no cell.
+func TestInheritedDescriptors(t *testing.T) {
+	k := direct(t)
+	leave(t)
+	out, err := run(t, k, listInherited)
+	require.NoError(t, err)
+	assert.Equal(t, "done", out, "a plugin")
+	cell, err := k.Open()
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, k.Close(cell)) }()
+	said := &bytes.Buffer{}
+	ended, err := child.Start(k, cell, child.Program{Env: []string{"ATTACK=inherited"}}, said, nil)
+	require.NoError(t, err)
+	require.NoError(t, <-ended)
+	assert.Equal(t, "read true <nil>\n", said.String(), "a runner")
+}
+
+// TestServerInheritsNothing: the keeper's starter may have been root; the server is not.
+func TestServerInheritsNothing(t *testing.T) {
+	root(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	for up := filepath.Dir(dir); strings.Contains(up, "Test"); up = filepath.Dir(up) {
+		require.NoError(t, os.Chmod(up, 0o755))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte("#!/bin/bash\n"+listInherited+"; sleep 600"), 0o755))
+	secret := filepath.Join(t.TempDir(), "inherited-secret")
+	require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+	test, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command("/bin/bash", "-c", `exec 9<"$2"; exec "$0" serve "$1"`, test, dir, secret)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	buf := make([]byte, 256)
+	n, err := out.Read(buf)
+	require.NoError(t, err)
+	assert.Equal(t, "done\n", string(buf[:n]))
+	server := childOf(t, cmd.Process.Pid)
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", server))
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for _, p := range all {
+		to, _ := os.Readlink(p)
+		assert.NotContains(t, to, "inherited-")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -71,7 +70,7 @@ func cmpOr(a, b string) string {
 // Run starts the server as its user, serves it as its keeper, and returns its
 // exit status. Each of both ends with the other, however that ends.
 func Run(cfg ServerConfig) (int, error) {
-	if err := closeInherited(); err != nil {
+	if err := keepIn(3); err != nil { // before anything is opened or started
 		return 1, err
 	}
 	as, err := Lookup(cfg.User)
@@ -110,16 +109,6 @@ func Run(cfg ServerConfig) (int, error) {
 			return status(err)
 		}
 	}
-}
-
-// closeInherited lets nothing through to what this process starts but what it
-// hands on by name: whoever started it may have left files open that only root
-// may read.
-func closeInherited() error {
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("close what was open at the start: %w", err)
-	}
-	return nil
 }
 
 // command is the server, and what its starter's thread has to be first.

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +33,9 @@ func Stage(args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := keepIn(p.passed()); err != nil {
+		return err
+	}
 	if len(args) > 0 && args[0] == initArg {
 		return first(p)
 	}
@@ -41,6 +46,33 @@ func Stage(args []string) error {
 		}
 	}
 	return fmt.Errorf("execute the first process of the cell: %w", syscall.Exec(self, []string{"drpd", StageCmd, initArg}, nil))
+}
+
+// passed is the first descriptor that a stage was not handed on purpose.
+func (p plan) passed() int {
+	if p.Plugin {
+		return fdProgram + 1
+	}
+	return fdProgram
+}
+
+// keepIn keeps all descriptors from first on from whatever this process executes. Go opens none without saying so, but whoever started us may have
+// left some open, and what they lead to was opened with their rights.
+func keepIn(first int) error {
+	err := unix.CloseRange(uint(first), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil {
+		return nil
+	}
+	list, listErr := os.ReadDir("/proc/self/fd") // a kernel before 5.11
+	if listErr != nil {
+		return fmt.Errorf("close what was inherited, from descriptor %d on: %w", first, errors.Join(err, listErr))
+	}
+	for _, e := range list {
+		if n, err := strconv.Atoi(e.Name()); err == nil && n >= first {
+			unix.CloseOnExec(n)
+		}
+	}
+	return nil
 }
 
 func readPlan() (p plan, err error) {

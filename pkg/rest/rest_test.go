@@ -257,12 +257,39 @@ func TestParamsAndMeta(t *testing.T) {
 	assert.Equal(t, 400, r.do(t, "PUT", at, thin).status, "a thinned object is not stored")
 }
 
+// Secrets among preferences are read by nobody, however they are written.
+func TestSecretPrefs(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	r := newRig(t, nil)
+	body := `{"systemGrantorSecret":"` + secret + `"}`
+	set := r.do(t, "POST", "/prefs", body).body
+	assert.Regexp(t, `^{"systemGrantorSecret":"sha256:[0-9a-f]{64}"}$`, strings.TrimSpace(set))
+	assert.Equal(t, set, r.do(t, "GET", "/prefs", "").body)
+	assert.Equal(t, set, r.do(t, "POST", "/prefs", body).body)
+	assert.Equal(t, set, r.do(t, "POST", "/prefs", set).body, "what was read is written back and changes nothing")
+	put := r.do(t, "PUT", "/preferences/systemGrantorSecret", `{"Name":"systemGrantorSecret","Value":"another `+secret+`"}`)
+	require.Equal(t, 200, put.status, put.body)
+	patch := r.do(t, "PATCH", "/preferences/systemGrantorSecret", `[{"op":"replace","path":"/Value","value":"third `+secret+`"}]`)
+	require.Equal(t, 200, patch.status, patch.body)
+	base := r.do(t, "POST", "/prefs", `{"baseTokenSecret":"`+secret+`"}`)
+	require.Equal(t, 201, base.status, base.body)
+	for _, said := range []string{set, put.body, patch.body, base.body} {
+		assert.Contains(t, said, `"sha256:`)
+		assert.NotContains(t, said, secret)
+	}
+	assert.Equal(t, 403, r.do(t, "GET", "/prefs", "").status, "every token has ended")
+}
+
 func TestPrefsAndContents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	assert.Equal(t, 422, r.do(t, "POST", "/prefs", `{"defaultStage":"s"}`).status, "no such stage")
 	assert.Equal(t, 422, r.do(t, "POST", "/prefs", `{"knownTokenTimeout":"soon"}`).status)
 	assert.JSONEq(t, `{}`, r.do(t, "GET", "/prefs", "").body)
+	refused := r.do(t, "POST", "/prefs", `{"baseTokenSecret":"short-and-secret"}`)
+	assert.Equal(t, 422, refused.status)
+	assert.NotContains(t, refused.body, "short-and-secret")
 	require.Equal(t, 201, r.do(t, "POST", "/stages", `{"Name":"s","Type":"stages"}`).status, "drpcli extended sends Type")
 	set := r.do(t, "POST", "/prefs", `{"defaultStage":"s"}`)
 	assert.Equal(t, 201, set.status)
