@@ -129,9 +129,13 @@ func (l *local) rotate() *cobra.Command {
 	c := &cobra.Command{Use: "rotate ca|token-key|master-key", Short: "Replace a key of the running server; the old one is accepted for a while", Args: cobra.ExactArgs(1),
 		ValidArgs: []string{"ca", "token-key", "master-key"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return l.call(cmd, "rotate", map[string]string{"what": args[0], "overlap": overlap.String()})
+			said := ""
+			if cmd.Flags().Changed("overlap") {
+				said = overlap.String()
+			}
+			return l.call(cmd, "rotate", map[string]string{"what": args[0], "overlap": said})
 		}}
-	c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old one is accepted; default: token-key 3 years and a day, ca until it expires")
+	c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old one is accepted, 0s: no longer; default: token-key 3 years and a day, ca until it expires")
 	return c
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,6 +73,9 @@ func (a *Auth) noteSuperseded(ctx context.Context, err error, from string, now t
 	}
 }
 
+// whoamiPath is the one route that takes a claim by itself.
+const whoamiPath = "/api/v3/whoami"
+
 // ticketed checks a token that travels in the clear: only who used it first may
 // go on, for as long as they give signs of life; whoever comes first in time and
 // can prove to be the machine is that.
@@ -86,7 +88,7 @@ func (a *Auth) ticketed(ctx context.Context, i Identity, from string, path strin
 		if !now.Before(p.UseBy) {
 			return Identity{}, fmt.Errorf("%w: %w: this ticket was to be used by %s", ErrDenied, token.ErrExpired, p.UseBy.Format(time.RFC3339))
 		}
-		if strings.HasSuffix(path, "/whoami") {
+		if path == whoamiPath {
 			return i, nil // which takes the claim itself, with all that the caller tells
 		}
 		return a.redeem(ctx, i, from)

@@ -33,6 +33,8 @@ const activateBatch = 200
 // activate makes a restored server act. Each step bears being repeated, so a
 // kill in the middle loses nothing: it is still not active then.
 func (d *Daemon) activate(ctx context.Context, by string, a Activation) ([]string, error) {
+	d.activating.Lock() // two at once would take over twice
+	defer d.activating.Unlock()
 	c := d.closed.Load()
 	if c == nil {
 		if a.AcceptUnreported {
@@ -115,7 +117,8 @@ func (d *Daemon) probe(ctx context.Context, endpoint string) (alive bool, what s
 	var cert *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, pki.ErrPin) || errors.As(err, &cert):
-		return false, "another server is there"
+		// The old server may have another authority by now, or an operator's certificate.
+		return true, "who answers shows another certificate than this server's authority makes: it may be the old server with a newer one"
 	case err != nil:
 		return false, "no answer"
 	}

@@ -49,6 +49,7 @@ type Daemon struct {
 	instance   string                           // another one after each start
 	takingOver atomic.Bool                      // while drpd activate works
 	rotating   sync.Mutex                       // held while keys change
+	activating sync.Mutex                       // held while a restored server takes over
 	losses     []datadir.Accept                 // that this start made good
 	vault      *param.Vault
 	pki        *pki.Authority

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,11 +19,28 @@ const (
 	caOverlap    = 10 * 365 * 24 * time.Hour
 )
 
+// unsaid is an overlap that nobody gave; 0 ends what was before at once.
+const unsaid = time.Duration(-1)
+
+func overlapOf(text string) (time.Duration, error) {
+	if text == "" {
+		return unsaid, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("it is negative")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("--overlap %q: %w: give how long the old one is still accepted, as 0s or 720h", text, err)
+	}
+	return d, nil
+}
+
 // adminRotate replaces a key of the server.
 func (d *Daemon) adminRotate(ctx context.Context, by string, args map[string]string) ([]string, error) {
-	overlap, err := time.ParseDuration(args["overlap"])
-	if args["overlap"] != "" && err != nil {
-		return nil, fmt.Errorf("--overlap: %w", err)
+	overlap, err := overlapOf(args["overlap"])
+	if err != nil {
+		return nil, err
 	}
 	if r := d.closed.Load(); r != nil {
 		return nil, notActive(r)
@@ -61,7 +79,7 @@ func (d *Daemon) saveKeyIDs(ctx context.Context) error {
 func (d *Daemon) rotateCA(ctx context.Context, overlap time.Duration) ([]string, error) {
 	now := time.Now()
 	if until, ok := d.pki.Overlap(); ok {
-		if overlap <= 0 {
+		if overlap == unsaid {
 			return nil, fmt.Errorf("the authority before is accepted until %s: give another end with --overlap, then rotate again after it", until.UTC().Format(time.RFC3339))
 		}
 		if err := d.pki.EndOverlap(now.Add(overlap)); err != nil {
@@ -69,7 +87,7 @@ func (d *Daemon) rotateCA(ctx context.Context, overlap time.Duration) ([]string,
 		}
 		return []string{"the authority before is accepted until " + now.Add(overlap).UTC().Format(time.RFC3339)}, nil
 	}
-	if overlap <= 0 {
+	if overlap == unsaid {
 		overlap = caOverlap
 	}
 	if err := d.pki.Rotate(now.Add(overlap)); err != nil {
@@ -80,7 +98,7 @@ func (d *Daemon) rotateCA(ctx context.Context, overlap time.Duration) ([]string,
 }
 
 func (d *Daemon) rotateToken(ctx context.Context, overlap time.Duration) ([]string, error) {
-	if overlap <= 0 {
+	if overlap == unsaid {
 		overlap = tokenOverlap
 	}
 	now := time.Now()

@@ -96,6 +96,25 @@ func TestRotationOfTheMasterKeyGoesOn(t *testing.T) {
 	assert.Equal(t, 1, daemon.MasterKeys(d))
 }
 
+// What was stolen ends when it is said to.
+func TestRotationThatEndsTheOldAtOnce(t *testing.T) {
+	t.Parallel()
+	d, c, _ := server(t, t.TempDir())
+	token, err := c.GrantToken(t.Context(), "users", "rocketskates", "1h")
+	require.NoError(t, err)
+	works := func() bool {
+		_, err := client.Get(t.Context(), c.WithToken(token), api.Users, "rocketskates")
+		return err == nil
+	}
+	for _, wrong := range []string{"x", "-1s", "7"} {
+		assert.Contains(t, d.Admin(t.Context(), "rotate", map[string]string{"what": "token-key", "overlap": wrong}).Error, "give how long the old one is still accepted")
+	}
+	require.Empty(t, d.Admin(t.Context(), "rotate", map[string]string{"what": "token-key", "overlap": ""}).Error)
+	assert.True(t, works(), "unless it is said, for as long as tokens live")
+	require.Empty(t, d.Admin(t.Context(), "rotate", map[string]string{"what": "token-key", "overlap": "0s"}).Error)
+	assert.False(t, works(), "no longer")
+}
+
 func TestPasswordsAtTheServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

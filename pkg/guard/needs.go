@@ -17,7 +17,8 @@ const metaRefers = "refers"
 // record says of a kind that its objects come and go by themselves: no life hangs
 // on one of them.
 func record(kind string) bool {
-	return slices.Contains([]string{"jobs", "work_orders", "leases", "boot_records", "bmc_actions", "alerts", "callbacks", "plugin_calls", "media"}, kind)
+	return slices.Contains([]string{"jobs", "work_orders", "leases", "boot_records", "bmc_actions", "alerts", "callbacks", "plugin_calls", "media",
+		"disk_proofs", "disk_surveys"}, kind)
 }
 
 // node is an object by its key, or by its name.
