@@ -166,7 +166,7 @@ func match(r resource.Reader, m *api.Machine, filter string) (bool, error) {
 func (d *Daemon) Close() error {
 	var errs []error
 	if d.store != nil && d.Core != nil {
-		errs = append(errs, d.noteRevNow(context.Background(), d.dir.NoteClosed))
+		errs = append(errs, d.noteRevNow(context.Background()))
 	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())

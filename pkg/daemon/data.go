@@ -128,13 +128,13 @@ func (d *Daemon) noteRev(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
-		if err := d.noteRevNow(context.WithoutCancel(ctx), d.dir.NoteRev); err != nil {
+		if err := d.noteRevNow(context.WithoutCancel(ctx)); err != nil {
 			d.cfg.Log.Warn("how far the database has come is not noted", "err", err)
 		}
 	}
 }
 
-func (d *Daemon) noteRevNow(ctx context.Context, note func(uint64) error) error {
+func (d *Daemon) noteRevNow(ctx context.Context) error {
 	s, ok := d.store.(*sqlite.Store)
 	if !ok {
 		return nil
@@ -143,7 +143,7 @@ func (d *Daemon) noteRevNow(ctx context.Context, note func(uint64) error) error 
 	if err != nil {
 		return err
 	}
-	return note(uint64(rev))
+	return d.dir.NoteRev(uint64(rev))
 }
 
 // hostAddrs are the IPv4 addresses of this host.

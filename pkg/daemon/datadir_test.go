@@ -193,30 +193,6 @@ func TestALogThatIsNotTheDatabases(t *testing.T) {
 	stop()
 }
 
-// TestALogThatIsGone: what was changed last is in the log only.
-func TestALogThatIsGone(t *testing.T) {
-	t.Parallel()
-	dir := settled(t)
-	path := filepath.Join(dir, "identity")
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	var id map[string]any
-	require.NoError(t, json.Unmarshal(data, &id))
-	assert.NotContains(t, id, "Log", "a stop leaves none")
-	id["Log"] = true // as NoteRev writes it every minute
-	data, err = json.Marshal(id)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, data, 0o600))
-	err = refused(t, dir)
-	assert.True(t, datadir.Has(err, datadir.PartNewer), err)
-	assert.ErrorContains(t, err, "drpd.db-wal) is missing, and the server was not stopped")
-	require.NoError(t, datadir.AcceptLoss(datadir.Config{Dir: dir}, []string{datadir.PartNewer}, "root", time.Now()))
-	_, _, stop := server(t, dir)
-	stop()
-	_, _, stop = server(t, dir)
-	stop()
-}
-
 func TestTwoPartsAtOnce(t *testing.T) {
 	t.Parallel()
 	whole := settled(t)

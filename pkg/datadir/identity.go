@@ -24,10 +24,7 @@ type identity struct {
 	Making string `json:",omitempty"`
 	Memory bool   `json:",omitempty"` // made for a server without a database
 	// Rev is a revision that the database had: one that has less is an older copy.
-	Rev uint64 `json:",omitempty"`
-	// Log says that changes were made since the start: while the server runs, and
-	// after a kill, they may be in the log beside the database only.
-	Log      bool     `json:",omitempty"`
+	Rev      uint64   `json:",omitempty"`
 	Accepted []Accept `json:",omitempty"` // losses to make good at the next start
 	// Restored is set by a restore, until the database has it.
 	Restored *Restored `json:",omitempty"`

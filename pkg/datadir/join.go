@@ -55,7 +55,7 @@ func (d *Dir) Join(ctx context.Context, db Records, ca func() ([]string, error),
 	if d.id.Making, d.id.Accepted, d.id.Restored = "", nil, nil; !d.cfg.InMemory {
 		d.id.Rev = uint64(rev)
 	}
-	d.id.Memory, d.id.Log = d.id.Memory && d.cfg.InMemory, false
+	d.id.Memory = d.id.Memory && d.cfg.InMemory
 	return accepted, d.cfg.writeIdentity(d.id)
 }
 
@@ -217,17 +217,12 @@ func (d *Dir) saveSelf(ctx context.Context, db Records, self Server, rec store.R
 	return rev, nil
 }
 
-// NoteRev notes how far the database has come while it is open, so that an older
-// copy of it is known for one, and a missing log.
-func (d *Dir) NoteRev(rev uint64) error { return d.note(rev, true) }
-
-// NoteClosed is NoteRev before the database is closed, which ends its log.
-func (d *Dir) NoteClosed(rev uint64) error { return d.note(rev, false) }
-
-func (d *Dir) note(rev uint64, log bool) error {
-	if d.cfg.InMemory || rev <= d.id.Rev && (log || !d.id.Log) {
+// NoteRev notes how far the database has come, so that an older copy of it is
+// known for one.
+func (d *Dir) NoteRev(rev uint64) error {
+	if rev <= d.id.Rev || d.cfg.InMemory {
 		return nil
 	}
-	d.id.Rev, d.id.Log = max(rev, d.id.Rev), log
+	d.id.Rev = rev
 	return d.cfg.writeIdentity(d.id)
 }

@@ -270,9 +270,6 @@ func (d *Dir) survey() error {
 			faults = append(faults, Fault{p, d.Path(p), fmt.Sprintf("is of another server, %s; this one is %s", f.owner, d.id.Server)})
 		}
 	}
-	if d.id.Log && len(faults) == 0 && absent(d.Path(PartDatabase)+"-wal") && !d.id.accepted(PartNewer) && !d.id.accepted(PartDatabase) {
-		faults = append(faults, Fault{PartNewer, d.Path(PartDatabase) + "-wal", "is missing, and the server was not stopped: what was changed last is in it"})
-	}
 	owner, err := d.cfg.ownerOf(nil)
 	if err == nil && len(faults) >= 4 && owner != d.id.Server && !d.cfg.unmarked() && !d.id.accepted(PartIdentity) {
 		faults = []Fault{{PartIdentity, d.Path(PartIdentity), fmt.Sprintf("is of another server, %s; every other part is of %s", d.id.Server, owner)}}
