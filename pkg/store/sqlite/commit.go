@@ -52,7 +52,7 @@ func (s *Store) commit(ctx context.Context, ops []store.Op) (rev int64, err erro
 		}
 	}()
 	if s.rev == unknown {
-		if err := s.readState(ctx); err != nil {
+		if _, err := s.readState(ctx); err != nil {
 			return 0, err
 		}
 	}

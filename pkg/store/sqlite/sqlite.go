@@ -102,7 +102,11 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	// The end of any connection lays a log over its file: look first.
-	if _, err = os.Stat(path + "-wal"); err == nil {
+	real := path
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		real = to // SQLite keeps the log beside the file, not beside a link to it
+	}
+	if _, err = os.Stat(real + "-wal"); err == nil {
 		if _, _, err = Peek(ctx, path, "", ""); err != nil {
 			return err
 		}

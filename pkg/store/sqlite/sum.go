@@ -71,14 +71,15 @@ func change(op store.Op, rev int64) (d uint64) {
 	return d
 }
 
-// readState reads revision and sum; the latter is there from the first start on.
-func (s *Store) readState(ctx context.Context) error {
+// readState reads revision and sum; known says that there is one, as there is from
+// the first start on.
+func (s *Store) readState(ctx context.Context) (known bool, err error) {
 	var sum sql.NullInt64
 	if err := s.w.state.QueryRowContext(ctx).Scan(&s.rev, &sum); err != nil {
-		return fmt.Errorf("read revision: %w", err)
+		return false, fmt.Errorf("read revision: %w", err)
 	}
 	s.sum = uint64(sum.Int64)
-	return nil
+	return sum.Valid, nil
 }
 
 // sumFormat is the first format whose state has a sum.
@@ -86,19 +87,19 @@ const sumFormat = 4
 
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // whole reads the state and compares its sum with that of the records. A file of
 // a format without a sum gets its first one.
 func (s *Store) whole(ctx context.Context) error {
-	var sum sql.NullInt64
-	if err := s.w.state.QueryRowContext(ctx).Scan(&s.rev, &sum); err != nil {
-		return fmt.Errorf("read revision: %w", err)
+	known, err := s.readState(ctx)
+	if err != nil {
+		return err
 	}
-	if s.sum = uint64(sum.Int64); sum.Valid {
-		return fits(ctx, s.conn, s.rev, sum)
+	if known {
+		return fits(ctx, s.conn, s.rev, sql.NullInt64{Int64: int64(s.sum), Valid: true})
 	}
-	var err error
 	if s.sum, _, err = sumOf(ctx, s.conn); err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -151,4 +153,30 @@ func TestSumFollowsEachCommit(t *testing.T) {
 	s, err = Open(t.Context(), Config{Path: path})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
+}
+
+// TestLooksUnderLoad: a look, and a copy, are of one moment while another writes.
+func TestLooksUnderLoad(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "drpd.db")
+	s := openPath(t, Config{Path: path})
+	put(t, s, "machines", 0, 200)
+	ctx, cancel := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			_, _ = s.Commit(ctx, []store.Op{{Kind: "load", Key: fmt.Sprint(n), Data: []byte("x")}}) // ends with ctx
+		}
+	})
+	for n := range 40 {
+		_, rev, err := Peek(t.Context(), path, "machines", "machines-1")
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, rev, store.Rev(200))
+		if n%8 == 0 {
+			_, err = Snapshot(t.Context(), path, fmt.Sprintf("%s.%d", path, n))
+			require.NoError(t, err)
+		}
+	}
+	cancel()
+	writer.Wait()
 }
