@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -38,7 +39,7 @@ func (d *Daemon) activate(ctx context.Context, by string, a Activation) ([]strin
 	c := d.closed.Load()
 	if c == nil {
 		if a.AcceptUnreported {
-			return d.acceptUnreported(ctx, by)
+			return d.acceptUnreported(ctx, by, a.DryRun)
 		}
 		return nil, errors.New("this server is active")
 	}
@@ -115,12 +116,16 @@ func (d *Daemon) probe(ctx context.Context, endpoint string) (alive bool, what s
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := t.RoundTrip(req)
 	var cert *tls.CertificateVerificationError
+	var dial *net.OpError
 	switch {
 	case errors.Is(err, pki.ErrPin) || errors.As(err, &cert):
 		// The old server may have another authority by now, or an operator's certificate.
 		return true, "who answers shows another certificate than this server's authority makes: it may be the old server with a newer one"
-	case err != nil:
+	case errors.As(err, &dial) && dial.Op == "dial":
 		return false, "no answer"
+	case err != nil:
+		// Something took the connection: a server that hangs still drives machines.
+		return true, "something is there and gives no answer"
 	}
 	defer resp.Body.Close()
 	var is rest.Info
@@ -219,8 +224,16 @@ func (d *Daemon) takeOver(ctx context.Context) ([]string, error) {
 
 // acceptUnreported takes machines that have not said what they are for what the
 // backup says, on an operator's word.
-func (d *Daemon) acceptUnreported(ctx context.Context, by string) ([]string, error) {
+func (d *Daemon) acceptUnreported(ctx context.Context, by string, dry bool) ([]string, error) {
 	var lines []string
+	if dry {
+		for a := range restored.Adoptions.All(d.DB.View()) {
+			if a.Pending {
+				lines = append(lines, fmt.Sprintf("machine %s: would be taken for %s, as in the backup", a.Name, a.Said))
+			}
+		}
+		return append(lines, "nothing was done"), nil
+	}
 	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
 		lines = nil
 		for a := range restored.Adoptions.All(tx) {

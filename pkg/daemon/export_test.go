@@ -39,3 +39,9 @@ func BeginMasterRotation(t interface{ Fatal(...any) }, dir string) {
 
 // MasterKeys is how many master keys are in use.
 func MasterKeys(d *Daemon) int { return len(d.dir.Master.Keys) }
+
+// TokenKeys are the token keys that are valid now.
+func TokenKeys(d *Daemon) [][]byte { return d.dir.Token.Valid(time.Now()) }
+
+// UseTokenKeys is what the server does every minute.
+func UseTokenKeys(d *Daemon, before [][]byte) { d.useTokenKeys(before) }

@@ -282,6 +282,21 @@ func TestTheOldServerIsAlive(t *testing.T) {
 	soon(t, "the agent has told the restored server what it runs", func() bool { return restored.Of(d.DB.View(), m.Uuid) != nil })
 	assert.Equal(t, "local", restored.Of(d.DB.View(), m.Uuid).Reports.Env)
 
+	// What takes connections there may be the old server, hanging.
+	hung, err := net.Listen("tcp", strings.TrimPrefix(old.APIURL("127.0.0.1"), "https://"))
+	require.NoError(t, err)
+	go func() { // ends with its listener
+		for {
+			c, err := hung.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	_, err = d.Activate(t.Context(), daemon.Activation{OldServerIsDead: true})
+	assert.ErrorContains(t, err, "something is there and gives no answer")
+	require.NoError(t, hung.Close())
 	lines, err := d.Activate(t.Context(), daemon.Activation{})
 	require.NoError(t, err)
 	text := strings.Join(lines, "\n")
@@ -311,6 +326,8 @@ func TestActivatedDespiteTheOldServer(t *testing.T) {
 	old, c, _ := server(t, dir)
 	_, err := client.Create(t.Context(), c, api.Preferences, &api.Preference{Name: daemon.PrefEndpoints, Value: old.APIURL("127.0.0.1")})
 	require.NoError(t, err)
+	m, err := client.Create(t.Context(), c, api.Machines, &api.Machine{Name: "silent"})
+	require.NoError(t, err)
 	seal := ageSeal(t)
 	d, _, _ := server(t, elsewhere(t, dir, seal))
 	r := d.Admin(t.Context(), "activate", nil)
@@ -318,6 +335,13 @@ func TestActivatedDespiteTheOldServer(t *testing.T) {
 	r = d.Admin(t.Context(), "activate", map[string]string{"despite-old-server": "true"})
 	assert.Empty(t, r.Error)
 	assert.Contains(t, r.Lines, "old server at "+old.APIURL("127.0.0.1")+": it answers with this server's certificate authority")
+	r = d.Admin(t.Context(), "activate", map[string]string{"accept-unreported": "true", "dry-run": "true"})
+	assert.Contains(t, r.Lines, "nothing was done")
+	assert.Contains(t, r.Lines[0], "machine silent: would be taken for")
+	assert.True(t, restored.Of(d.DB.View(), m.Uuid).Pending, "it is as it was")
+	r = d.Admin(t.Context(), "activate", map[string]string{"accept-unreported": "true"})
+	assert.Contains(t, r.Lines[0], "machine silent: taken for")
+	assert.False(t, restored.Of(d.DB.View(), m.Uuid).Pending)
 }
 
 // elsewhere is where a backup of a directory was restored to.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -118,22 +119,29 @@ func (d *Daemon) rotateToken(ctx context.Context, overlap time.Duration) ([]stri
 	return []string{"tokens are signed by a new key; those of the one before are accepted until " + now.Add(overlap).UTC().Format(time.RFC3339)}, d.saveKeyIDs(ctx)
 }
 
+// useTokenKeys accepts the keys that are valid now, if they are not those of
+// before: their number says nothing, one may have come as another ended.
+func (d *Daemon) useTokenKeys(before [][]byte) [][]byte {
+	d.rotating.Lock()
+	defer d.rotating.Unlock()
+	valid := d.dir.Token.Valid(time.Now())
+	if !slices.EqualFunc(valid, before, bytes.Equal) {
+		d.auth.SetKeys(valid)
+	}
+	return valid
+}
+
 // endTokenKeys ends the acceptance of former keys in time.
 func (d *Daemon) endTokenKeys(ctx context.Context) error {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
-	for have := len(d.dir.Token.Valid(time.Now())); ; {
+	for have := d.dir.Token.Valid(time.Now()); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
-		d.rotating.Lock()
-		if valid := d.dir.Token.Valid(time.Now()); len(valid) != have {
-			d.auth.SetKeys(valid)
-			have = len(valid)
-		}
-		d.rotating.Unlock()
+		have = d.useTokenKeys(have)
 	}
 }
 

@@ -106,6 +106,12 @@ func TestRotationThatEndsTheOldAtOnce(t *testing.T) {
 		_, err := client.Get(t.Context(), c.WithToken(token), api.Users, "rocketskates")
 		return err == nil
 	}
+	before := daemon.TokenKeys(d) // a look ago
+	require.Empty(t, d.Admin(t.Context(), "rotate", map[string]string{"what": "token-key", "overlap": "1ns"}).Error)
+	daemon.UseTokenKeys(d, before)
+	assert.False(t, works(), "its key came to its end between two looks, and there is one key, as before")
+	token, err = c.GrantToken(t.Context(), "users", "rocketskates", "1h")
+	require.NoError(t, err)
 	for _, wrong := range []string{"x", "-1s", "7"} {
 		assert.Contains(t, d.Admin(t.Context(), "rotate", map[string]string{"what": "token-key", "overlap": wrong}).Error, "give how long the old one is still accepted")
 	}
