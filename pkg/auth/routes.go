@@ -3,6 +3,8 @@ package auth
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 
 	"drpd/pkg/api"
@@ -62,10 +64,14 @@ func (i Identity) mayRouteBy(c resource.Change, is, was resource.Params) error {
 	return nil
 }
 
-// controllerRoute is what decides to whom a machine's BMC password goes.
-var controllerRoute = []string{"ipmi/address", "ipmi/port", "ipmi/mode", "ipmi/tls-pin", "ipmi/username", "ipmi/cipher-suite"}
+const (
+	controllerAddress  = "ipmi/address"
+	controllerPassword = "ipmi/password"
+)
 
-const controllerPassword = "ipmi/password"
+// controllerRoute is what decides to whom a machine's BMC password goes: the routes
+// of secrets that are about BMCs.
+var controllerRoute = slices.DeleteFunc(api.SecretRoutes(), func(name string) bool { return !strings.HasPrefix(name, "ipmi/") })
 
 // mayPair refuses to bring a BMC's address and a password together that come from
 // different objects, to whoever may not set the secrets of the object that has
@@ -123,12 +129,8 @@ func (i Identity) mayLend(c resource.Change) error {
 }
 
 func routesChanged(was, is resource.Params) bool {
-	for _, name := range append(controllerRoute, controllerPassword) {
-		if !reflect.DeepEqual(was[name], is[name]) {
-			return true
-		}
-	}
-	return false
+	changed := func(name string) bool { return !reflect.DeepEqual(was[name], is[name]) }
+	return changed(controllerPassword) || slices.ContainsFunc(controllerRoute, changed)
 }
 
 // pairing words where a machine's BMC is reached, and says where its password is
@@ -136,13 +138,13 @@ func routesChanged(was, is resource.Params) bool {
 func pairing(r resource.Reader, m *api.Machine) (route string, from param.Source) {
 	scope := param.Scope{Machine: m}
 	_, from, ok := param.Get(r, scope, controllerPassword)
-	address, _, has := param.Get(r, scope, controllerRoute[0])
+	address, _, has := param.Get(r, scope, controllerAddress)
 	if !ok || !has {
 		return "", from
 	}
 	route = fmt.Sprint(address)
-	for _, name := range controllerRoute[1:] {
-		if v, _, ok := param.Get(r, scope, name); ok {
+	for _, name := range controllerRoute {
+		if v, _, ok := param.Get(r, scope, name); ok && name != controllerAddress {
 			route += fmt.Sprintf(", %s %v", name, v)
 		}
 	}
