@@ -59,15 +59,15 @@ func (o *options) serve(ctx context.Context, cfg daemon.Config, args []string, s
 }
 
 func (o *options) keep(cfg daemon.Config, args []string) error {
-	if cfg.Database == daemon.InMemory {
-		cfg.Database = ""
+	at := datadir.Config{Database: cfg.Database, InMemory: cfg.Database == daemon.InMemory}
+	if at.InMemory {
+		at.Database = ""
 	}
-	dir := datadir.Config{Dir: cfg.DataDir, Database: cfg.Database}
-	whole := func(path string) bool {
-		dir.Dir, dir.Database = path, ""
-		return datadir.Exists(dir)
+	ours := func(dir string) error {
+		at.Dir = dir
+		return datadir.Ours(at)
 	}
-	status, err := keeper.Run(keeper.ServerConfig{User: o.user, Args: args, DataDir: cfg.DataDir, Whole: whole, Caps: capabilities(cfg), Log: cfg.Log})
+	status, err := keeper.Run(keeper.ServerConfig{User: o.user, Args: args, DataDir: cfg.DataDir, Ours: ours, Caps: capabilities(cfg), Log: cfg.Log})
 	if err == nil && status != 0 {
 		return exitStatus(status)
 	}
@@ -110,5 +110,9 @@ func asBefore(dir string, do func() error) error {
 	if err != nil || was.UID == 0 {
 		return do()
 	}
-	return errors.Join(do(), keeper.Own(dir, was))
+	err = do()
+	if datadir.Ours(datadir.Config{Dir: dir}) != nil {
+		return err // a wrong directory, which nothing was made in
+	}
+	return errors.Join(err, keeper.Own(dir, was))
 }

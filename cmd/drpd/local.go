@@ -40,6 +40,11 @@ func localCommands(name string) []*cobra.Command {
 		run := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			dir, _ := cmd.Flags().GetString("data-dir") // each has it
+			if cmd.Name() != "restore" {
+				if err := datadir.MustExist(datadir.Config{Dir: dir, Database: l.cfg.Database}); err != nil {
+					return err
+				}
+			}
 			return asBefore(dir, func() error { return run(cmd, args) })
 		}
 	}
@@ -100,7 +105,7 @@ func (l *local) adopt() *cobra.Command {
 		Long: "Accept that parts of the data directory are lost. The next start makes them anew, moves what is left of them aside, and writes it into the audit. Parts are " +
 			strings.Join(datadir.Parts(), ", ") + "; " + datadir.PartNewer + " accepts a database that is an older copy.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := datadir.AcceptLoss(datadir.Config{Dir: l.cfg.DataDir, Database: l.cfg.Database}, parts, localUser(), time.Now())
+			err := daemon.AcceptLoss(cmd.Context(), l.cfg, parts, localUser())
 			if err == nil {
 				fmt.Fprintf(cmd.OutOrStdout(), "accepted: the next start goes on without %s\n", strings.Join(parts, ", "))
 			}
@@ -180,7 +185,7 @@ func secretLine(cmd *cobra.Command, prompt string, twice bool) (string, error) {
 	if !isTerminal(os.Stdin) {
 		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 		if line = strings.TrimRight(line, "\r\n"); line == "" {
-			return "", errors.Join(errors.New("standard input is empty where a secret was wanted"), ignoreEOF(err))
+			return "", errors.Join(fmt.Errorf("%s: no terminal, and standard input is empty: give it in its first line", strings.TrimSuffix(prompt, ": ")), ignoreEOF(err))
 		}
 		return line, nil
 	}

@@ -159,10 +159,27 @@ func Administer(ctx context.Context, cfg Config, c AdminCall) ([]string, error) 
 	return r.Lines, err
 }
 
+// AcceptLoss gives up parts of the data directory of a server that does not
+// start for want of them.
+func AcceptLoss(ctx context.Context, cfg Config, parts []string, by string) error {
+	dir := datadir.Config{Dir: cfg.DataDir, Database: cfg.Database}
+	if datadir.Accepted(dir, parts) {
+		return nil
+	}
+	cfg.Offline = true
+	d, err := Open(ctx, cfg)
+	if err == nil {
+		if err := d.Close(); err != nil {
+			return err
+		}
+	}
+	return datadir.AcceptLoss(dir, parts, err, by, time.Now())
+}
+
 // offline opens the directory of a server that does not run.
 func offline(ctx context.Context, cfg Config, c AdminCall) (AdminReply, error) {
-	if !datadir.Exists(datadir.Config{Dir: cfg.DataDir, Database: cfg.Database}) {
-		return AdminReply{}, fmt.Errorf("%s is no data directory of a server: name it with --data-dir", cfg.DataDir)
+	if err := datadir.MustExist(datadir.Config{Dir: cfg.DataDir, Database: cfg.Database}); err != nil {
+		return AdminReply{}, err
 	}
 	cfg.Offline = true
 	d, err := Open(ctx, cfg)

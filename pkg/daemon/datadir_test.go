@@ -3,11 +3,11 @@ package daemon_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -301,7 +301,7 @@ func TestAcceptedLosses(t *testing.T) {
 		copyTree(t, whole, dir)
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, part)))
 		refused(t, dir)
-		err := datadir.AcceptLoss(datadir.Config{Dir: dir}, []string{part}, "root", time.Now())
+		err := daemon.AcceptLoss(t.Context(), daemon.Config{DataDir: dir}, []string{part}, "root")
 		require.NoError(t, err, part)
 		d, _, stop := server(t, dir)
 		if part != "drpd.db" {
@@ -313,6 +313,76 @@ func TestAcceptedLosses(t *testing.T) {
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, part)))
 		refused(t, dir)
 	}
-	err := datadir.AcceptLoss(datadir.Config{Dir: whole}, []string{"disk"}, "root", time.Now())
-	assert.ErrorContains(t, err, `"disk" is no part of a data directory`)
+}
+
+// TestNothingLostNothingAccepted: a part that the server can start with is not
+// given up, nor one of a server that runs.
+func TestNothingLostNothingAccepted(t *testing.T) {
+	t.Parallel()
+	whole := settled(t)
+	accept := func(dir string, parts ...string) error {
+		return daemon.AcceptLoss(t.Context(), daemon.Config{DataDir: dir}, parts, "root")
+	}
+	assert.ErrorContains(t, accept(whole, "disk"), `"disk" is no part of a data directory`)
+	before, err := os.ReadFile(filepath.Join(whole, "identity"))
+	require.NoError(t, err)
+	for _, part := range append(datadir.Parts(), datadir.PartNewer) {
+		assert.ErrorContains(t, accept(whole, part), "--accept-loss="+part+": it is whole", part)
+	}
+	lacking := filepath.Join(t.TempDir(), "lacking")
+	copyTree(t, whole, lacking)
+	require.NoError(t, os.Remove(filepath.Join(lacking, "token.key")))
+	assert.ErrorContains(t, accept(lacking, "token.key", "drpd.db"), "--accept-loss=drpd.db: it is whole")
+	assert.NoError(t, accept(lacking, "token.key"))
+	assert.NoError(t, accept(lacking, "token.key"), "again, before it starts")
+
+	require.NoError(t, os.WriteFile(filepath.Join(whole, "identity"), []byte("{"), 0o600))
+	require.NoError(t, os.Remove(filepath.Join(whole, "master.key")))
+	assert.NoError(t, accept(whole, "identity", "master.key"), "two losses at once")
+	require.NoError(t, os.WriteFile(filepath.Join(whole, "identity"), before, 0o600))
+
+	running := settled(t)
+	_, _, stop := server(t, running)
+	assert.ErrorContains(t, accept(running, "token.key"), "in use")
+	stop()
+}
+
+// TestADirectoryOfOthersIsLeft: a wrong --data-dir costs nothing, no owner and no
+// mode is changed.
+func TestADirectoryOfOthersIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, files := range map[string][]string{
+		"of a user":             {"notes.txt"},
+		"of a system":           {"passwd", "pki/tls/cert.pem", "audit/rules.d/a.rules", "identity/x"},
+		"with folders by names": {"blobs/x", "pki/x", "audit/x"},
+		"with an empty file":    {"identity.d/x", "token.key"},
+	} {
+		for _, cfg := range []daemon.Config{{}, {Database: daemon.InMemory}, {Offline: true}} {
+			dir := t.TempDir()
+			for _, f := range files {
+				require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, f)), 0o755))
+				require.NoError(t, os.WriteFile(filepath.Join(dir, f), nil, 0o644))
+			}
+			require.NoError(t, os.Chmod(dir, 0o755))
+			was := listing(t, dir)
+			cfg.DataDir = dir
+			_, err := daemon.Open(t.Context(), cfg)
+			assert.Error(t, err, name)
+			assert.Equal(t, was, listing(t, dir), "%s: %+v", name, cfg)
+			assert.Error(t, datadir.Ours(datadir.Config{Dir: dir, InMemory: cfg.Database == daemon.InMemory}), name)
+		}
+	}
+}
+
+// listing is a directory with all modes.
+func listing(t *testing.T, dir string) (out []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := e.Info()
+		require.NoError(t, err)
+		out = append(out, strings.TrimPrefix(path, dir)+" "+info.Mode().String())
+		return nil
+	}))
+	return out
 }

@@ -64,6 +64,9 @@ type backup struct {
 
 func (b *backup) write(ctx context.Context, to age.Recipient) (err error) {
 	dir := filepath.Dir(b.cfg.To)
+	if err := outside(dir, b.cfg.Dir); err != nil {
+		return err
+	}
 	if err := sweep(dir); err != nil {
 		return err
 	}
@@ -99,6 +102,20 @@ func (b *backup) write(ctx context.Context, to age.Recipient) (err error) {
 		return err
 	}
 	return atomicfile.SyncDir(filepath.Dir(b.cfg.To))
+}
+
+// outside refuses a folder in the data directory: a backup is lost with what it
+// saves there, and each next one would hold those before.
+func outside(dir, data string) error {
+	at, err1 := filepath.EvalSymlinks(dir)
+	in, err2 := filepath.EvalSymlinks(data)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(in, at); err == nil && filepath.IsLocal(rel) {
+		return fmt.Errorf("%s is in the data directory: write the backup elsewhere, and keep it on another machine", dir)
+	}
+	return nil
 }
 
 // unfinishedBackup is how the names begin of what a backup under way, or a

@@ -123,11 +123,19 @@ func Has(err error, part string) bool {
 	return ok && slices.ContainsFunc(e.Faults, func(f Fault) bool { return f.Part == part })
 }
 
-// Private makes the directory, and takes it from everybody but its owner.
-func Private(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// Private makes the directory if it is not there, and takes one that is ours from
+// everybody but its owner.
+func Private(cfg Config) error {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
+	if err := Ours(cfg); err != nil {
+		return err
+	}
+	return private(cfg.Dir)
+}
+
+func private(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
@@ -137,6 +145,14 @@ func Private(dir string) error {
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("data directory %s: mode %04o lets others in: %w", dir, info.Mode().Perm(), err)
+	}
+	return nil
+}
+
+// MustExist refuses a directory that holds no server.
+func MustExist(cfg Config) error {
+	if !Exists(cfg) {
+		return fmt.Errorf("%s is no data directory of a server: name it with --data-dir", cfg.Dir)
 	}
 	return nil
 }

@@ -85,11 +85,15 @@ var errEmpty = errors.New("is empty")
 
 // AcceptLoss notes that parts are lost for good: the next start makes them anew
 // and says so in the audit. What is left of them is moved aside, not deleted.
-func AcceptLoss(cfg Config, parts []string, by string, now time.Time) error {
+// refused is why the server does not start: a part that is whole is not given up.
+func AcceptLoss(cfg Config, parts []string, refused error, by string, now time.Time) error {
 	if err := acceptable(cfg, parts); err != nil {
 		return err
 	}
 	id, found, err := cfg.readIdentity()
+	if lost := lostOf(parts, id, refused); lost != nil {
+		return lost
+	}
 	if err != nil && !slices.Contains(parts, PartIdentity) {
 		return fmt.Errorf("%s %w: name it as well: --accept-loss=%s", cfg.path(PartIdentity), err, PartIdentity)
 	}
@@ -126,6 +130,26 @@ func acceptable(cfg Config, parts []string) error {
 	for _, p := range parts {
 		if losses[p] == "" {
 			return fmt.Errorf("%q is no part of a data directory; parts are %v and %s", p, Parts(), PartNewer)
+		}
+	}
+	return nil
+}
+
+// Accepted says that the loss of these parts was accepted, and no start has made
+// them anew yet.
+func Accepted(cfg Config, parts []string) bool {
+	id, found, err := cfg.readIdentity()
+	return found && err == nil && len(parts) > 0 && !slices.ContainsFunc(parts, func(p string) bool { return !id.accepted(p) })
+}
+
+// lostOf refuses what a start does not miss.
+func lostOf(parts []string, id identity, refused error) error {
+	if _, ok := errors.AsType[*FaultsError](refused); !ok && refused != nil {
+		return refused
+	}
+	for _, p := range parts {
+		if !Has(refused, p) && !id.accepted(p) {
+			return fmt.Errorf("--accept-loss=%s: it is whole, there is no loss to accept", p)
 		}
 	}
 	return nil

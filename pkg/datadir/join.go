@@ -43,7 +43,7 @@ func (d *Dir) Join(ctx context.Context, db Records, ca func() ([]string, error),
 	}
 	prints, err := ca()
 	if err != nil {
-		return nil, err
+		return nil, d.fault(PartPKI, "cannot be read: "+err.Error())
 	}
 	if err := d.agree(&self, prints); err != nil {
 		return nil, err

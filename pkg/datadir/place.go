@@ -213,7 +213,10 @@ func (p *place) moveIn(tmp string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(Private(p.dir), p.mustBeEmpty()); err != nil { // somebody may have been faster
+	if err := p.mustBeEmpty(); err != nil { // somebody may have been faster
+		return err
+	}
+	if err := private(p.dir); err != nil {
 		return err
 	}
 	from := filepath.Join(p.dir, moving)

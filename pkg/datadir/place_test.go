@@ -220,7 +220,7 @@ func TestRestoreKilledWhileItMoves(t *testing.T) {
 		}
 		_, err := Begin(Config{Dir: dir})
 		require.ErrorContains(t, err, "was cut short: run it again", n)
-		require.ErrorContains(t, AcceptLoss(Config{Dir: dir}, []string{PartIdentity}, "me", time.Now()), "was cut short", n)
+		require.ErrorContains(t, AcceptLoss(Config{Dir: dir}, []string{PartIdentity}, nil, "me", time.Now()), "was cut short", n)
 		cfg.Dir = dir
 		_, err = Restore(t.Context(), cfg)
 		require.NoError(t, err, n)
@@ -254,4 +254,16 @@ func TestOneRestoreAtATime(t *testing.T) {
 	})
 	assert.ErrorIs(t, err, fs.ErrExist)
 	assert.Equal(t, []string{"data"}, names(t, at))
+}
+
+// TestNoBackupInItsOwnDirectory: neither by its name nor by a link to it.
+func TestNoBackupInItsOwnDirectory(t *testing.T) {
+	t.Parallel()
+	cfg := made(t)
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(cfg.Dir, link))
+	for _, dir := range []string{cfg.Dir, link, filepath.Join(cfg.Dir, PartBlobs), filepath.Join(link, PartBlobs)} {
+		_, err := Backup(t.Context(), BackupConfig{Config: cfg, To: filepath.Join(dir, "b"), Seal: Seal{Passphrase: "a long passphrase"}, Now: time.Now()})
+		assert.ErrorContains(t, err, "is in the data directory", dir)
+	}
 }

@@ -83,7 +83,7 @@ func (r *restore) each(ctx context.Context, fn func(h *tar.Header, body io.Reade
 			return err
 		}
 		if err != nil {
-			return fmt.Errorf("it is damaged or cut short: %w", err)
+			return fmt.Errorf("it is no backup of drpd, or it is damaged or cut short: %w", err)
 		}
 		if err := errors.Join(ctx.Err(), fn(h, t)); err != nil {
 			return err

@@ -149,19 +149,21 @@ func (c Config) dataParts() []string {
 // Begin looks at the directory before anything in it is opened. It refuses one
 // that is not whole, and one that holds something and no server.
 func Begin(cfg Config) (*Dir, error) {
-	if err := Private(cfg.Dir); err != nil {
+	if err := Private(cfg); err != nil {
 		return nil, err
-	}
-	if halfMoved(cfg.Dir) {
-		return nil, errHalfMoved(cfg.Dir)
 	}
 	d := &Dir{cfg: cfg}
 	id, there, err := cfg.readIdentity()
 	if err != nil && !id.accepted(PartIdentity) {
-		return nil, &FaultsError{cfg.Dir, []Fault{{PartIdentity, cfg.path(PartIdentity), reason(err)}}}
+		faults, _ := cfg.lookAtAll()
+		return nil, &FaultsError{cfg.Dir, append([]Fault{{PartIdentity, cfg.path(PartIdentity), reason(err)}}, faults...)}
 	}
 	if !there {
-		if id, err = cfg.begin(); err != nil {
+		if id.Making, err = cfg.begin(); err == nil {
+			id.Server, id.Memory = uuid.NewString(), cfg.InMemory
+			err = cfg.create(id)
+		}
+		if err != nil {
 			return nil, err
 		}
 		d.made = id.Making == makingNew
@@ -173,30 +175,40 @@ func Begin(cfg Config) (*Dir, error) {
 	return d, d.survey()
 }
 
+// Ours refuses a directory that may not be taken: it holds something, and not a
+// server, or one whose restore did not end. Nothing is changed.
+func Ours(cfg Config) error {
+	if halfMoved(cfg.Dir) {
+		return errHalfMoved(cfg.Dir)
+	}
+	if info, err := os.Lstat(cfg.path(PartIdentity)); err == nil && info.Mode().IsRegular() {
+		return nil
+	}
+	_, err := cfg.begin()
+	return err
+}
+
 // begin decides what a directory without an identity is: empty, or of before
 // there were identities.
-func (c Config) begin() (identity, error) {
-	id := identity{Server: uuid.NewString(), Making: makingNew, Memory: c.InMemory}
-	if c.InMemory {
-		id.Making = makingNew
-		return id, c.create(id)
-	}
+func (c Config) begin() (making string, err error) {
 	if Exists(c) {
 		if err := c.whole(); err != nil {
-			return id, err
+			return "", err
 		}
-		id.Making = makingAdopt
-		return id, c.create(id)
+		if c.InMemory {
+			return makingNew, nil
+		}
+		return makingAdopt, nil
 	}
 	names, err := foreign(c.Dir)
 	if err != nil {
-		return id, fmt.Errorf("data directory: %w", err)
+		return "", fmt.Errorf("data directory: %w", err)
 	}
 	if len(names) > 0 {
-		return id, fmt.Errorf("the data directory %s holds %s and no server: a first start wants an empty directory; if a server's data should be here, restore it: drpd restore FILE --data-dir DIR",
+		return "", fmt.Errorf("the data directory %s holds %s and no server: a first start wants an empty directory, name one with --data-dir; if a server's data should be here, restore it: drpd restore FILE --data-dir DIR",
 			c.Dir, strings.Join(names[:min(len(names), 5)], ", "))
 	}
-	return id, c.create(id)
+	return makingNew, nil
 }
 
 // create writes the identity, if nobody was faster.
@@ -211,15 +223,7 @@ func (c Config) create(id identity) error {
 // whole says whether all parts are there, none of them marked: a directory
 // without an identity is then an old one.
 func (c Config) whole() error {
-	var faults []Fault
-	marked := false
-	for _, p := range c.dataParts() {
-		f := c.look(p)
-		if f.fault != "" {
-			faults = append(faults, Fault{p, c.path(p), f.fault})
-		}
-		marked = marked || f.owner != ""
-	}
+	faults, marked := c.lookAtAll()
 	if marked {
 		faults = append([]Fault{{PartIdentity, c.path(PartIdentity), "is missing"}}, faults...)
 	}
@@ -227,6 +231,18 @@ func (c Config) whole() error {
 		return &FaultsError{c.Dir, faults}
 	}
 	return nil
+}
+
+// lookAtAll lists the parts that are of no use by themselves.
+func (c Config) lookAtAll() (faults []Fault, marked bool) {
+	for _, p := range c.dataParts() {
+		f := c.look(p)
+		if f.fault != "" {
+			faults = append(faults, Fault{p, c.path(p), f.fault})
+		}
+		marked = marked || f.owner != ""
+	}
+	return faults, marked
 }
 
 // unmarked says that no part is marked: the directory is an old one.

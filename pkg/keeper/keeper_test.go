@@ -4,7 +4,9 @@ package keeper_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -298,7 +300,7 @@ func TestServerInheritsNothing(t *testing.T) {
 func serve(args []string) {
 	k, err := keeper.Kept()
 	if k == nil && err == nil {
-		code, err := keeper.Run(keeper.ServerConfig{Args: args, DataDir: args[2], Whole: func(string) bool { return true }, Caps: []uintptr{unix.CAP_NET_BIND_SERVICE}, Log: slog.New(slog.DiscardHandler)})
+		code, err := keeper.Run(keeper.ServerConfig{Args: args, DataDir: args[2], Ours: func(string) error { return nil }, Caps: []uintptr{unix.CAP_NET_BIND_SERVICE}, Log: slog.New(slog.DiscardHandler)})
 		fmt.Println("keeper ends", code, err)
 		os.Exit(code)
 	}
@@ -407,4 +409,28 @@ func TestOwnFollowsNothing(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, who.UID, path)
 	}
+}
+
+// TestADirectoryOfOthersIsLeft: what is refused keeps its owner and its mode.
+func TestADirectoryOfOthersIsLeft(t *testing.T) {
+	t.Parallel()
+	root(t)
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755))
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(dir, link))
+	as := keeper.Account{UID: 86000, GID: 86000}
+	for _, path := range []string{dir, link} {
+		_, err := keeper.Prepare(path, as, func(got string) error {
+			assert.Equal(t, dir, got)
+			return errors.New("of others")
+		})
+		assert.ErrorContains(t, err, "of others")
+	}
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	who, err := keeper.OwnerOf(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 0, who.UID)
+	assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
 }

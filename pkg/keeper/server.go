@@ -27,11 +27,11 @@ type ServerConfig struct {
 	User    string // name or number; "": UserName, else ServerUser; root: the server stays root
 	Args    []string
 	DataDir string
-	// Whole says that the directory is the server's alone, so that all in it may
-	// be given to its user.
-	Whole func(dir string) bool
-	Caps  []uintptr // capabilities that the server keeps
-	Log   *slog.Logger
+	// Ours refuses a directory that is not the server's alone: all in it is given
+	// to its user.
+	Ours func(dir string) error
+	Caps []uintptr // capabilities that the server keeps
+	Log  *slog.Logger
 }
 
 // Account is a user of the system by numbers.
@@ -77,7 +77,7 @@ func Run(cfg ServerConfig) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	dir, err := Prepare(cfg.DataDir, as, cfg.Whole)
+	dir, err := Prepare(cfg.DataDir, as, cfg.Ours)
 	if err != nil {
 		return 1, err
 	}
@@ -155,8 +155,8 @@ func status(err error) (int, error) {
 }
 
 // Prepare makes a data directory that belongs to a user, who alone may open it,
-// and returns its whole path.
-func Prepare(dir string, as Account, whole func(dir string) bool) (string, error) {
+// and returns its whole path. One that is not ours stays as it is.
+func Prepare(dir string, as Account, ours func(dir string) error) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make data directory: %w", err)
 	}
@@ -167,22 +167,10 @@ func Prepare(dir string, as Account, whole func(dir string) bool) (string, error
 	if err != nil {
 		return "", fmt.Errorf("data directory: %w", err)
 	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", fmt.Errorf("data directory: %w", err)
+	if err := ours(dir); err != nil {
+		return "", err
 	}
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return "", fmt.Errorf("data directory: %w", err)
-	}
-	if len(list) > 0 && !whole(dir) {
-		if info.Mode()&os.ModeSticky != 0 || filepath.Dir(dir) == dir {
-			return "", fmt.Errorf("data directory %s: it holds the files of others; name a directory of its own with --data-dir", dir)
-		}
-		if err := os.Chown(dir, as.UID, as.GID); err != nil {
-			return "", err
-		}
-	} else if err := Own(dir, as); err != nil {
+	if err := Own(dir, as); err != nil {
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o700)

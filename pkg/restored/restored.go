@@ -118,9 +118,21 @@ func Note(tx *resource.Tx, m *api.Machine, key string, r Report) error {
 	return Adoptions.Modify(tx, a.Machine, func(old *Adoption) error { old.Reports = &r; return nil })
 }
 
-// Hold takes a Free machine out of the reach of whoever allocates, until it is
-// proven blank again.
+// Hold takes a machine out of the reach of whoever allocates, until it is proven
+// blank again.
 type Hold func(tx *resource.Tx, id, why string) error
+
+// kept says whether a machine stays in the state that it has in the backup: it is
+// somebody's, or in no pool. Every other is one that is Free or on its way to be,
+// by what was found or wiped at a time before now, and may have been given to
+// somebody since: a state that is added is held.
+func kept(m *api.Machine) bool {
+	switch m.PoolStatus {
+	case api.InUse, api.Building, api.HoldBuild:
+		return true
+	}
+	return m.Virtual && m.PoolStatus != api.Free // it has no disk
+}
 
 // HoldDestroy is Hold: what was proven before counts no more, and the machine is
 // held as one that is not wiped. Its power is left as it is: somebody may have
@@ -128,15 +140,17 @@ type Hold func(tx *resource.Tx, id, why string) error
 func HoldDestroy(tx *resource.Tx, id, why string) error {
 	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
 		m.PoolStatus, m.PoolHoldReason, m.Runnable = api.HoldDestroy, why, false
-		m.Unwiped, m.Uses = &api.Unwiped{Why: why}, m.Uses+1
+		if m.Uses++; m.Unwiped == nil {
+			m.Unwiped = &api.Unwiped{Why: why}
+		}
 		m.Fence = &api.Fence{Spared: true, Says: "its power is left as it is, for somebody may have got it since the backup; when it is wiped (drpcli machines wipe) it is booted"}
 		m.Boot = &api.BootState{Env: m.BootEnv, Since: tx.Now(), Error: why}
 		return nil
 	})
 }
 
-// Machine takes one machine over: unfinished work is set aside, a Free machine
-// is held, one that has reported is adopted as what it is. Doing it again
+// Machine takes one machine over: unfinished work is set aside, one that nobody
+// has is held, one that has reported is adopted as what it is. Doing it again
 // changes nothing.
 func Machine(tx *resource.Tx, id string, hold Hold) error {
 	m, err := api.Machines.Get(tx, id)
@@ -158,7 +172,7 @@ func Machine(tx *resource.Tx, id string, hold Hold) error {
 			return err
 		}
 	}
-	if m.PoolStatus == api.Free {
+	if !kept(m) {
 		next.Held = "the server was restored from a backup: it must be proven blank again"
 		if err := hold(tx, id, next.Held); err != nil {
 			return err

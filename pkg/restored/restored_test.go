@@ -222,7 +222,7 @@ func TestMachine(t *testing.T) {
 		"Free, and somebody runs it": {func(m *api.Machine) { m.PoolStatus, m.BootEnv = api.Free, "discovery" }, "local", "local", api.HoldDestroy,
 			nil, false, true, "has discovery in the backup and runs local"},
 		"held before": {func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }, "local", "local", api.HoldDestroy,
-			&api.BootState{Env: "local", Since: now, Home: true}, false, false, ""},
+			nil, false, true, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -53,18 +53,29 @@ func (s stage) takeOver() (m *api.Machine, a *restored.Adoption) {
 	return m, a
 }
 
-func TestWhatWasFreeIsHeld(t *testing.T) {
+// TestWhatNobodyHasIsHeld: also what was on its way to be Free, or held already
+// with its power off: who has it now is not known.
+func TestWhatNobodyHasIsHeld(t *testing.T) {
 	t.Parallel()
-	m, a := newStage(t, &api.Machine{PoolStatus: api.Free, Uses: 3}).takeOver()
-	assert.Equal(t, api.HoldDestroy, m.PoolStatus)
-	assert.Equal(t, 4, m.Uses, "what was proven before counts no more")
+	for _, was := range []api.PoolStatus{api.Free, api.Joining, api.HoldJoin, api.Destroying, api.HoldDestroy, api.Leaving, api.HoldLeave, "Another"} {
+		in := &api.Machine{PoolStatus: was, Uses: 3, Owner: "", Unwiped: &api.Unwiped{Owner: "a cluster"}, Fence: &api.Fence{Off: true}}
+		m, a := newStage(t, in).takeOver()
+		assert.Equal(t, api.HoldDestroy, m.PoolStatus, was)
+		assert.Equal(t, 4, m.Uses, "what was proven before counts no more: %s", was)
+		assert.Equal(t, "a cluster", m.Unwiped.Owner, "whose data it holds is not forgotten: %s", was)
+		assert.True(t, m.Fence.Spared, "its power is left as it is: %s", was)
+		assert.False(t, m.Fence.Off, "and is not known: %s", was)
+		assert.False(t, m.Runnable, was)
+		assert.Contains(t, a.Held, "it must be proven blank again", was)
+	}
+	m, _ := newStage(t, &api.Machine{PoolStatus: api.Free}).takeOver()
 	assert.NotNil(t, m.Unwiped)
-	assert.True(t, m.Fence.Spared, "its power is left as it is")
-	assert.False(t, m.Runnable)
-	assert.Contains(t, a.Held, "it must be proven blank again")
-	m, a = newStage(t, &api.Machine{PoolStatus: api.InUse}).takeOver()
-	assert.Equal(t, api.InUse, m.PoolStatus)
-	assert.Empty(t, a.Held)
+	for _, is := range []api.PoolStatus{api.InUse, api.Building, api.HoldBuild} {
+		m, a := newStage(t, &api.Machine{PoolStatus: is, Uses: 3}).takeOver()
+		assert.Equal(t, is, m.PoolStatus)
+		assert.Equal(t, 3, m.Uses)
+		assert.Empty(t, a.Held)
+	}
 }
 
 // TestNothingGoesOn: what the backup has under way is set aside.
