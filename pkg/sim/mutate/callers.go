@@ -172,7 +172,12 @@ func directories() []Mutation {
 		{"backup: anybody's is taken", "pkg/datadir/sign.go", `	case r.cfg.SignedBy == "":`, `	case r.cfg.SignedBy == "":
 		return nil`, "pkg/datadir", "TestRestoreWantsTheSigner"},
 		{"users: the last who can log in is shut out", "pkg/auth/hooks.go", `if tx.Loading() || !opens(was) || opens(is) {`, `if true || tx.Loading() || !opens(was) || opens(is) {`, "pkg/auth", "TestNobodyIsLockedOut"},
-		{"restored: what was Free stays so", "pkg/restored/restored.go", `	if m.PoolStatus == api.Free {`, `	if false {`, "pkg/restored", ""},
+		{"restored: what was Free stays so", "pkg/restored/restored.go", `	if !kept(m) {`, `	if false {`, "pkg/restored", ""},
+		{"restored: what was going back goes on", "pkg/restored/restored.go", `	case api.InUse, api.Building,`, `	case api.Destroying, api.InUse, api.Building,`, "pkg/restored", ""},
+		{"restored: whose data a held machine has is forgotten", "pkg/restored/restored.go", `m.Uses++; m.Unwiped == nil {`, `m.Uses++; true {`, "pkg/restored", ""},
+		{"datadir: a directory of others is taken", "pkg/datadir/datadir.go", `	if err := Ours(cfg); err != nil {`, `	if err := Ours(cfg); err != nil && false {`, "pkg/daemon", "OthersIsLeft"},
+		{"keeper: a directory of others is given away", "pkg/keeper/server.go", `	if err := ours(dir); err != nil {`, `	if err := ours(dir); err != nil && false {`, "pkg/keeper", "OthersIsLeft"},
+		{"datadir: a loss is accepted of what is whole", "pkg/datadir/identity.go", `		if !Has(refused, p) && !id.accepted(p) {`, `		if false {`, "pkg/daemon", "NothingLost"},
 		{"restored: what was under way goes on", "pkg/restored/aside.go", `	if !unfinished && !booting {`, `	if true || !unfinished && !booting {`, "pkg/restored", ""},
 		{"restored: the BMC is told what it was", "pkg/restored/aside.go", `			if a.Over() {
 				continue
