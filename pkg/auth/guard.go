@@ -64,6 +64,10 @@ func (i Identity) mayGive(tx *resource.Tx, c resource.Change) error {
 		return i.mayAssign(tx, c, had, is.Roles)
 	case *api.Task:
 		return i.mayElevate(tx, c, is)
+	case *api.ContentPack: // whoever writes the tasks of a pack that has a grant writes with that grant
+		if g, err := api.Grants.Get(tx, is.Meta.Name); err == nil {
+			return i.contains(g.Claims(api.Machines.Name, "*"), c, "the grant of this content pack")
+		}
 	case *api.Grant:
 		if was, ok := c.Old.(*api.Grant); !ok || !slices.Equal(was.Fields, is.Fields) || !slices.Equal(was.Params, is.Params) {
 			return i.contains(is.Claims(api.Machines.Name, "*"), c, "this grant")

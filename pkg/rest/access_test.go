@@ -369,3 +369,68 @@ func TestClaimsOnPartsOfFields(t *testing.T) {
 	assert.Equal(t, 403, put(func(m map[string]any) { m["OS"].(map[string]any)["Name"], m["BootParams"] = "put2", "put" }))
 	assert.Equal(t, "put", shown()["OS"].(map[string]any)["Name"])
 }
+
+// TestAListIsNoWayRound: who may change a task list, as the jobs of some packs
+// may, puts nothing in it that takes another right.
+func TestAListIsNoWayRound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	tok := people(t, r, map[string][]api.Claim{
+		"list": one("machines", "get,update:/Tasks", "*"),
+		"all":  one("machines", "get,update:/Tasks,update:/Context,update:/BootEnv,update:/Stage,action:off", "*"),
+	})
+	r.put(t, func(tx *resource.Tx) error {
+		for _, name := range []string{"a", "b"} {
+			require.NoError(t, api.Tasks.Create(tx, &api.Task{Name: name}))
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		name, was, is string
+		list          int
+	}{
+		{"a task", `["a"]`, `["a","b"]`, 200},
+		{"a chroot", `["a"]`, `["a","chroot:/x","b"]`, 200},
+		{"what is there, again", `["context:runner","a"]`, `["context:runner","a"]`, 200},
+		{"fewer", `["context:runner","a","action:off"]`, `["context:runner","a"]`, 200},
+		{"a task after the context ends", `["context:runner","a","context:"]`, `["context:runner","a","context:","b"]`, 200},
+		{"a context", `["a"]`, `["a","context:runner","b"]`, 403},
+		{"a second one", `["context:runner","a","context:"]`, `["context:runner","a","context:","context:runner","b"]`, 403},
+		{"a task in a context", `["context:runner","a"]`, `["context:runner","a","b"]`, 403},
+		{"a task before another in a context", `["context:runner","a"]`, `["context:runner","b","a"]`, 403},
+		{"the end of a context taken away", `["context:runner","a","context:","b"]`, `["context:runner","a","b"]`, 403},
+		{"an action", `["a"]`, `["a","action:off"]`, 403},
+		{"a boot environment", `["a"]`, `["a","bootenv:x"]`, 403},
+		{"a stage", `["a"]`, `["a","stage:x"]`, 403},
+	} {
+		for who, want := range map[string]int{"list": c.list, "all": 200} {
+			var was []string
+			require.NoError(t, json.Unmarshal([]byte(c.was), &was))
+			id := r.machine(t, &api.Machine{Name: strings.ReplaceAll(c.name+who, ",", ""), Tasks: was, CurrentTask: -1})
+			got := r.as(t, tok[who], "PATCH", "/api/v3/machines/"+id+"?force=true", `[{"op":"replace","path":"/Tasks","value":`+c.is+`}]`)
+			assert.Equal(t, want, got.status, "%s by %s: %s", c.name, who, got.body)
+		}
+	}
+}
+
+// TestGrantedPacks: who puts tasks into a pack that has a grant writes with that
+// grant, so they need what it gives; whatever came first.
+func TestGrantedPacks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	tok := people(t, r, map[string][]api.Claim{
+		"author": one("contents,tasks,profiles", "*", "*"),
+		"more":   append(one("contents,tasks,profiles", "*", "*"), one("machines", "update:/Profiles,update:/Params", "*")...),
+	})
+	r.put(t, func(tx *resource.Tx) error {
+		return api.Grants.Create(tx, &api.Grant{Name: "granted", Fields: []string{"Profiles"}, Params: []string{"*"}})
+	})
+	pack := func(name, text string) string {
+		return `{"meta":{"Name":"` + name + `","Version":"v1.0.0"},"sections":{"tasks":{"` + name + `-t":{"Name":"` + name + `-t","Description":"` + text + `"}}}}`
+	}
+	do := func(who, method, path, body string) int { return r.as(t, tok[who], method, "/api/v3"+path, body).status }
+	assert.Equal(t, 201, do("author", "POST", "/contents", pack("other", "1")))
+	assert.Equal(t, 403, do("author", "POST", "/contents", pack("granted", "1")))
+	assert.Equal(t, 201, do("more", "POST", "/contents", pack("granted", "1")))
+	assert.Equal(t, 403, do("author", "PUT", "/contents/granted", pack("granted", "2")))
+}

@@ -22,6 +22,11 @@ func (h *kindServer) mayChange(c echo.Context, o resource.Object, is func() map[
 			return err
 		}
 	}
+	if path == "/Tasks" {
+		if err := mayList(c, o, is); err != nil {
+			return err
+		}
+	}
 	whole := allow(c, o.Kind, "update:"+path, o.Key)
 	if whole == nil {
 		return nil
@@ -46,6 +51,64 @@ func (h *kindServer) mayChange(c echo.Context, o resource.Object, is func() map[
 		return whole
 	}
 	return nil
+}
+
+// mayList wants the right to what an entry added to a task list does when its
+// turn comes: a task list is no way round it. Most of all it is no way for the
+// jobs of a machine to have their own text run on the server: that is where tasks
+// run that come after a context.
+func mayList(c echo.Context, o resource.Object, is func() map[string]json.RawMessage) error {
+	m, ok := o.Val.(*api.Machine)
+	var list []string
+	if !ok || json.Unmarshal(is()["Tasks"], &list) != nil {
+		return nil
+	}
+	had := placed(m.Tasks)
+	for _, p := range placed(list) {
+		if at := slices.Index(had, p); at >= 0 {
+			had = slices.Delete(had, at, at+1)
+			continue
+		}
+		if right := p.right(m.Context); right != "" {
+			if err := allow(c, o.Kind, right, o.Key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// place is an entry of a task list with the context that it comes in.
+type place struct{ verb, name, context string }
+
+func placed(list []string) []place {
+	out := make([]place, len(list))
+	context := ""
+	for i, entry := range list {
+		verb, name := api.Entry(entry)
+		if verb == "context" {
+			context = name
+		}
+		out[i] = place{verb, name, context}
+	}
+	return out
+}
+
+// right is what adding the entry takes beyond the list itself, while the object
+// is in a context.
+func (p place) right(now string) string {
+	switch p.verb {
+	case "bootenv":
+		return "update:/BootEnv"
+	case "stage":
+		return "update:/Stage"
+	case "action":
+		return "action:" + p.name
+	}
+	if p.context == "" || p.context == now {
+		return ""
+	}
+	return "update:/Context"
 }
 
 // mayStepBack wants a claim of its own for putting a machine before an entry of
