@@ -79,7 +79,7 @@ func (i Identity) Allow(scope, action, specific string) bool {
 	case token.Job:
 		return i.machineMay(scope, action, specific) || i.covered(scope, action, specific)
 	case token.Profile:
-		return i.profileMay(scope, action, specific)
+		return !i.unclaimed() && i.profileMay(scope, action, specific)
 	case token.Plugin:
 		return i.covered(scope, action, specific)
 	case token.Boot, token.Join:

@@ -112,9 +112,11 @@ func pinnedCA(cfg Config) (*tls.Config, error) {
 	return tc, nil
 }
 
-// canonical is a fingerprint in lower case without colons.
+// canonical is a fingerprint in lower case without colons; the name of the sum
+// may stand before it, as OpenSSL and others write it.
 func canonical(fingerprint string) (string, error) {
-	sum, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
+	digits := strings.TrimPrefix(strings.ReplaceAll(strings.ToLower(fingerprint), "sha-256", "sha256"), "sha256")
+	sum, err := hex.DecodeString(strings.NewReplacer(":", "", " ", "", "=", "").Replace(digits))
 	if err != nil || len(sum) != sha256.Size {
 		return "", fmt.Errorf("the fingerprint %.80q is not a SHA-256 in hexadecimal", fingerprint)
 	}

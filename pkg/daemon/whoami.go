@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -90,7 +91,9 @@ func recognize(r resource.Reader, by auth.Identity, req rest.WhoAmIRequest) *api
 }
 
 // adopt makes a machine of unknown hardware; its default workflow then runs. The
-// caller says where it runs; what the machine shall boot it does not decide.
+// caller says where it runs; what the machine shall boot it does not decide. A
+// system that runs from its own disk is at work: it is not booted out of that
+// before a person says so.
 func adopt(tx *resource.Tx, req rest.WhoAmIRequest) (*api.Machine, error) {
 	first, ok := api.MAC(req.MacAddrs[0])
 	if !ok {
@@ -98,6 +101,15 @@ func adopt(tx *resource.Tx, req rest.WhoAmIRequest) (*api.Machine, error) {
 	}
 	m := &api.Machine{Name: "d" + strings.ReplaceAll(first, ":", "-"), HardwareAddrs: slices.Clone(req.MacAddrs), Fingerprint: req.Fingerprint}
 	m.Description = "discovered by itself"
-	err := api.Machines.Create(tx, m)
-	return m, err
+	if err := api.Machines.Create(tx, m); err != nil {
+		return nil, err
+	}
+	env, err := api.BootEnvs.Get(tx, req.Env)
+	if err != nil || env.NetBoots() || m.Boot == nil || m.Boot.Home || m.Boot.Env == env.Name {
+		return m, nil
+	}
+	return m, api.Machines.Modify(tx, m.Uuid, func(m *api.Machine) error {
+		m.Boot.Error = fmt.Sprintf("it joined as a running system, and workflow %s would boot it into %s", m.Workflow, m.BootEnv)
+		return nil
+	})
 }
