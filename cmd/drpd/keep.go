@@ -38,6 +38,9 @@ func (o *options) serve(ctx context.Context, cfg daemon.Config, args []string, s
 	if kept == nil && os.Geteuid() == 0 {
 		return o.keep(cfg, args)
 	}
+	if kept == nil && o.user != "" {
+		return fmt.Errorf("--user %s: only root can start the server as another user: start it as root, or leave --user out", o.user)
+	}
 	if err := reachable(cfg); err != nil {
 		return err
 	}

@@ -211,7 +211,8 @@ func (c *clusters) protect(ctx context.Context, ref string, on bool) error {
 		return about(err, "%s cluster %s", verb, name)
 	}
 	c.note("cluster %s is %sprotected", name, map[bool]string{false: "not "}[on])
-	return nil
+	f.Cluster.Protected = on
+	return c.print("", f.summary())
 }
 
 // retry is the command that goes on after a failure.

@@ -186,6 +186,9 @@ func (d *Daemon) Fingerprint() string { return d.tls.fingerprint() }
 // Run serves until ctx ends or a service fails. It calls ready once every
 // socket is open.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	if err := d.mayBoot(); err != nil {
+		return err
+	}
 	s, err := d.listen()
 	if err != nil {
 		return err

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"drpd/pkg/openapi"
@@ -53,7 +55,7 @@ func (d *Daemon) listen() (s *sockets, err error) {
 	d.apiPort, d.filePort = port(s.api.Addr()), port(s.files.Addr())
 	if d.cfg.TFTPAddr != "off" {
 		if s.tftp, err = listenUDP(d.cfg.TFTPAddr); err != nil && !d.cfg.BestEffort {
-			return s, fmt.Errorf("listen for TFTP: %w", err)
+			return s, lowPort("TFTP", err)
 		} else if err != nil {
 			d.cfg.Log.Warn("TFTP is off", "err", err)
 		}
@@ -83,7 +85,7 @@ func (d *Daemon) listenTCP(s *sockets) error {
 		}
 		l, err := net.Listen("tcp", w.addr)
 		if err != nil {
-			return fmt.Errorf("listen for %s: %w", w.what, err)
+			return lowPort(w.what, err)
 		}
 		if *w.to = l; w.secure {
 			*w.to = tls.NewListener(l, d.tls.config)
@@ -103,6 +105,33 @@ func listenUDP(addr string) (*net.UDPConn, error) {
 func port(a net.Addr) string {
 	_, p, _ := net.SplitHostPort(a.String())
 	return p
+}
+
+// lowPort adds the cure to the error of a port that is root's.
+func lowPort(what string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("listen for %s: %w: start drpd as root, and it drops to a user of its own", what, err)
+	}
+	return fmt.Errorf("listen for %s: %w", what, err)
+}
+
+// mayBoot refuses DHCP on what this host does not have, and warns of boot loaders
+// that are not there.
+func (d *Daemon) mayBoot() error {
+	if _, err := os.Stat(d.cfg.Loaders); err != nil {
+		d.cfg.Log.Warn("there are no boot loaders: no machine boots from here; install iPXE (apt-get install ipxe), or name its directory with --loaders", "err", err)
+	}
+	for _, name := range d.cfg.Interfaces {
+		if _, err := net.InterfaceByName(name); err != nil && !d.cfg.BestEffort {
+			var have []string
+			list, _ := net.Interfaces()
+			for _, i := range list {
+				have = append(have, i.Name)
+			}
+			return fmt.Errorf("DHCP on %s: %w: this host has %s", name, err, strings.Join(have, ", "))
+		}
+	}
+	return nil
 }
 
 func (d *Daemon) apiURL(addr string) string  { return "https://" + net.JoinHostPort(addr, d.apiPort) }

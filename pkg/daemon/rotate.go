@@ -55,6 +55,9 @@ func (d *Daemon) adminRotate(ctx context.Context, by string, args map[string]str
 	case "token-key":
 		lines, err = d.rotateToken(ctx, overlap)
 	case "master-key":
+		if overlap != unsaid {
+			return nil, errors.New("--overlap: a master key has none: all that it seals is sealed anew at once")
+		}
 		lines, err = d.rotateMaster(ctx)
 	default:
 		err = fmt.Errorf("%q cannot be rotated: ca, token-key and master-key can", args["what"])

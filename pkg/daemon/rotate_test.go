@@ -153,3 +153,21 @@ func TestPasswordsAtTheServer(t *testing.T) {
 	_, err = daemon.Administer(t.Context(), daemon.Config{DataDir: t.TempDir()}, daemon.AdminCall{Do: "passwd"})
 	assert.ErrorContains(t, err, "is no data directory of a server", "and none is made")
 }
+
+func TestAMasterKeyHasNoOverlap(t *testing.T) {
+	t.Parallel()
+	dir := settled(t)
+	_, err := daemon.Administer(t.Context(), daemon.Config{DataDir: dir}, daemon.AdminCall{Do: "rotate", Args: map[string]string{"what": "master-key", "overlap": "1h"}})
+	assert.ErrorContains(t, err, "--overlap: a master key has none")
+}
+
+// TestDHCPWantsAnInterface: a server that cannot serve it is never ready.
+func TestDHCPWantsAnInterface(t *testing.T) {
+	t.Parallel()
+	d, err := daemon.Open(t.Context(), daemon.Config{DataDir: t.TempDir(), APIAddr: "127.0.0.1:0", FileAddr: "127.0.0.1:0", TFTPAddr: "off", Interfaces: []string{"none9"}})
+	require.NoError(t, err)
+	defer d.Close()
+	err = d.Run(t.Context(), func() { t.Error("it says that it is ready") })
+	assert.ErrorContains(t, err, "DHCP on none9: ")
+	assert.ErrorContains(t, err, "this host has lo")
+}

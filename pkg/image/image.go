@@ -70,7 +70,7 @@ func run(ctx context.Context, dir, name string, args ...string) ([]byte, error) 
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &stderr
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("run %s: %w: %s", name, err, tail(stderr.String(), 2000))
+		return nil, fmt.Errorf("run %s: %w: %s", name, err, tail(stderr.String(), 16_000))
 	}
 	return out.Bytes(), nil
 }

@@ -428,7 +428,9 @@ func TestGrantedPacks(t *testing.T) {
 	pack := func(name, text string) string {
 		return `{"meta":{"Name":"` + name + `","Version":"v1.0.0"},"sections":{"tasks":{"` + name + `-t":{"Name":"` + name + `-t","Description":"` + text + `"}}}}`
 	}
-	do := func(who, method, path, body string) int { return r.as(t, tok[who], method, "/api/v3"+path, body).status }
+	do := func(who, method, path, body string) int {
+		return r.as(t, tok[who], method, "/api/v3"+path, body).status
+	}
 	assert.Equal(t, 201, do("author", "POST", "/contents", pack("other", "1")))
 	assert.Equal(t, 403, do("author", "POST", "/contents", pack("granted", "1")))
 	assert.Equal(t, 201, do("more", "POST", "/contents", pack("granted", "1")))
