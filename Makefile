@@ -43,9 +43,10 @@ test-vm: ## simulated BMCs against independent clients, one QEMU machine from po
 	$(DEMO) smoke
 
 .PHONY: test-lab
-test-lab: setup ## kills at every commit in process, the whole demo unattended, then again with kill -9 in the middle
+test-lab: setup ## kills at every commit in process, disks of a real machine, the whole demo unattended, then again with kill -9 in the middle
 	DRPD_KILL=all go test -count=1 -timeout 15m ./pkg/sim/inproc -run Kill
 	DRPD_FREE=all go test -count=1 -timeout 120m ./pkg/sim/inproc -run 'FreeThroughCrashes|WipesFromEveryState'
+	$(DEMO) disks
 	$(DEMO) run --ci
 	$(DEMO) kill
 

@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -64,8 +65,13 @@ type run struct {
 	program  string // built already
 }
 
+// all lists them in one order, which a failure can be repeated in.
 func all() []attack {
-	return slices.Concat(claims(), fields(), users(), outcalls(), disks(), directories(), processes())
+	groups := [][]attack{claims(), fields(), users(), outcalls(), disks(), directories(), processes()}
+	for _, g := range groups {
+		slices.SortStableFunc(g, func(a, b attack) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name)) })
+	}
+	return slices.Concat(groups...)
 }
 
 // attemptLimit bounds one attempt on a machine that has much else to do.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,7 +17,7 @@ const kindCall = "call what trusts the server"
 func outcalls() []attack {
 	var out []attack
 	for name, host := range map[string]string{
-		"loopback": "127.0.0.1", "another loopback": "127.9.9.9", "mapped": "[::ffff:127.0.0.1]", "mapped, in hex": "[::ffff:7f00:1]", "IPv6 loopback": "[::1]", "a name": "localhost",
+		"loopback": "127.0.0.1", "another loopback": "127.9.9.9", "mapped": "[::ffff:127.0.0.1]", "mapped, in hex": "[::ffff:7f00:1]", "IPv6 loopback": "[::1]", "a name": "localhost", "a name in capitals": "LOCALHOST",
 		"unspecified": "0.0.0.0", "unspecified IPv6": "[::]", "metadata": metadata, "metadata, mapped": "[::ffff:" + metadata + "]", "its own address": serverAddr, "its own, mapped": "[::ffff:" + serverAddr + "]",
 	} {
 		out = append(out, attack{kindCall, "a callback to " + name, "special addresses", func(ctx context.Context, e *env) (string, error) {
@@ -26,19 +27,20 @@ func outcalls() []attack {
 	for name, to := range map[string]string{"loopback": "127.0.0.1", "metadata": metadata, "its own address": serverAddr} {
 		for _, code := range []int{301, 302, 307, 308} {
 			out = append(out, attack{kindCall, fmt.Sprintf("a redirect (%d) to %s", code, name), "redirects", func(ctx context.Context, e *env) (string, error) {
-				var at string
-				return e.called(ctx, func(port int) string {
+				var failed error
+				got, err := e.called(ctx, func(port int) string {
 					ln, err := listen(ctx, e.evil().namespace, e.evil().static.String()+":0")
 					if err != nil {
-						return err.Error()
+						failed = err
+						return ""
 					}
-					at = ln.Addr().String()
 					go func() { // ends with its listener, at the end of the attempt
 						_ = (&http.Server{ReadHeaderTimeout: time.Second, Handler: http.RedirectHandler(fmt.Sprintf("http://%s:%d/", to, port), code)}).Serve(ln)
 					}()
 					context.AfterFunc(ctx, func() { ln.Close() })
-					return "http://" + at + "/"
+					return "http://" + ln.Addr().String() + "/"
 				})
+				return got, errors.Join(failed, err)
 			}})
 		}
 	}
