@@ -69,7 +69,7 @@ var rows = map[string]row{
 	"render":          {may: "api param resource", libs: "github.com/Masterminds/sprig/v3 " + yamlLib},
 	"bundle":          {may: "api resource", libs: yamlLib},
 	"engine":          {may: "resource", clock: true},
-	"guard":           {may: "api param resource", libs: yamlLib},
+	"guard":           {may: "api blank param resource", libs: yamlLib},
 	"workflow":        {may: "api engine guard resource", libs: uuidLib},
 
 	"workorder":  {may: "api engine param resource workflow"},

@@ -89,6 +89,29 @@ func Foreign(r resource.Reader, m *api.Machine) []string {
 	return out
 }
 
+// Spared says why the machine may not be installed, "" if it may: a disk that it
+// has holds what is nobody's and nobody gave up, or nobody has looked what they
+// hold. Who is asked before a wipe gives own, so that disks which a wipe leaves
+// alone do not count.
+func Spared(r resource.Reader, m *api.Machine, own bool) string {
+	if m.Virtual || Overwrites(r, m) {
+		return ""
+	}
+	s, err := api.DiskSurveys.Get(r, m.Uuid)
+	if err != nil {
+		if m.Unwiped != nil && m.Unwiped.Wrote {
+			return ""
+		}
+		return "no inventory is known, so nobody knows what its disks hold: run workflow universal-discover first"
+	}
+	for _, d := range s.Disks {
+		if why := Refuse(r, m, d); why != "" && !d.Absent && !(own && (Exempt(d.DiskFact) != "" || Apart(r, m, d.DiskFact) != "")) {
+			return why
+		}
+	}
+	return ""
+}
+
 // Refuse says why a disk may not be written over, "" if it may: it holds what
 // is nobody's, and nobody gave it up.
 func Refuse(r resource.Reader, m *api.Machine, d api.SurveyDisk) string {

@@ -281,16 +281,19 @@ func TestWhatWritesEndsProof(t *testing.T) {
 		do    func(tx *resource.Tx) error
 		keeps bool
 	}{
-		"an inventory":      {job("inventory"), true},
-		"a wipe":            {job("wipe"), true},
-		"an operation":      {job("action:cluster/join"), true},
-		"a deployment":      {job("deploy"), false},
-		"a script":          {job("script"), false},
-		"a task of nothing": {job("gone"), false},
-		"an installer":      {edit(func(m *api.Machine) { m.BootEnv = "os-install" }), false},
-		"another boot":      {edit(func(m *api.Machine) { m.BootEnv = "discovery" }), true},
-		"taken again":       {edit(func(m *api.Machine) { m.PoolStatus = api.Building }), false},
-		"released again":    {edit(func(m *api.Machine) { m.PoolStatus = api.InUse; m.Uses = 3 }), true},
+		"an inventory":       {job("inventory"), true},
+		"a wipe":             {job("wipe"), true},
+		"an operation":       {job("action:cluster/join"), true},
+		"a deployment":       {job("deploy"), false},
+		"a script":           {job("script"), false},
+		"a task of nothing":  {job("gone"), false},
+		"an installer":       {edit(func(m *api.Machine) { m.Boot = &api.BootState{Env: "os-install", Intent: "i", Served: true} }), false},
+		"an installer, home": {edit(func(m *api.Machine) { m.Boot = &api.BootState{Env: "os-install", Home: true} }), false},
+		"a wish to install":  {edit(func(m *api.Machine) { m.BootEnv, m.Boot = "os-install", &api.BootState{Env: "os-install", Intent: "i"} }), true},
+		"discovery, served":  {edit(func(m *api.Machine) { m.Boot = &api.BootState{Env: "discovery", Intent: "i", Served: true, Home: true} }), true},
+		"another boot":       {edit(func(m *api.Machine) { m.BootEnv = "discovery" }), true},
+		"taken again":        {edit(func(m *api.Machine) { m.PoolStatus = api.Building }), false},
+		"released again":     {edit(func(m *api.Machine) { m.PoolStatus = api.InUse; m.Uses = 3 }), true},
 	} {
 		w := newWard()
 		db := w.open(t)

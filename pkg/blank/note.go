@@ -31,10 +31,22 @@ func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
 	if begins && !new.Virtual {
 		new.Uses = old.Uses + 1
 	}
-	if env, err := api.BootEnvs.Get(tx, new.BootEnv); err == nil && new.BootEnv != old.BootEnv && env.OneShot() {
-		wrote(new, "installer "+env.Name)
+	if is := installer(tx, new); is != nil && (installer(tx, old) == nil || old.Boot.Intent != is.Intent) {
+		wrote(new, "installer "+is.Env)
 	}
 	return unproven(tx, old, new)
+}
+
+// installer is the boot of a machine that has been handed an installer, or says
+// that it runs one; that it shall boot one writes nothing.
+func installer(r resource.Reader, m *api.Machine) *api.BootState {
+	if m.Boot == nil || !m.Boot.Served && !m.Boot.Home {
+		return nil
+	}
+	if env, err := api.BootEnvs.Get(r, m.Boot.Env); err != nil || !env.OneShot() {
+		return nil
+	}
+	return m.Boot
 }
 
 // unproven refuses what Decide would not have: it stands at the effect, whoever

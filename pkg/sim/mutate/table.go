@@ -43,7 +43,14 @@ func disks() []Mutation {
 		{"diskplan: a wipe of what is apart", "pkg/diskplan/diskplan.go", `		if why == "" && !asked {`, `		if asked && !asked {`, plan, ""},
 		{"diskplan: a wipe of what is exempt", "pkg/diskplan/diskplan.go", `		why := blank.Exempt(d.DiskFact)`, `		why := ""`, plan, ""},
 		{"diskplan: a wipe of strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, d); why != "" {`, `		if why := ""; why != "" {`, plan, ""},
-		{"diskplan: an installation over strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, x); why != "" && !x.Absent {`, `		if why := ""; why != "" && !x.Absent {`, plan, ""},
+		{"guard: an installation over strangers' data", "pkg/guard/guard.go", `	if why := blank.Spared(r, was, what == Wipe); why != "" {`, `	if why := blank.Spared(r, was, what == Wipe); false {`, plan, ""},
+		{"guard: an installer over strangers' data", "pkg/guard/guard.go", `	if why := blank.Spared(r, was, what == Wipe); why != "" {`, `	if why := blank.Spared(r, was, what == Wipe); false {`, "pkg/pxe", ""},
+		{"guard: a document names a stranger's disk", "pkg/guard/actions.go", `		if err := foreign(r, m, t, effect(d.Op)); err != nil {`, `		if err := foreign(r, m, disk{}, effect(d.Op)); err != nil {`, "pkg/guard", ""},
+		{"blank: what nobody looked at is installed", "pkg/blank/blank.go", `		if m.Unwiped != nil && m.Unwiped.Wrote {
+			return ""
+		}
+		return "no inventory`, `		return ""
+		return "no inventory`, "pkg/pxe", ""},
 		{"diskplan: an installation on what is apart", "pkg/diskplan/diskplan.go", `			if why := blank.Apart(p.tx, p.m, x.DiskFact); why != "" {`, `			if why := ""; why != "" {`, plan, ""},
 		{"diskplan: a wipe before what cannot follow", "pkg/diskplan/diskplan.go", `	if err := p.installable(); err != nil {`, `	if err := error(nil); err != nil {`, plan, ""},
 		{"diskplan: two disks of one serial", "pkg/diskplan/diskplan.go", `	case len(found) > 1:`, `	case false:`, plan, ""},
@@ -75,7 +82,8 @@ func disks() []Mutation {
 		{"blank: a script changes nothing", "pkg/blank/note.go", `	case anything:
 `, `	case 99:
 `, blank, ""},
-		{"blank: an installer changes nothing", "pkg/blank/note.go", `new.BootEnv != old.BootEnv && env.OneShot()`, `false`, blank, ""},
+		{"blank: an installer changes nothing", "pkg/blank/note.go", `is != nil && (installer(tx, old)`, `is != nil && false && (installer(tx, old)`, blank, ""},
+		{"blank: an installer that nobody was given has written", "pkg/blank/note.go", `m.Boot == nil || !m.Boot.Served && !m.Boot.Home`, `m.Boot == nil`, blank, ""},
 		{"blank: a failed wipe is one", "pkg/blank/note.go", `		case d.Error != "":`, `		case false:`, blank, ""},
 		{"blank: a discard is a wipe", "pkg/blank/note.go", `	if !slices.Contains([]string{api.MethodOverwrite, api.MethodSanitize, api.MethodCrypto}, d.Method) {`, `	if false && slices.Contains([]string{""}, d.Method) {`, blank, ""},
 		{"blank: an exemption without a reason", "pkg/blank/note.go", `	if reason == "" {`, `	if false {`, blank, ""},
@@ -88,9 +96,9 @@ func guards() []Mutation {
 	return []Mutation{
 		{"guard: protection is not asked of machines", "pkg/guard/guard.go", `	if err != nil || !c.Protected || built(was, what) {`, `	if true || err != nil || !c.Protected || built(was, what) {`, pkg, ""},
 		{"guard: protection is not asked of clusters", "pkg/guard/guard.go", `	if err != nil || !was.Protected {`, `	if true || err != nil || !was.Protected {`, pkg, ""},
-		{"guard: the caller says what the machine is", "pkg/guard/guard.go", `	if err != nil {
-		was = m // it`, `	if true || err != nil {
-		was = m // it`, pkg, ""},
+		{"guard: the caller says what the machine is", "pkg/guard/guard.go", `; err == nil {
+		return was`, `; false {
+		return was`, pkg, ""},
 		{"guard: a built member may be built again", "pkg/guard/guard.go", `	return first && (what`, `	return first || (what`, pkg, ""},
 		{"guard: names of disks are compared as written", "pkg/guard/disks.go", `	a, b = bare(a), bare(b)`, ``, pkg, ""},
 		{"guard: only the machine's own list counts", "pkg/guard/disks.go", `	for _, g := range m.ProtectedDisks {
