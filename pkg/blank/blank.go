@@ -105,7 +105,7 @@ func Spared(r resource.Reader, m *api.Machine, own bool) string {
 		return "no inventory is known, so nobody knows what its disks hold: run workflow universal-discover first"
 	}
 	for _, d := range s.Disks {
-		if why := Refuse(r, m, d); why != "" && !d.Absent && !(own && (Exempt(d.DiskFact) != "" || Apart(r, m, d.DiskFact) != "")) {
+		if why := Refuse(r, m, d); why != "" && !d.Absent && !(own && (Exempt(d.DiskFact) != "" || Alone(r, m, d.DiskFact) != "")) {
 			return why
 		}
 	}
@@ -189,6 +189,8 @@ func proofsOf(r resource.Reader, m *api.Machine) map[string]*api.DiskProof {
 // lacks says what is missing of the proof of one disk.
 func lacks(r resource.Reader, m *api.Machine, d api.SurveyDisk, p *api.DiskProof) string {
 	switch {
+	case p == nil && d.ReadOnly:
+		return readOnly + ", so it was not wiped (exempt it if that may be)"
 	case p == nil:
 		if why := Apart(r, m, d.DiskFact); why != "" {
 			return why + ", so it is not wiped unless disk-wipe/serials names it"

@@ -11,17 +11,27 @@ import (
 )
 
 // Exempt says by which rule a disk needs no proof and is never written, "" if
-// none.
+// none. That a disk is read only is no such rule: it may be worn out, or locked
+// by whoever had it, and holds what they wrote.
 func Exempt(d api.DiskFact) string {
 	switch {
 	case d.Virtual:
 		return "is a medium of the BMC"
 	case d.Removable:
 		return "is removable"
-	case d.ReadOnly:
-		return "is read only"
 	}
 	return ""
+}
+
+// readOnly is why such a disk is left alone, and stays unproven.
+const readOnly = "is read only, worn out or locked perhaps"
+
+// Alone says why a wipe leaves a disk alone unless it is named, "" if it does not.
+func Alone(r resource.Reader, m *api.Machine, d api.DiskFact) string {
+	if d.ReadOnly {
+		return readOnly
+	}
+	return Apart(r, m, d)
 }
 
 // Apart says why a disk is not to be touched unless it is named, "" if it is

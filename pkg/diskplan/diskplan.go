@@ -183,7 +183,7 @@ func (p planner) wipes(s *api.DiskSurvey, named []string) (plan []Disk, spared [
 		asked := slices.Contains(named, d.Serial)
 		why := blank.Exempt(d.DiskFact)
 		if why == "" && !asked {
-			why = blank.Apart(p.tx, p.m, d.DiskFact)
+			why = blank.Alone(p.tx, p.m, d.DiskFact)
 		}
 		if why != "" {
 			spared = append(spared, fmt.Sprintf("%s %s", d.DiskID, why))
