@@ -204,14 +204,82 @@ func TestWhoMayHaveIt(t *testing.T) {
 	db := w.open(t)
 	m, err := api.Machines.Get(db.View(), machineID)
 	require.NoError(t, err)
-	assert.Empty(t, blank.Why(db.View(), m, clusterID))
-	for _, who := range []string{"", otherID} {
+	assert.Empty(t, blank.Why(db.View(), m, blank.Taker{Cluster: clusterID}))
+	for _, who := range []blank.Taker{{}, {Cluster: otherID}, {User: "ann"}} {
 		assert.Contains(t, blank.Why(db.View(), m, who), "not wiped since cluster web had it")
 	}
 	w = newWard()
 	w.proofs = nil
 	db = w.open(t)
-	assert.Contains(t, blank.Why(db.View(), w.m, clusterID), "the data of cluster web is not proven to be gone", "what is held is nobody's")
+	assert.Contains(t, blank.Why(db.View(), w.m, blank.Taker{Cluster: clusterID}), "the data of cluster web is not proven to be gone", "what is held is nobody's")
+}
+
+// TestWhichPersonMayHaveIt: a person is one who is known, and the same one.
+func TestWhichPersonMayHaveIt(t *testing.T) {
+	t.Parallel()
+	ann := blank.Taker{User: "ann"}
+	for name, c := range map[string]struct {
+		had   api.Unwiped
+		after func(tx *resource.Tx) error
+		who   blank.Taker
+		may   bool
+	}{
+		"the same":                  {api.Unwiped{User: "ann"}, nil, ann, true},
+		"another":                   {api.Unwiped{User: "bob"}, nil, ann, false},
+		"who had it is not known":   {api.Unwiped{}, nil, ann, false},
+		"who wants it is not known": {api.Unwiped{User: "ann"}, nil, blank.Taker{}, false},
+		"neither is":                {api.Unwiped{}, nil, blank.Taker{}, false},
+		"a cluster":                 {api.Unwiped{User: "ann"}, nil, blank.Taker{Cluster: clusterID}, false},
+		"a cluster of nobody's":     {api.Unwiped{}, nil, blank.Taker{Cluster: clusterID}, false},
+		"a person of that uuid":     {api.Unwiped{Owner: clusterID}, nil, blank.Taker{User: clusterID}, false},
+		"prepared by the pool":      {api.Unwiped{Prepared: true}, nil, ann, true},
+		"for another tenant": {api.Unwiped{User: "ann"}, func(tx *resource.Tx) error {
+			return api.Tenants.Create(tx, &api.Tenant{Name: "t", Users: []string{"ann"}})
+		}, ann, false},
+		"for the same tenant": {api.Unwiped{User: "ann", Tenant: "t"}, func(tx *resource.Tx) error {
+			return api.Tenants.Create(tx, &api.Tenant{Name: "t", Users: []string{"ann"}})
+		}, ann, true},
+		"for a tenant no more":        {api.Unwiped{User: "ann", Tenant: "t"}, nil, ann, false},
+		"a later one of that name":    {api.Unwiped{User: "ann"}, func(tx *resource.Tx) error { return api.Users.Delete(tx, "ann") }, ann, false},
+		"a later cluster of its uuid": {api.Unwiped{Owner: clusterID}, func(tx *resource.Tx) error { return api.Clusters.Delete(tx, clusterID) }, blank.Taker{Cluster: clusterID}, false},
+	} {
+		w := newWard()
+		w.pool.ReleaseProof, w.proofs, w.m.Unwiped = api.ReleaseNone, nil, &c.had
+		db := w.open(t)
+		require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
+			require.NoError(t, api.Users.Create(tx, &api.User{Name: "ann"}))
+			return api.Clusters.Create(tx, &api.Machine{Name: "web", Uuid: clusterID})
+		}))
+		if c.after != nil {
+			require.NoError(t, db.Update(t.Context(), c.after), name)
+		}
+		m, err := api.Machines.Get(db.View(), machineID)
+		require.NoError(t, err)
+		assert.Equal(t, c.may, blank.Why(db.View(), m, c.who) == "", "%s: %s", name, blank.Why(db.View(), m, c.who))
+	}
+}
+
+// TestPreparedByThePool: only what the pool installs as a machine comes in, on
+// disks that nobody had, is everybody's.
+func TestPreparedByThePool(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status api.PoolStatus
+		had    *api.Unwiped
+		want   bool
+	}{
+		"coming in": {api.Joining, nil, true}, "in use without being taken": {api.Free, nil, false}, "after somebody": {api.Joining, &api.Unwiped{User: "ann"}, false},
+		"prepared, then used": {api.Free, &api.Unwiped{Prepared: true}, false}, "on its way back": {api.Destroying, nil, false},
+	} {
+		w := newWard()
+		w.pool.ReleaseProof = api.ReleaseNone
+		w.m.PoolStatus, w.m.Unwiped = c.status, c.had
+		db := w.open(t)
+		require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error { return blank.Write(tx, machineID, "x") }))
+		m, err := api.Machines.Get(db.View(), machineID)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, m.Unwiped.Prepared, name)
+	}
 }
 
 // TestEvidence: a report counts only if it comes from the discovery environment,

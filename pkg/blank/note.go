@@ -15,7 +15,43 @@ import (
 // a machine Free that Decide would hold. They come before those of package
 // workflow.
 func Hooks() []resource.Hook {
-	return []resource.Hook{resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Jobs, saveJob)}
+	return []resource.Hook{resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Jobs, saveJob),
+		resource.OnSave(api.Users, func(tx *resource.Tx, old, new *api.User) error {
+			if new != nil || tx.Loading() {
+				return nil
+			}
+			return parted(tx, Taker{User: old.Name})
+		}),
+		resource.OnSave(api.Clusters, func(tx *resource.Tx, old, new *api.Machine) error {
+			if new != nil || tx.Loading() {
+				return nil
+			}
+			return parted(tx, Taker{Cluster: old.Uuid})
+		}),
+	}
+}
+
+// parted notes that who had machines is deleted: whoever is given that name or
+// uuid next does not get what they left.
+func parted(tx *resource.Tx, who Taker) error {
+	var ids []string
+	for m := range api.Machines.All(tx) {
+		if u := m.Unwiped; u != nil && u.Owner == who.Cluster && u.User == who.User {
+			ids = append(ids, m.Uuid)
+		}
+	}
+	for _, id := range ids {
+		err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
+			u := *m.Unwiped
+			m.Moving, u.Parted = true, true
+			m.Unwiped = &u
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
@@ -77,11 +113,11 @@ func wrote(m *api.Machine, why string) {
 	if m.Virtual {
 		return
 	}
-	u := api.Unwiped{Owner: m.Owner}
+	u := api.Unwiped{Owner: m.Owner, Prepared: m.Owner == "" && m.PoolStatus == api.Joining}
 	if m.Unwiped != nil {
 		u = *m.Unwiped
 	}
-	u.Wrote, u.Why = true, why
+	u.Wrote, u.Why, u.Prepared = true, why, u.Prepared && m.PoolStatus == api.Joining
 	m.Unwiped = &u
 	m.Uses++
 }

@@ -76,7 +76,10 @@ func disks() []Mutation {
 		{"blank: strangers' data is no hindrance", "pkg/blank/blank.go", `	foreign := Foreign(r, m)`, `	foreign := Foreign(r, m)[:0]`, blank, ""},
 		{"blank: a save frees without Decide", "pkg/blank/note.go", `	case v.Held != "":`, `	case false:`, blank, ""},
 		{"blank: hardware becomes none", "pkg/blank/note.go", `	case new.Virtual && !old.Virtual && old.Uuid != "":`, `	case false:`, blank, ""},
-		{"blank: what was not wiped is anybody's", "pkg/blank/blank.go", `	case v.Clean, m.Unwiped == nil, m.Unwiped.Owner == owner:`, `	case true:`, blank, ""},
+		{"blank: what was not wiped is anybody's", "pkg/blank/blank.go", `	case v.Clean, m.Unwiped == nil, m.Unwiped.Prepared, to.had(r, m.Unwiped):`, `	case true:`, blank, ""},
+		{"blank: two of whom nothing is known are one", "pkg/blank/blank.go", `	return u.User != "" && u.User == t.User`, `	return u.User == t.User`, blank, ""},
+		{"blank: a later one of a name is the first", "pkg/blank/blank.go", `	case u.Parted:`, `	case false:`, blank, ""},
+		{"blank: what is used in place was prepared", "pkg/blank/note.go", `u.Prepared && m.PoolStatus == api.Joining`, `u.Prepared`, blank, ""},
 		{"blank: the installed system's report counts", "pkg/blank/note.go", `env.NetBoots() && !env.OneShot() && m.BootEnv == j.BootEnv`, `env.Name != ""`, blank, ""},
 		{"blank: a report of an agent that is not home", "pkg/blank/note.go", ` && m.Boot.Home && m.Boot.Env`, ` && m.Boot.Env`, blank, ""},
 		{"blank: a report from before the release", "pkg/blank/note.go", `j.Release != m.Uses || m.Virtual`, `m.Virtual`, blank, ""},
@@ -121,6 +124,7 @@ func machines() []Mutation {
 		{"pool: a release without a workflow is no wipe", "pkg/pool/pool.go", `		a.Workflow = blank.Decommission
 	}`, `		a.Workflow = ""
 	}`, pool, ""},
+		{"pool: who asks is not noted", "pkg/pool/operate.go", `q.Actions, blank.Taker{User: q.User}, func`, `q.Actions, blank.Taker{}, func`, pool, ""},
 		{"pool: an owned machine is taken", "pkg/pool/pool.go", `	case m.Owner != "":`, `	case false:`, pool, ""},
 		{"pool: a locked machine is taken", "pkg/pool/pool.go", `	case m.Locked:`, `	case false:`, pool, ""},
 		{"pool: force takes what is not wiped", "pkg/pool/pool.go", `	case c.uncertain(r, m) != "":`, `	case c.uncertain(r, m) != "" && !c.force:`, pool, ""},
