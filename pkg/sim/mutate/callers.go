@@ -77,6 +77,8 @@ func rights() []Mutation {
 		return true
 	}`, ``, "pkg/daemon", "TestWhatAParamNames"},
 		{"users: a pool does without proof", "pkg/auth/evidence.go", `	if !weaker || i.Allow`, `	if true || !weaker || i.Allow`, pkg, "TestWhoMayDoWithoutProof"},
+		{"users: what is not wiped is forgotten", "pkg/auth/evidence.go", `was.Virtual || keeps || i.Allow`, `was.Virtual || keeps || true || i.Allow`, pkg, "TestWhoMayLoseWhatIsNotWiped"},
+		{"users: what is not wiped loses its MAC", "pkg/auth/evidence.go", `	keeps := is != nil && is.Uses`, `	keeps := is != nil || is != nil && is.Uses`, pkg, "TestWhoMayLoseWhatIsNotWiped"},
 		{"users: a strict pool is deleted", "pkg/auth/evidence.go", `was.ReleaseProof == api.ReleaseRequired || was.ForeignDisks == api.ForeignRefuse`, `false`, pkg, "TestWhoMayDoWithoutProof"},
 		{"users: a preference does without proof", "pkg/auth/evidence.go", `	return pref == api.PrefReleaseProof || pref == api.PrefForeignDisks`, `	return pref == ""`, pkg, "TestWhoMayDoWithoutProof"},
 		{"users: anybody reports a wipe", "pkg/auth/evidence.go", ` && i.Machine() != is.Machine {`, ` && false {`, pkg, "TestReportsCome|TestWhoMayDo"},
