@@ -81,7 +81,7 @@ var rows = map[string]row{
 	"restored":   {may: "api datadir resource trigger"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
-	"blank":      {may: "api resource"},
+	"blank":      {may: "api proof resource"},
 	"pool":       {may: "alert api blank engine guard resource"},
 	"broker":     {may: "api engine guard param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine guard param resource"},

@@ -183,6 +183,7 @@ type DiskSurvey struct {
 	Machine string // uuid
 	Release int    // Machine.Uses as it was
 	Job     string
+	Proof   string `json:",omitempty"` // what the claim of whoever took it rested on, as "bmc" or "lease"
 	Taken   time.Time
 	Disks   []SurveyDisk
 }
@@ -204,7 +205,7 @@ var DiskSurveys = &resource.Kind[DiskSurvey]{
 			return out
 		}),
 	},
-	Engine: []string{"Machine", "Release", "Job", "Taken", "Disks"},
+	Engine: []string{"Machine", "Release", "Job", "Proof", "Taken", "Disks"},
 	Default: func(o *DiskSurvey) {
 		if o.Disks == nil {
 			o.Disks = []SurveyDisk{}

@@ -9,6 +9,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/blank"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -51,7 +52,7 @@ func newWard() *ward {
 // open stores all of it.
 func (w *ward) open(t *testing.T) *resource.DB {
 	t.Helper()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Hooks: blank.Hooks()})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Hooks: blank.Hooks()})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 		require.NoError(t, api.Pools.Create(tx, w.pool))
@@ -128,6 +129,12 @@ func TestDecide(t *testing.T) {
 		"behind Fibre Channel":       {func(w *ward) { w.survey.Disks[1].Transport, w.proofs = "fc", w.proofs[:1] }, "is behind Fibre Channel", false},
 		"behind iSCSI":               {func(w *ward) { w.survey.Disks[1].Transport, w.proofs = "iscsi", w.proofs[:1] }, "is behind iSCSI", false},
 		"seen by another machine":    {func(w *ward) { w.others, w.proofs = seen(w.survey.Disks[1]), w.proofs[:1] }, "is in the inventory of machine n2 too", false},
+		"seen by one proven alike":   {func(w *ward) { w.alike("bmc", "operator") }, "is in the inventory of machine n2 too", false},
+		"both by their lease":        {func(w *ward) { w.alike("lease", "lease") }, "is in the inventory of machine n2 too", false},
+		"seen by one proven better":  {func(w *ward) { w.alike("lease", "bmc") }, "is in the inventory of machine n2 too", false},
+		"seen by one proven worse":   {func(w *ward) { w.alike("bmc", "lease") }, "(serial S2) was not wiped", false},
+		"worse than an operator's":   {func(w *ward) { w.alike("operator", "lease") }, "(serial S2) was not wiped", false},
+		"seen by one of before":      {func(w *ward) { w.alike("bmc", "") }, "is in the inventory of machine n2 too", false},
 		"behind an expander, wiped":  {func(w *ward) { w.survey.Disks[1].Expander = true }, "", false},
 		"the pool wants no proof":    {func(w *ward) { w.pool.ReleaseProof, w.proofs = api.ReleaseNone, nil }, "", true},
 		"nobody ever had it":         {func(w *ward) { w.m.PoolStatus, w.m.Unwiped, w.survey, w.proofs = api.Joining, nil, nil, nil }, "", false},
@@ -194,6 +201,12 @@ func exempt(id api.DiskID, release int) *api.DiskProof {
 
 func seen(d api.SurveyDisk) []*api.DiskSurvey {
 	return []*api.DiskSurvey{{Machine: otherID, Disks: []api.SurveyDisk{d}}}
+}
+
+// alike has both machines see the second disk, and says what each rests on.
+func (w *ward) alike(own, other string) {
+	w.survey.Proof, w.others, w.proofs = own, seen(w.survey.Disks[1]), w.proofs[:1]
+	w.others[0].Proof = other
 }
 
 // TestWhoMayHaveIt: what was not wiped is its last owner's alone.
@@ -309,7 +322,10 @@ func TestEvidence(t *testing.T) {
 			j := &api.Job{Uuid: otherID, Machine: machineID, Task: "wipe", BootEnv: "discovery", State: api.JobRunning}
 			c.change(w.m, j)
 			db := w.open(t)
-			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error { return api.Jobs.Create(tx, j) }))
+			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
+				require.NoError(t, proof.Claims.Create(tx, &proof.Claim{Machine: machineID, Id: "c", Proof: proof.Lease}))
+				return api.Jobs.Create(tx, j)
+			}))
 			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 				if c.after != nil {
 					require.NoError(t, api.Machines.Modify(tx, machineID, func(m *api.Machine) error { c.after(m); return nil }))
@@ -323,6 +339,9 @@ func TestEvidence(t *testing.T) {
 				})
 			}))
 			assert.Equal(t, c.counts, api.DiskSurveys.Has(db.View(), machineID))
+			if s, err := api.DiskSurveys.Get(db.View(), machineID); err == nil {
+				assert.Equal(t, "lease", s.Proof)
+			}
 			var got []string
 			for p := range api.DiskProofs.All(db.View()) {
 				got = append(got, p.Disk.Serial)

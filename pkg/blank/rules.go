@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
 
@@ -56,12 +57,21 @@ func Apart(r resource.Reader, m *api.Machine, d api.DiskFact) string {
 // placeholder is what virtual machines call their disks, all of them alike.
 var placeholder = regexp.MustCompile(`^(?i)(QM\d{5}|drive-\w+|VB0+.*|0+|1234567890\w*|n/?a|none|unknown)$`)
 
+// alsoIn names another machine that has the disk too, by an inventory that is
+// proven no worse than the machine's own: whoever is on the network may say that
+// they are some machine with that disk, which would hold this one for ever. An
+// inventory of which nobody noted what it rests on is believed: not to write is
+// the lesser harm.
 func alsoIn(r resource.Reader, m *api.Machine, d api.DiskFact, id string) string {
+	strong := false
+	if own, err := api.DiskSurveys.Get(r, m.Uuid); err == nil {
+		strong = proof.Kind(own.Proof).Strong()
+	}
 	if id == "" || placeholder.MatchString(strings.TrimSpace(id)) {
 		return ""
 	}
 	for s := range api.DiskSurveys.By(r, api.ByDisk, id) {
-		if s.Machine == m.Uuid {
+		if s.Machine == m.Uuid || strong && s.Proof != "" && !proof.Kind(s.Proof).Strong() {
 			continue
 		}
 		other, err := api.Machines.Get(r, s.Machine)

@@ -71,6 +71,8 @@ func disks() []Mutation {
 		{"blank: an erasure without the drive's record", "pkg/blank/blank.go", `p.Method != api.MethodOverwrite && p.Record == ""`, `false`, blank, ""},
 		{"blank: a disk that is gone is forgotten", "pkg/blank/blank.go", `		case d.Absent:`, `		case false:`, blank, ""},
 		{"blank: a read-only disk needs no proof", "pkg/blank/rules.go", `	case d.Removable:`, `	case d.Removable, d.ReadOnly:`, blank, ""},
+		{"blank: whoever says that they have a disk holds its machine", "pkg/blank/rules.go", `strong && s.Proof != "" && !proof.Kind(s.Proof).Strong()`, `false`, blank, ""},
+		{"blank: an inventory does not say what it rests on", "pkg/blank/note.go", `		s.Proof = string(c.Proof)`, `		s.Proof = ""`, blank, ""},
 		{"blank: two disks of one name are one", "pkg/blank/blank.go", `		case seen[d.Key()] > 1:`, `		case false:`, blank, ""},
 		{"blank: a machine without disks is blank", "pkg/blank/blank.go", `len(s.Disks) == 0 && proofs[""] == nil`, `false`, blank, ""},
 		{"blank: strangers' data is no hindrance", "pkg/blank/blank.go", `	foreign := Foreign(r, m)`, `	foreign := Foreign(r, m)[:0]`, blank, ""},
