@@ -69,7 +69,7 @@ var rows = map[string]row{
 	"render":          {may: "api param resource", libs: "github.com/Masterminds/sprig/v3 " + yamlLib},
 	"bundle":          {may: "api resource", libs: yamlLib},
 	"engine":          {may: "resource", clock: true},
-	"guard":           {may: "api param resource", libs: yamlLib},
+	"guard":           {may: "api blank param resource", libs: yamlLib},
 	"workflow":        {may: "api engine guard resource", libs: uuidLib},
 
 	"workorder":  {may: "api engine param resource workflow"},
@@ -81,7 +81,7 @@ var rows = map[string]row{
 	"restored":   {may: "api datadir resource trigger"},
 	"trigger":    {may: "alert api engine param resource workorder"},
 	"batch":      {may: "api engine resource workorder"},
-	"blank":      {may: "api resource"},
+	"blank":      {may: "api proof resource"},
 	"pool":       {may: "alert api blank engine guard resource"},
 	"broker":     {may: "api engine guard param pool resource", libs: uuidLib},
 	"cluster":    {may: "api engine guard param resource"},

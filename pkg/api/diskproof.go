@@ -183,6 +183,7 @@ type DiskSurvey struct {
 	Machine string // uuid
 	Release int    // Machine.Uses as it was
 	Job     string
+	Proof   string `json:",omitempty"` // what the claim of whoever took it rested on, as "bmc" or "lease"
 	Taken   time.Time
 	Disks   []SurveyDisk
 }
@@ -204,7 +205,7 @@ var DiskSurveys = &resource.Kind[DiskSurvey]{
 			return out
 		}),
 	},
-	Engine: []string{"Machine", "Release", "Job", "Taken", "Disks"},
+	Engine: []string{"Machine", "Release", "Job", "Proof", "Taken", "Disks"},
 	Default: func(o *DiskSurvey) {
 		if o.Disks == nil {
 			o.Disks = []SurveyDisk{}
@@ -214,11 +215,19 @@ var DiskSurveys = &resource.Kind[DiskSurvey]{
 
 // Unwiped says why the disks of a machine may hold data.
 type Unwiped struct {
-	Owner string    `json:",omitempty"` // who had it last: uuid of a cluster, "" a person
-	Name  string    `json:",omitempty"` // of that cluster
-	Why   string    // what began it
-	Since time.Time `json:",omitzero"`
-	Wrote bool      `json:",omitempty"` // an installation has begun since
+	Owner  string `json:",omitempty"` // who had it last: uuid of a cluster, "" for a person
+	Name   string `json:",omitempty"` // of that cluster
+	User   string `json:",omitempty"` // the person, "" if it was none or nobody knows whom
+	Tenant string `json:",omitempty"` // that the person was in
+	// Parted says that it goes to nobody unwiped: whoever that was is deleted, so
+	// that a later one of the name is another, or others may have had it since.
+	Parted bool      `json:",omitempty"`
+	Why    string    // what began it
+	Since  time.Time `json:",omitzero"`
+	Wrote  bool      `json:",omitempty"` // an installation has begun since
+	// Prepared says that nobody has had what is on it: the pool installed it as
+	// the machine came in.
+	Prepared bool `json:",omitempty"`
 }
 
 // Whose says who had the machine.
@@ -228,6 +237,8 @@ func (u *Unwiped) Whose() string {
 		return "cluster " + u.Name
 	case u.Owner != "":
 		return "cluster " + u.Owner
+	case u.User != "":
+		return "user " + u.User
 	}
 	return "its last user"
 }

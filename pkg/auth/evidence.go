@@ -2,6 +2,7 @@ package auth
 
 import (
 	"reflect"
+	"slices"
 
 	"drpd/pkg/api"
 	"drpd/pkg/resource"
@@ -16,6 +17,10 @@ const waive = "action:waiveProof"
 // agent, and a pool or preference that wants less proof than before has a right
 // of its own.
 func (i Identity) mayTrust(c resource.Change) error {
+	if was, ok := c.Old.(*api.Machine); ok && c.Kind == api.Machines.Name {
+		is, _ := c.New.(*api.Machine)
+		return i.mayLose(c, was, is)
+	}
 	switch is := c.New.(type) {
 	case *api.Job:
 		was, _ := c.Old.(*api.Job)
@@ -42,6 +47,21 @@ func (i Identity) mayTrust(c resource.Change) error {
 		}
 	}
 	return nil
+}
+
+// exempt is the right to say that a disk of a machine needs no wipe.
+const exempt = "action:exemptDisk"
+
+// mayLose refuses that a machine with data of somebody is forgotten, or that its
+// hardware is a new machine the next time it comes, of which nobody would know
+// that data: whoever does that says that its disks need no wipe.
+func (i Identity) mayLose(c resource.Change, was, is *api.Machine) error {
+	keeps := is != nil && is.Uses >= was.Uses && !slices.ContainsFunc(was.HardwareAddrs, func(mac string) bool { return !slices.Contains(is.HardwareAddrs, mac) })
+	if was.Unwiped == nil || was.Virtual || keeps || i.Allow(c.Kind, exempt, c.Key) {
+		return nil
+	}
+	return resource.Errorf(resource.Forbidden, c.Kind, c.Key,
+		"%s holds data of %s, of which nobody would know if it were deleted or lost a MAC address: wipe it first (drpcli machines wipe %s), or have the claim %s on it, which %s has not", was.Name, was.Unwiped.Whose(), was.Name, exempt, i.Name)
 }
 
 func safety(pref string) bool {

@@ -17,6 +17,63 @@ func (r *rig) in(ctx context.Context, id auth.Identity, fn func(tx *resource.Tx)
 	return r.db.Update(resource.WithGuard(ctx, id.Guard()), fn)
 }
 
+// TestWhoMayLoseWhatIsNotWiped: a machine with data of somebody is forgotten, or
+// loses what it is known by, only by who may say that its disks need no wipe.
+func TestWhoMayLoseWhatIsNotWiped(t *testing.T) {
+	t.Parallel()
+	const id, mac1, mac2 = "66666666-6666-4666-8666-666666666666", "52:54:00:00:00:61", "52:54:00:00:00:62"
+	edit := func(change func(m *api.Machine)) func(tx *resource.Tx) error {
+		return func(tx *resource.Tx) error {
+			return api.Machines.Modify(tx, id, func(m *api.Machine) error { change(m); return nil })
+		}
+	}
+	remove := func(tx *resource.Tx) error { return api.Machines.Delete(tx, id) }
+	data := &api.Unwiped{User: "ann"}
+	for name, c := range map[string]struct {
+		had  api.Machine
+		do   func(tx *resource.Tx) error
+		free bool // whoever may write it may do this
+	}{
+		"deleted":                 {api.Machine{Unwiped: data}, remove, false},
+		"deleted, blank":          {api.Machine{}, remove, true},
+		"deleted, of no hardware": {api.Machine{Unwiped: data, Virtual: true}, remove, true},
+		"deleted and made anew": {api.Machine{Unwiped: data, Uses: 2}, func(tx *resource.Tx) error {
+			if err := remove(tx); err != nil {
+				return err
+			}
+			return api.Machines.Create(tx, &api.Machine{Name: "lost", Uuid: id, HardwareAddrs: []string{mac1, mac2}})
+		}, false},
+		"a MAC taken away":        {api.Machine{Unwiped: data}, edit(func(m *api.Machine) { m.HardwareAddrs = []string{mac1} }), false},
+		"all MACs taken away":     {api.Machine{Unwiped: data}, edit(func(m *api.Machine) { m.HardwareAddrs = nil }), false},
+		"a MAC changed":           {api.Machine{Unwiped: data}, edit(func(m *api.Machine) { m.HardwareAddrs = []string{mac1, "52:54:00:00:00:63"} }), false},
+		"a MAC more":              {api.Machine{Unwiped: data}, edit(func(m *api.Machine) { m.HardwareAddrs = append([]string{"52:54:00:00:00:63"}, m.HardwareAddrs...) }), true},
+		"a MAC taken away, blank": {api.Machine{}, edit(func(m *api.Machine) { m.HardwareAddrs = []string{mac1} }), true},
+		"renamed":                 {api.Machine{Unwiped: data}, edit(func(m *api.Machine) { m.Name = "renamed" }), true},
+		"the note itself taken": {api.Machine{Unwiped: data}, func(tx *resource.Tx) error {
+			if err := edit(func(m *api.Machine) { m.Unwiped = nil })(tx); err != nil {
+				return err
+			}
+			return remove(tx)
+		}, false},
+	} {
+		for who, action := range map[string]string{"low": "list,get,create,update,delete", "high": "list,get,create,update,delete,action:exemptDisk"} {
+			r := newRig(t)
+			c.had.Name, c.had.Uuid, c.had.HardwareAddrs = "lost", id, []string{mac1, mac2}
+			machine := c.had
+			require.NoError(t, r.db.Update(t.Context(), func(tx *resource.Tx) error {
+				require.NoError(t, api.Roles.Create(tx, &api.Role{Name: who, Claims: []api.Claim{{Scope: "machines", Action: action, Specific: "*"}}}))
+				require.NoError(t, api.Users.Create(tx, &api.User{Name: who, Roles: []string{who}}))
+				return api.Machines.Create(tx, &machine)
+			}))
+			err := r.in(t.Context(), r.as(t, who), c.do)
+			assert.Equal(t, c.free || who == "high", err == nil, "%s, %s: %v", name, who, err)
+			if err != nil {
+				assert.ErrorContains(t, err, "lost holds data of user ann")
+			}
+		}
+	}
+}
+
 // TestWhoMayDoWithoutProof: less proof than before takes a right of its own, by
 // whatever object it is said; reports of wipes are the word of the agent.
 func TestWhoMayDoWithoutProof(t *testing.T) {

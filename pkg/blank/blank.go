@@ -62,13 +62,50 @@ func Decide(r resource.Reader, m *api.Machine) Verdict {
 		m.Unwiped.Whose(), strings.Join(missing, "; "), m.Name)}
 }
 
-// Why says that the machine cannot be given to an owner, "" if it can.
-func Why(r resource.Reader, m *api.Machine, owner string) string {
+// Taker is who takes a machine: a cluster, or a person.
+type Taker struct {
+	Cluster string // uuid
+	User    string // name
+}
+
+// Note is what a machine says of the data of whoever has it now.
+func (t Taker) Note(r resource.Reader) api.Unwiped {
+	u := api.Unwiped{Owner: t.Cluster, Why: "it was taken"}
+	if c, err := api.Clusters.Get(r, t.Cluster); err == nil {
+		u.Name = c.Name
+	}
+	if t.Cluster == "" {
+		u.User, u.Tenant = t.User, tenantOf(r, t.User)
+	}
+	return u
+}
+
+func tenantOf(r resource.Reader, user string) string {
+	if t := api.Tenants.One(r, api.ByUser, user); t != nil {
+		return t.Name
+	}
+	return ""
+}
+
+// had says whether it is the taker who had the machine last. Of whom nothing is
+// known, that is nobody.
+func (t Taker) had(r resource.Reader, u *api.Unwiped) bool {
+	switch {
+	case u.Parted:
+		return false
+	case u.Owner != "" || t.Cluster != "":
+		return u.Owner == t.Cluster
+	}
+	return u.User != "" && u.User == t.User && u.Tenant == tenantOf(r, t.User)
+}
+
+// Why says that the machine cannot be given to somebody, "" if it can.
+func Why(r resource.Reader, m *api.Machine, to Taker) string {
 	v := Decide(r, m)
 	switch {
 	case v.Held != "":
 		return v.Held
-	case v.Clean, m.Unwiped == nil, m.Unwiped.Owner == owner:
+	case v.Clean, m.Unwiped == nil, m.Unwiped.Prepared, to.had(r, m.Unwiped):
 		return ""
 	}
 	return fmt.Sprintf("not wiped since %s had it: drpcli machines wipe %s", m.Unwiped.Whose(), m.Name)
@@ -87,6 +124,29 @@ func Foreign(r resource.Reader, m *api.Machine) []string {
 		}
 	}
 	return out
+}
+
+// Spared says why the machine may not be installed, "" if it may: a disk that it
+// has holds what is nobody's and nobody gave up, or nobody has looked what they
+// hold. Who is asked before a wipe gives own, so that disks which a wipe leaves
+// alone do not count.
+func Spared(r resource.Reader, m *api.Machine, own bool) string {
+	if m.Virtual || Overwrites(r, m) {
+		return ""
+	}
+	s, err := api.DiskSurveys.Get(r, m.Uuid)
+	if err != nil {
+		if m.Unwiped != nil && m.Unwiped.Wrote {
+			return ""
+		}
+		return "no inventory is known, so nobody knows what its disks hold: run workflow universal-discover first"
+	}
+	for _, d := range s.Disks {
+		if why := Refuse(r, m, d); why != "" && !d.Absent && !(own && (Exempt(d.DiskFact) != "" || Alone(r, m, d.DiskFact) != "")) {
+			return why
+		}
+	}
+	return ""
 }
 
 // Refuse says why a disk may not be written over, "" if it may: it holds what
@@ -166,6 +226,8 @@ func proofsOf(r resource.Reader, m *api.Machine) map[string]*api.DiskProof {
 // lacks says what is missing of the proof of one disk.
 func lacks(r resource.Reader, m *api.Machine, d api.SurveyDisk, p *api.DiskProof) string {
 	switch {
+	case p == nil && d.ReadOnly:
+		return readOnly + ", so it was not wiped (exempt it if that may be)"
 	case p == nil:
 		if why := Apart(r, m, d.DiskFact); why != "" {
 			return why + ", so it is not wiped unless disk-wipe/serials names it"

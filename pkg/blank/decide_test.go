@@ -9,6 +9,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/blank"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -51,7 +52,7 @@ func newWard() *ward {
 // open stores all of it.
 func (w *ward) open(t *testing.T) *resource.DB {
 	t.Helper()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Hooks: blank.Hooks()})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Hooks: blank.Hooks()})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 		require.NoError(t, api.Pools.Create(tx, w.pool))
@@ -113,24 +114,35 @@ func TestDecide(t *testing.T) {
 			w.survey.Disks, w.proofs = nil, w.proofs[:1]
 			w.proofs[0].Disk, w.proofs[0].Method = api.DiskID{}, api.MethodExempt
 		}, "", false},
-		"on somebody's word":        {func(w *ward) { w.proofs[1] = exempt(w.proofs[1].Disk, 3) }, "", false},
-		"on a word of before":       {func(w *ward) { w.proofs[1] = exempt(w.proofs[1].Disk, 2) }, "(serial S2) was not wiped", false},
-		"removable":                 {func(w *ward) { w.survey.Disks[1].Removable, w.proofs = true, w.proofs[:1] }, "", false},
-		"removable once, now gone":  {func(w *ward) { w.survey.Disks[1].Removable, w.survey.Disks[1].Absent = true, true }, "is not any more", false},
-		"read only":                 {func(w *ward) { w.survey.Disks[1].ReadOnly, w.proofs = true, w.proofs[:1] }, "", false},
-		"a medium of the BMC":       {func(w *ward) { w.survey.Disks[1].Virtual, w.proofs = true, w.proofs[:1] }, "", false},
-		"behind an expander":        {func(w *ward) { w.survey.Disks[1].Expander, w.proofs = true, w.proofs[:1] }, "is behind a SAS expander, so it is not wiped", false},
-		"behind Fibre Channel":      {func(w *ward) { w.survey.Disks[1].Transport, w.proofs = "fc", w.proofs[:1] }, "is behind Fibre Channel", false},
-		"behind iSCSI":              {func(w *ward) { w.survey.Disks[1].Transport, w.proofs = "iscsi", w.proofs[:1] }, "is behind iSCSI", false},
-		"seen by another machine":   {func(w *ward) { w.others, w.proofs = seen(w.survey.Disks[1]), w.proofs[:1] }, "is in the inventory of machine n2 too", false},
-		"behind an expander, wiped": {func(w *ward) { w.survey.Disks[1].Expander = true }, "", false},
-		"the pool wants no proof":   {func(w *ward) { w.pool.ReleaseProof, w.proofs = api.ReleaseNone, nil }, "", true},
-		"nobody ever had it":        {func(w *ward) { w.m.PoolStatus, w.m.Unwiped, w.survey, w.proofs = api.Joining, nil, nil, nil }, "", false},
-		"strangers' data":           {func(w *ward) { w.foreign("") }, "its disks hold data that is nobody's that drpd knows of", false},
-		"strangers' data, approved": {func(w *ward) { w.foreign("ann") }, "", false},
-		"strangers' data, may go":   {func(w *ward) { w.foreign(""); w.pool.ForeignDisks = api.ForeignOverwrite }, "", true},
-		"strangers' data, wiped":    {func(w *ward) { w.foreign(""); w.proofs = newWard().proofs }, "", false},
-		"of no hardware":            {func(w *ward) { w.m.Virtual, w.survey, w.proofs = true, nil, nil }, "", false},
+		"on somebody's word":         {func(w *ward) { w.proofs[1] = exempt(w.proofs[1].Disk, 3) }, "", false},
+		"on a word of before":        {func(w *ward) { w.proofs[1] = exempt(w.proofs[1].Disk, 2) }, "(serial S2) was not wiped", false},
+		"removable":                  {func(w *ward) { w.survey.Disks[1].Removable, w.proofs = true, w.proofs[:1] }, "", false},
+		"removable once, now gone":   {func(w *ward) { w.survey.Disks[1].Removable, w.survey.Disks[1].Absent = true, true }, "is not any more", false},
+		"read only":                  {func(w *ward) { w.survey.Disks[1].ReadOnly, w.proofs = true, w.proofs[:1] }, "(serial S2) is read only, worn out or locked perhaps, so it was not wiped (exempt it if that may be)", false},
+		"read only and removable":    {func(w *ward) { d := &w.survey.Disks[1]; d.ReadOnly, d.Removable, w.proofs = true, true, w.proofs[:1] }, "", false},
+		"read only, of the BMC":      {func(w *ward) { d := &w.survey.Disks[1]; d.ReadOnly, d.Virtual, w.proofs = true, true, w.proofs[:1] }, "", false},
+		"read only, exempted":        {func(w *ward) { w.survey.Disks[1].ReadOnly = true; w.proofs[1] = exempt(w.proofs[1].Disk, 3) }, "", false},
+		"read only since its wipe":   {func(w *ward) { w.survey.Disks[1].ReadOnly = true }, "", false},
+		"read only, strangers' data": {func(w *ward) { w.foreign(""); w.survey.Disks[1].ReadOnly = true }, "its disks hold data that is nobody's that drpd knows of", false},
+		"a medium of the BMC":        {func(w *ward) { w.survey.Disks[1].Virtual, w.proofs = true, w.proofs[:1] }, "", false},
+		"behind an expander":         {func(w *ward) { w.survey.Disks[1].Expander, w.proofs = true, w.proofs[:1] }, "is behind a SAS expander, so it is not wiped", false},
+		"behind Fibre Channel":       {func(w *ward) { w.survey.Disks[1].Transport, w.proofs = "fc", w.proofs[:1] }, "is behind Fibre Channel", false},
+		"behind iSCSI":               {func(w *ward) { w.survey.Disks[1].Transport, w.proofs = "iscsi", w.proofs[:1] }, "is behind iSCSI", false},
+		"seen by another machine":    {func(w *ward) { w.others, w.proofs = seen(w.survey.Disks[1]), w.proofs[:1] }, "is in the inventory of machine n2 too", false},
+		"seen by one proven alike":   {func(w *ward) { w.alike("bmc", "operator") }, "is in the inventory of machine n2 too", false},
+		"both by their lease":        {func(w *ward) { w.alike("lease", "lease") }, "is in the inventory of machine n2 too", false},
+		"seen by one proven better":  {func(w *ward) { w.alike("lease", "bmc") }, "is in the inventory of machine n2 too", false},
+		"seen by one proven worse":   {func(w *ward) { w.alike("bmc", "lease") }, "(serial S2) was not wiped", false},
+		"worse than an operator's":   {func(w *ward) { w.alike("operator", "lease") }, "(serial S2) was not wiped", false},
+		"seen by one of before":      {func(w *ward) { w.alike("bmc", "") }, "is in the inventory of machine n2 too", false},
+		"behind an expander, wiped":  {func(w *ward) { w.survey.Disks[1].Expander = true }, "", false},
+		"the pool wants no proof":    {func(w *ward) { w.pool.ReleaseProof, w.proofs = api.ReleaseNone, nil }, "", true},
+		"nobody ever had it":         {func(w *ward) { w.m.PoolStatus, w.m.Unwiped, w.survey, w.proofs = api.Joining, nil, nil, nil }, "", false},
+		"strangers' data":            {func(w *ward) { w.foreign("") }, "its disks hold data that is nobody's that drpd knows of", false},
+		"strangers' data, approved":  {func(w *ward) { w.foreign("ann") }, "", false},
+		"strangers' data, may go":    {func(w *ward) { w.foreign(""); w.pool.ForeignDisks = api.ForeignOverwrite }, "", true},
+		"strangers' data, wiped":     {func(w *ward) { w.foreign(""); w.proofs = newWard().proofs }, "", false},
+		"of no hardware":             {func(w *ward) { w.m.Virtual, w.survey, w.proofs = true, nil, nil }, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +203,12 @@ func seen(d api.SurveyDisk) []*api.DiskSurvey {
 	return []*api.DiskSurvey{{Machine: otherID, Disks: []api.SurveyDisk{d}}}
 }
 
+// alike has both machines see the second disk, and says what each rests on.
+func (w *ward) alike(own, other string) {
+	w.survey.Proof, w.others, w.proofs = own, seen(w.survey.Disks[1]), w.proofs[:1]
+	w.others[0].Proof = other
+}
+
 // TestWhoMayHaveIt: what was not wiped is its last owner's alone.
 func TestWhoMayHaveIt(t *testing.T) {
 	t.Parallel()
@@ -199,14 +217,82 @@ func TestWhoMayHaveIt(t *testing.T) {
 	db := w.open(t)
 	m, err := api.Machines.Get(db.View(), machineID)
 	require.NoError(t, err)
-	assert.Empty(t, blank.Why(db.View(), m, clusterID))
-	for _, who := range []string{"", otherID} {
+	assert.Empty(t, blank.Why(db.View(), m, blank.Taker{Cluster: clusterID}))
+	for _, who := range []blank.Taker{{}, {Cluster: otherID}, {User: "ann"}} {
 		assert.Contains(t, blank.Why(db.View(), m, who), "not wiped since cluster web had it")
 	}
 	w = newWard()
 	w.proofs = nil
 	db = w.open(t)
-	assert.Contains(t, blank.Why(db.View(), w.m, clusterID), "the data of cluster web is not proven to be gone", "what is held is nobody's")
+	assert.Contains(t, blank.Why(db.View(), w.m, blank.Taker{Cluster: clusterID}), "the data of cluster web is not proven to be gone", "what is held is nobody's")
+}
+
+// TestWhichPersonMayHaveIt: a person is one who is known, and the same one.
+func TestWhichPersonMayHaveIt(t *testing.T) {
+	t.Parallel()
+	ann := blank.Taker{User: "ann"}
+	for name, c := range map[string]struct {
+		had   api.Unwiped
+		after func(tx *resource.Tx) error
+		who   blank.Taker
+		may   bool
+	}{
+		"the same":                  {api.Unwiped{User: "ann"}, nil, ann, true},
+		"another":                   {api.Unwiped{User: "bob"}, nil, ann, false},
+		"who had it is not known":   {api.Unwiped{}, nil, ann, false},
+		"who wants it is not known": {api.Unwiped{User: "ann"}, nil, blank.Taker{}, false},
+		"neither is":                {api.Unwiped{}, nil, blank.Taker{}, false},
+		"a cluster":                 {api.Unwiped{User: "ann"}, nil, blank.Taker{Cluster: clusterID}, false},
+		"a cluster of nobody's":     {api.Unwiped{}, nil, blank.Taker{Cluster: clusterID}, false},
+		"a person of that uuid":     {api.Unwiped{Owner: clusterID}, nil, blank.Taker{User: clusterID}, false},
+		"prepared by the pool":      {api.Unwiped{Prepared: true}, nil, ann, true},
+		"for another tenant": {api.Unwiped{User: "ann"}, func(tx *resource.Tx) error {
+			return api.Tenants.Create(tx, &api.Tenant{Name: "t", Users: []string{"ann"}})
+		}, ann, false},
+		"for the same tenant": {api.Unwiped{User: "ann", Tenant: "t"}, func(tx *resource.Tx) error {
+			return api.Tenants.Create(tx, &api.Tenant{Name: "t", Users: []string{"ann"}})
+		}, ann, true},
+		"for a tenant no more":        {api.Unwiped{User: "ann", Tenant: "t"}, nil, ann, false},
+		"a later one of that name":    {api.Unwiped{User: "ann"}, func(tx *resource.Tx) error { return api.Users.Delete(tx, "ann") }, ann, false},
+		"a later cluster of its uuid": {api.Unwiped{Owner: clusterID}, func(tx *resource.Tx) error { return api.Clusters.Delete(tx, clusterID) }, blank.Taker{Cluster: clusterID}, false},
+	} {
+		w := newWard()
+		w.pool.ReleaseProof, w.proofs, w.m.Unwiped = api.ReleaseNone, nil, &c.had
+		db := w.open(t)
+		require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
+			require.NoError(t, api.Users.Create(tx, &api.User{Name: "ann"}))
+			return api.Clusters.Create(tx, &api.Machine{Name: "web", Uuid: clusterID})
+		}))
+		if c.after != nil {
+			require.NoError(t, db.Update(t.Context(), c.after), name)
+		}
+		m, err := api.Machines.Get(db.View(), machineID)
+		require.NoError(t, err)
+		assert.Equal(t, c.may, blank.Why(db.View(), m, c.who) == "", "%s: %s", name, blank.Why(db.View(), m, c.who))
+	}
+}
+
+// TestPreparedByThePool: only what the pool installs as a machine comes in, on
+// disks that nobody had, is everybody's.
+func TestPreparedByThePool(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status api.PoolStatus
+		had    *api.Unwiped
+		want   bool
+	}{
+		"coming in": {api.Joining, nil, true}, "in use without being taken": {api.Free, nil, false}, "after somebody": {api.Joining, &api.Unwiped{User: "ann"}, false},
+		"prepared, then used": {api.Free, &api.Unwiped{Prepared: true}, false}, "on its way back": {api.Destroying, nil, false},
+	} {
+		w := newWard()
+		w.pool.ReleaseProof = api.ReleaseNone
+		w.m.PoolStatus, w.m.Unwiped = c.status, c.had
+		db := w.open(t)
+		require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error { return blank.Write(tx, machineID, "x") }))
+		m, err := api.Machines.Get(db.View(), machineID)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, m.Unwiped.Prepared, name)
+	}
 }
 
 // TestEvidence: a report counts only if it comes from the discovery environment,
@@ -236,7 +322,10 @@ func TestEvidence(t *testing.T) {
 			j := &api.Job{Uuid: otherID, Machine: machineID, Task: "wipe", BootEnv: "discovery", State: api.JobRunning}
 			c.change(w.m, j)
 			db := w.open(t)
-			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error { return api.Jobs.Create(tx, j) }))
+			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
+				require.NoError(t, proof.Claims.Create(tx, &proof.Claim{Machine: machineID, Id: "c", Proof: proof.Lease}))
+				return api.Jobs.Create(tx, j)
+			}))
 			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 				if c.after != nil {
 					require.NoError(t, api.Machines.Modify(tx, machineID, func(m *api.Machine) error { c.after(m); return nil }))
@@ -250,6 +339,9 @@ func TestEvidence(t *testing.T) {
 				})
 			}))
 			assert.Equal(t, c.counts, api.DiskSurveys.Has(db.View(), machineID))
+			if s, err := api.DiskSurveys.Get(db.View(), machineID); err == nil {
+				assert.Equal(t, "lease", s.Proof)
+			}
 			var got []string
 			for p := range api.DiskProofs.All(db.View()) {
 				got = append(got, p.Disk.Serial)
@@ -281,16 +373,19 @@ func TestWhatWritesEndsProof(t *testing.T) {
 		do    func(tx *resource.Tx) error
 		keeps bool
 	}{
-		"an inventory":      {job("inventory"), true},
-		"a wipe":            {job("wipe"), true},
-		"an operation":      {job("action:cluster/join"), true},
-		"a deployment":      {job("deploy"), false},
-		"a script":          {job("script"), false},
-		"a task of nothing": {job("gone"), false},
-		"an installer":      {edit(func(m *api.Machine) { m.BootEnv = "os-install" }), false},
-		"another boot":      {edit(func(m *api.Machine) { m.BootEnv = "discovery" }), true},
-		"taken again":       {edit(func(m *api.Machine) { m.PoolStatus = api.Building }), false},
-		"released again":    {edit(func(m *api.Machine) { m.PoolStatus = api.InUse; m.Uses = 3 }), true},
+		"an inventory":       {job("inventory"), true},
+		"a wipe":             {job("wipe"), true},
+		"an operation":       {job("action:cluster/join"), true},
+		"a deployment":       {job("deploy"), false},
+		"a script":           {job("script"), false},
+		"a task of nothing":  {job("gone"), false},
+		"an installer":       {edit(func(m *api.Machine) { m.Boot = &api.BootState{Env: "os-install", Intent: "i", Served: true} }), false},
+		"an installer, home": {edit(func(m *api.Machine) { m.Boot = &api.BootState{Env: "os-install", Home: true} }), false},
+		"a wish to install":  {edit(func(m *api.Machine) { m.BootEnv, m.Boot = "os-install", &api.BootState{Env: "os-install", Intent: "i"} }), true},
+		"discovery, served":  {edit(func(m *api.Machine) { m.Boot = &api.BootState{Env: "discovery", Intent: "i", Served: true, Home: true} }), true},
+		"another boot":       {edit(func(m *api.Machine) { m.BootEnv = "discovery" }), true},
+		"taken again":        {edit(func(m *api.Machine) { m.PoolStatus = api.Building }), false},
+		"released again":     {edit(func(m *api.Machine) { m.PoolStatus = api.InUse; m.Uses = 3 }), true},
 	} {
 		w := newWard()
 		db := w.open(t)

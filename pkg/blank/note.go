@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
 
@@ -15,7 +16,43 @@ import (
 // a machine Free that Decide would hold. They come before those of package
 // workflow.
 func Hooks() []resource.Hook {
-	return []resource.Hook{resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Jobs, saveJob)}
+	return []resource.Hook{resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Jobs, saveJob),
+		resource.OnSave(api.Users, func(tx *resource.Tx, old, new *api.User) error {
+			if new != nil || tx.Loading() {
+				return nil
+			}
+			return parted(tx, Taker{User: old.Name})
+		}),
+		resource.OnSave(api.Clusters, func(tx *resource.Tx, old, new *api.Machine) error {
+			if new != nil || tx.Loading() {
+				return nil
+			}
+			return parted(tx, Taker{Cluster: old.Uuid})
+		}),
+	}
+}
+
+// parted notes that who had machines is deleted: whoever is given that name or
+// uuid next does not get what they left.
+func parted(tx *resource.Tx, who Taker) error {
+	var ids []string
+	for m := range api.Machines.All(tx) {
+		if u := m.Unwiped; u != nil && u.Owner == who.Cluster && u.User == who.User {
+			ids = append(ids, m.Uuid)
+		}
+	}
+	for _, id := range ids {
+		err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
+			u := *m.Unwiped
+			m.Moving, u.Parted = true, true
+			m.Unwiped = &u
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
@@ -31,10 +68,22 @@ func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
 	if begins && !new.Virtual {
 		new.Uses = old.Uses + 1
 	}
-	if env, err := api.BootEnvs.Get(tx, new.BootEnv); err == nil && new.BootEnv != old.BootEnv && env.OneShot() {
-		wrote(new, "installer "+env.Name)
+	if is := installer(tx, new); is != nil && (installer(tx, old) == nil || old.Boot.Intent != is.Intent) {
+		wrote(new, "installer "+is.Env)
 	}
 	return unproven(tx, old, new)
+}
+
+// installer is the boot of a machine that has been handed an installer, or says
+// that it runs one; that it shall boot one writes nothing.
+func installer(r resource.Reader, m *api.Machine) *api.BootState {
+	if m.Boot == nil || !m.Boot.Served && !m.Boot.Home {
+		return nil
+	}
+	if env, err := api.BootEnvs.Get(r, m.Boot.Env); err != nil || !env.OneShot() {
+		return nil
+	}
+	return m.Boot
 }
 
 // unproven refuses what Decide would not have: it stands at the effect, whoever
@@ -65,11 +114,11 @@ func wrote(m *api.Machine, why string) {
 	if m.Virtual {
 		return
 	}
-	u := api.Unwiped{Owner: m.Owner}
+	u := api.Unwiped{Owner: m.Owner, Prepared: m.Owner == "" && m.PoolStatus == api.Joining}
 	if m.Unwiped != nil {
 		u = *m.Unwiped
 	}
-	u.Wrote, u.Why = true, why
+	u.Wrote, u.Why, u.Prepared = true, why, u.Prepared && m.PoolStatus == api.Joining
 	m.Unwiped = &u
 	m.Uses++
 }
@@ -226,6 +275,9 @@ func discovery(r resource.Reader, m *api.Machine, j *api.Job) bool {
 // survey keeps the inventory of a report.
 func survey(tx *resource.Tx, m *api.Machine, j *api.Job, disks []api.DiskFact) error {
 	s := &api.DiskSurvey{Machine: m.Uuid, Release: m.Uses, Job: j.Uuid, Taken: tx.Now()}
+	if c, err := proof.Claims.Get(tx, m.Uuid); err == nil {
+		s.Proof = string(c.Proof)
+	}
 	was, err := api.DiskSurveys.Get(tx, m.Uuid)
 	if err != nil {
 		was = &api.DiskSurvey{}

@@ -53,6 +53,11 @@ func (d *Daemon) why(_ context.Context, o resource.Object) (rest.WhyReply, error
 		return r, nil
 	}
 	r.Says = append(r.Says, proof.Says(v, m)...)
+	if env, err := api.BootEnvs.Get(v, m.BootEnv); err == nil && env.OneShot() && m.Boot != nil && !m.Boot.Home && !m.Boot.Served {
+		if err := guard.Destroy(v, m, guard.Install); err != nil {
+			r.Says = append(r.Says, "boots its disk, not "+env.Name+": "+err.Error())
+		}
+	}
 	if j, err := api.Jobs.Get(v, m.CurrentJob); err == nil {
 		r.LastJob = j
 	}

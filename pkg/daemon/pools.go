@@ -70,6 +70,9 @@ func (d *Daemon) poolVerb(ctx context.Context, r rest.Request, verb pool.Verb) (
 			return 0, nil, err
 		}
 	}
+	if r.Identity.IsUser() {
+		q.User = resource.Actor(ctx)
+	}
 	return d.operate(ctx, q)
 }
 

@@ -95,7 +95,7 @@ func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error
 	if problem != "" {
 		return engine.Result{}, p.refuse("%s", problem)
 	}
-	if why := p.foreign(d); why != "" {
+	if why := p.apart(d); why != "" {
 		return engine.Result{}, p.refuse("%s", why)
 	}
 	image.Serial, image.WWN, image.Size = d.Serial, d.WWN, d.Size
@@ -104,17 +104,14 @@ func planInstall(tx *resource.Tx, _ time.Time, job string) (engine.Result, error
 	return engine.Result{Done: true}, p.set(ParamInstall, image)
 }
 
-// foreign says that the machine's disks hold what is nobody's that we know of.
-// The whole machine is somebody's then, not one of its disks.
-func (p planner) foreign(d Disk) string {
+// apart says that the disk may be another's. That it holds what is nobody's
+// guard.Destroy has said: the whole machine is somebody's then, not one disk.
+func (p planner) apart(d Disk) string {
 	s, err := api.DiskSurveys.Get(p.tx, p.m.Uuid)
 	if err != nil {
 		return ""
 	}
 	for _, x := range s.Disks {
-		if why := blank.Refuse(p.tx, p.m, x); why != "" && !x.Absent {
-			return why
-		}
 		if x.Serial == d.Serial && x.WWN == d.WWN && p.text(ParamSerial) == "" {
 			if why := blank.Apart(p.tx, p.m, x.DiskFact); why != "" {
 				return fmt.Sprintf("%s %s: name it in param %s if it is meant", x.DiskID, why, ParamSerial)
@@ -186,7 +183,7 @@ func (p planner) wipes(s *api.DiskSurvey, named []string) (plan []Disk, spared [
 		asked := slices.Contains(named, d.Serial)
 		why := blank.Exempt(d.DiskFact)
 		if why == "" && !asked {
-			why = blank.Apart(p.tx, p.m, d.DiskFact)
+			why = blank.Alone(p.tx, p.m, d.DiskFact)
 		}
 		if why != "" {
 			spared = append(spared, fmt.Sprintf("%s %s", d.DiskID, why))

@@ -118,6 +118,8 @@ func TestPlanWipe(t *testing.T) {
 		"none at all":                  {func(d *desk) { d.survey.Disks = nil }, nil, "there is no disk to wipe"},
 		"one that is gone":             {func(d *desk) { d.survey.Disks[1].Absent = true }, []string{"S1"}, ""},
 		"with strangers' data":         {func(d *desk) { d.foreign("") }, nil, "holds data that is nobody's"},
+		"strangers' data, elsewhere":   {func(d *desk) { d.foreign(""); d.survey.Disks[1].Transport = "fc" }, []string{"S1"}, ""},
+		"named, with strangers' data":  {func(d *desk) { d.foreign(""); d.survey.Disks[1].Transport = "fc"; d.named("S2") }, nil, "holds data that is nobody's"},
 		"strangers' data, approved":    {func(d *desk) { d.foreign("ann") }, []string{"S1", "S2"}, ""},
 		"strangers' data that may go":  {func(d *desk) { d.foreign(""); d.pool.ForeignDisks = api.ForeignOverwrite }, []string{"S1", "S2"}, ""},
 		"before what cannot follow":    {func(d *desk) { d.m.Tasks = []string{"action:disk/plan-install"}; d.image.Meta["raw-size"] = "9999" }, nil, "it is not wiped, because it could not be installed after that"},

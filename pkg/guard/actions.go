@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"drpd/pkg/api"
+	"drpd/pkg/blank"
 	"drpd/pkg/resource"
 )
 
@@ -20,7 +21,7 @@ type document struct {
 }
 
 // disk is a disk in a document and in an inventory.
-type disk struct{ Serial, WWN string }
+type disk struct{ Serial, WWN, Path string }
 
 // Actions asks once more when an agent fetches what a job shall do, and tells it
 // of every protected disk, so that it refuses by the same facts. Scripts pass:
@@ -50,7 +51,25 @@ func Actions(r resource.Reader, m *api.Machine, list []api.JobAction) ([]api.Job
 	return out, nil
 }
 
-// spare refuses a document that names a protected disk, and puts the list of
+// foreign refuses an effect on a disk that holds what is nobody's, also if it is
+// one that a wipe leaves alone unless it is named.
+func foreign(r resource.Reader, m *api.Machine, t disk, what Effect) error {
+	s, err := api.DiskSurveys.Get(r, m.Uuid)
+	if err != nil {
+		return nil
+	}
+	for _, d := range s.Disks {
+		meant := Same(d.Serial, t.Serial) || Same(d.WWN, t.WWN) || Same(d.Serial, t.WWN) || Same(d.WWN, t.Serial) ||
+			t.Serial == "" && t.WWN == "" && d.Path == t.Path
+		if why := blank.Refuse(r, m, d); meant && why != "" {
+			return resource.Errorf(resource.Refused, "machines", m.Uuid, "%s is not %s: %s", m.Name, what, why)
+		}
+	}
+	return nil
+}
+
+// spare refuses a document that names a protected disk, or one with what is
+// nobody's, and puts the list of
 // them all into it.
 func spare(r resource.Reader, m *api.Machine, d document, text string) (string, error) {
 	protected := Protected(r, m)
@@ -59,6 +78,9 @@ func spare(r resource.Reader, m *api.Machine, d document, text string) (string, 
 	}
 	for _, t := range d.Disks {
 		if err := Disk(r, m, t.Serial, t.WWN, effect(d.Op)); err != nil {
+			return "", err
+		}
+		if err := foreign(r, m, t, effect(d.Op)); err != nil {
 			return "", err
 		}
 	}

@@ -1,7 +1,8 @@
 // Package guard says whether data may die. Whatever would wipe a disk, install
 // over it, release a member, or end a cluster asks here, whoever wants it, and
 // what says so is read from stored objects alone: the field Protected of
-// clusters, and the disks that param disk/protected names.
+// clusters, the disks that param disk/protected names, and the inventories that
+// say which disks hold what is nobody's (package blank).
 //
 // It is asked where the effect is begun: by the operations of task lists, by
 // package workflow before an entry that does such a thing, when an agent fetches
@@ -11,6 +12,7 @@ package guard
 
 import (
 	"drpd/pkg/api"
+	"drpd/pkg/blank"
 	"drpd/pkg/resource"
 )
 
@@ -28,14 +30,31 @@ const (
 	Forget  Effect = "forgotten"
 )
 
-// Destroy refuses an effect on a machine whose cluster is protected. Until a
+// Destroy refuses an effect on a machine whose cluster is protected, and one on
+// disks with data that is nobody's and that nobody gave up.
+func Destroy(r resource.Reader, m *api.Machine, what Effect) error {
+	if err := member(r, m, what); err != nil || what != Wipe && what != Install {
+		return err
+	}
+	was := stored(r, m)
+	if why := blank.Spared(r, was, what == Wipe); why != "" {
+		return resource.Errorf(resource.Refused, "machines", was.Uuid, "%s is not %s: %s", was.Name, what, why)
+	}
+	return nil
+}
+
+func stored(r resource.Reader, m *api.Machine) *api.Machine {
+	if was, err := api.Machines.Get(r, m.Uuid); err == nil {
+		return was
+	}
+	return m // it is about to be filed
+}
+
+// member refuses an effect on a machine whose cluster is protected. Until a
 // member is built for the first time it has nothing of the cluster's to lose, so
 // it may be wiped and installed.
-func Destroy(r resource.Reader, m *api.Machine, what Effect) error {
-	was, err := api.Machines.Get(r, m.Uuid)
-	if err != nil {
-		was = m // it is about to be filed
-	}
+func member(r resource.Reader, m *api.Machine, what Effect) error {
+	was := stored(r, m)
 	c, err := api.Clusters.Get(r, was.Owner)
 	if err != nil || !c.Protected || built(was, what) {
 		return nil

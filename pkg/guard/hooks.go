@@ -14,6 +14,8 @@ func Hooks() []resource.Hook {
 	return append(append(sourceHooks(), needHooks()...), resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Clusters, saveCluster))
 }
 
+// saveMachine asks of wishes whether the cluster is protected, alone: what is on
+// the disks is looked at when a wish is carried out, for its list may do so first.
 func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
 	switch {
 	case tx.Loading() || old == nil:
@@ -26,7 +28,7 @@ func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
 		}
 	}
 	if new.BootEnv != old.BootEnv {
-		if err := Entry(tx, old, "bootenv:"+new.BootEnv); err != nil {
+		if err := entryBy(tx, old, "bootenv:"+new.BootEnv, member); err != nil {
 			return err
 		}
 	}
@@ -35,7 +37,7 @@ func saveMachine(tx *resource.Tx, old, new *api.Machine) error {
 		return nil
 	}
 	for _, entry := range new.Tasks[min(max(new.CurrentTask, 0), len(new.Tasks)):] {
-		if err := Entry(tx, old, entry); err != nil {
+		if err := entryBy(tx, old, entry, member); err != nil {
 			return err
 		}
 	}

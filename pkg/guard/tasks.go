@@ -26,14 +26,20 @@ func effect(op string) Effect {
 	return Wipe
 }
 
-// Entry refuses an entry of a machine's task list, or of its work order's, that
-// would write to the disks of a protected cluster's member.
+// Entry refuses to begin an entry of a machine's task list, or of its work
+// order's, that would write to the disks of a protected cluster's member, or
+// over what is nobody's.
 func Entry(r resource.Reader, m *api.Machine, entry string) error {
-	if Destroy(r, m, Wipe) == nil && Destroy(r, m, Install) == nil {
-		return nil // most are not protected, which is soon known
+	return entryBy(r, m, entry, Destroy)
+}
+
+// entryBy asks one question of what an entry does to disks.
+func entryBy(r resource.Reader, m *api.Machine, entry string, ask func(resource.Reader, *api.Machine, Effect) error) error {
+	if ask(r, m, Wipe) == nil && ask(r, m, Install) == nil {
+		return nil // it may be anything, which is soon known
 	}
 	if what := effectOf(r, entry); what != "" {
-		return Destroy(r, m, what)
+		return ask(r, m, what)
 	}
 	return nil
 }

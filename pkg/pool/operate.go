@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"drpd/pkg/api"
+	"drpd/pkg/blank"
 	"drpd/pkg/resource"
 )
 
@@ -75,7 +76,7 @@ func (q Request) choose(tx *resource.Tx, match Match) ([]*api.Machine, error) {
 			return ok && slices.Contains(listed, m.Uuid), err
 		}
 	}
-	fit, why, err := candidates(tx, choice{pool: q.from(), verb: q.Verb, force: q.Force}, fits)
+	fit, why, err := candidates(tx, choice{pool: q.from(), to: blank.Taker{User: q.User}, verb: q.Verb, force: q.Force}, fits)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (q Request) apply(tx *resource.Tx, m *api.Machine) error {
 	case Remove:
 		return leave(tx, m.Uuid, merge(actionsOf(tx, q.Pool, Remove), q.Actions), api.PoolNext{Pool: q.parent(tx)})
 	case Allocate:
-		return allocate(tx, m, q.Actions, func(*api.Machine) {})
+		return allocate(tx, m, q.Actions, blank.Taker{User: q.User}, func(*api.Machine) {})
 	case Release:
 		return release(tx, m, q.Actions, func(*api.Machine) {})
 	}

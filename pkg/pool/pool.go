@@ -25,7 +25,7 @@ type Match func(r resource.Reader, m *api.Machine, filter string) (bool, error)
 
 // Claim is what a taken machine becomes.
 type Claim struct {
-	Owner    string // uuid of the cluster, "" for a person
+	Owner    string // uuid of the cluster
 	Workflow string // overrides the pool's AllocateActions
 	Profiles []string
 	Params   resource.Params
@@ -35,14 +35,15 @@ type Claim struct {
 // Candidates lists the machines of a pool that owner can take now, in the order
 // of their names, and says of each other one why not.
 func Candidates(r resource.Reader, pool, owner string, fits func(*api.Machine) (bool, error)) (free []*api.Machine, why []string, err error) {
-	return candidates(r, choice{pool: pool, owner: owner, verb: Allocate}, fits)
+	return candidates(r, choice{pool: pool, to: blank.Taker{Cluster: owner}, verb: Allocate}, fits)
 }
 
 // choice is what a machine is looked at for.
 type choice struct {
-	pool, owner string // owner: the uuid of the cluster that wants it, "" a person
-	verb        Verb
-	force       bool
+	pool  string
+	to    blank.Taker // of Allocate
+	verb  Verb
+	force bool
 }
 
 func candidates(r resource.Reader, c choice, fits func(*api.Machine) (bool, error)) (fit []*api.Machine, why []string, err error) {
@@ -99,7 +100,7 @@ func (c choice) unfit(r resource.Reader, m *api.Machine) string {
 // uncertain says whose data keeps the machine where it is.
 func (c choice) uncertain(r resource.Reader, m *api.Machine) string {
 	if c.verb == Allocate {
-		return blank.Why(r, m, c.owner)
+		return blank.Why(r, m, c.to)
 	}
 	return blank.Decide(r, m).Held
 }
@@ -127,21 +128,22 @@ func Take(tx *resource.Tx, id string, c Claim) error {
 	if err != nil {
 		return err
 	}
-	if reason := (choice{owner: c.Owner, verb: Allocate}).unfit(tx, m); reason != "" {
+	to := blank.Taker{Cluster: c.Owner}
+	if reason := (choice{to: to, verb: Allocate}).unfit(tx, m); reason != "" {
 		return resource.Errorf(resource.Conflict, "machines", id, "%s cannot be allocated: %s", m.Name, reason)
 	}
 	over := api.PoolActions{Workflow: c.Workflow, AddProfiles: c.Profiles, AddParameters: c.Params}
-	return allocate(tx, m, over, func(m *api.Machine) {
+	return allocate(tx, m, over, to, func(m *api.Machine) {
 		m.Owner = c.Owner
 		maps.Copy(m.Meta, c.Meta)
 	})
 }
 
-func allocate(tx *resource.Tx, m *api.Machine, over api.PoolActions, also func(m *api.Machine)) error {
+func allocate(tx *resource.Tx, m *api.Machine, over api.PoolActions, to blank.Taker, also func(m *api.Machine)) error {
 	return begin(tx, m.Uuid, merge(actionsOf(tx, m.Pool, Allocate), over), api.Building, api.InUse, func(m *api.Machine) {
 		m.PoolAllocated = true
 		also(m)
-		use(tx, m)
+		use(tx, m, to)
 	})
 }
 

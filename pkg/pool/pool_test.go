@@ -86,6 +86,9 @@ func (s *site) ask(verb Verb, pool, body string, query ...string) (names []strin
 	if err != nil {
 		return nil, err
 	}
+	if q.User = v.Get("user"); q.User == "" {
+		q.User = "ann"
+	}
 	var ids []string
 	err = s.db.Update(s.Context(), func(tx *resource.Tx) error {
 		ids, err = Operate(tx, q, onlyName)

@@ -115,6 +115,34 @@ func TestWhoseDataItHolds(t *testing.T) {
 	assert.NoError(t, take(setup(), web))
 }
 
+// TestPersonsAreNotOne: what a person gave back unwiped is theirs to take again,
+// and no other person's, not by force, through a cluster or through another pool.
+func TestPersonsAreNotOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "a")
+	s.pool(&api.Pool{Id: "default", ReleaseProof: api.ReleaseNone})
+	s.pool(&api.Pool{Id: "loose", ReleaseProof: api.ReleaseNone})
+	_, err := s.ask(Allocate, "default", `{"pool/count":1}`)
+	assert.NoError(t, err)
+	assert.Equal(t, "ann", s.machine("a").Unwiped.User)
+	_, err = s.ask(Release, "default", `{"pool/all-machines":true}`)
+	assert.NoError(t, err)
+	assert.Equal(t, api.Free, s.machine("a").PoolStatus)
+	assert.Equal(t, "ann", s.machine("a").Unwiped.User)
+	for _, force := range []string{"false", "true"} {
+		_, err = s.ask(Allocate, "default", `{"pool/count":1}`, "user", "bob", "force", force)
+		assert.ErrorContains(t, err, "not wiped since user ann had it: drpcli machines wipe a")
+	}
+	err = s.db.Update(t.Context(), func(tx *resource.Tx) error { return Take(tx, s.machine("a").Uuid, Claim{}) })
+	assert.ErrorContains(t, err, "not wiped since user ann had it")
+	_, err = s.ask(Add, "loose", `{"pool/count":1}`, "source-pool", "default", "user", "bob")
+	assert.NoError(t, err)
+	_, err = s.ask(Allocate, "loose", `{"pool/count":1}`, "user", "bob")
+	assert.ErrorContains(t, err, "not wiped since user ann had it")
+	_, err = s.ask(Allocate, "loose", `{"pool/count":1}`)
+	assert.NoError(t, err, "her own")
+}
+
 // TestWhatIsHeldIsNobodys: a machine that is held for what is on a disk, as one
 // that was retained, goes to nobody: not to another owner, by force or through
 // another pool, and not silently to its own. A wipe or an exemption, each a right

@@ -34,6 +34,7 @@ type Request struct {
 	Verb    Verb
 	Pool    string
 	Source  string // of Add: the pool to take from
+	User    string // who asks; "" if it is no person
 	Force   bool
 	Count   int
 	Minimum int // fewer found: nothing moves

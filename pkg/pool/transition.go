@@ -179,14 +179,11 @@ func rest(tx *resource.Tx, id string) error {
 
 // use notes that a machine is given to somebody: what is on its disks is theirs
 // from now on.
-func use(r resource.Reader, m *api.Machine) {
+func use(r resource.Reader, m *api.Machine, who blank.Taker) {
 	if m.Virtual {
 		return
 	}
-	u := api.Unwiped{Owner: m.Owner, Why: "it was taken"}
-	if c, err := api.Clusters.Get(r, m.Owner); err == nil {
-		u.Name = c.Name
-	}
+	u := who.Note(r)
 	if m.Unwiped != nil {
 		u.Wrote = m.Unwiped.Wrote
 	}

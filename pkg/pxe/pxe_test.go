@@ -121,6 +121,9 @@ func fill(tx *resource.Tx) error {
 			return err
 		}
 	}
+	if err := api.DiskSurveys.Create(tx, &api.DiskSurvey{Machine: uuidInst}); err != nil {
+		return err
+	}
 	// The known machine's old address is now a stranger's.
 	if err := api.Leases.Create(tx, &api.Lease{Addr: "10.0.0.50", Token: "52:54:00:00:00:ff", State: "ACK", ExpireTime: epoch.Add(time.Hour)}); err != nil {
 		return err

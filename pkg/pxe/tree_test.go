@@ -61,6 +61,9 @@ func tree(t testing.TB) *fixture {
 		if err := api.Media.Create(tx, m); err != nil {
 			return err
 		}
+		if err := api.DiskSurveys.Create(tx, &api.DiskSurvey{Machine: uuidTree}); err != nil {
+			return err
+		}
 		return api.Machines.Create(tx, &api.Machine{Name: "tree", Uuid: uuidTree, HardwareAddrs: []string{treeMAC1, treeMAC2}, BootEnv: env.Name,
 			Address: "10.0.0.77", Boot: &api.BootState{Intent: "i", Env: env.Name}})
 	}))

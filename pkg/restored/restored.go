@@ -140,9 +140,12 @@ func kept(m *api.Machine) bool {
 func HoldDestroy(tx *resource.Tx, id, why string) error {
 	return api.Machines.Modify(tx, id, func(m *api.Machine) error {
 		m.PoolStatus, m.PoolHoldReason, m.Runnable = api.HoldDestroy, why, false
-		if m.Uses++; m.Unwiped == nil {
-			m.Unwiped = &api.Unwiped{Why: why}
+		u := api.Unwiped{Owner: m.Owner}
+		if m.Unwiped != nil { // who had it last before the backup
+			u = *m.Unwiped
 		}
+		u.Why, u.Prepared, u.Parted = why, false, true
+		m.Unwiped, m.Uses = &u, m.Uses+1
 		m.Fence = &api.Fence{Spared: true, Says: "its power is left as it is, for somebody may have got it since the backup; when it is wiped (drpcli machines wipe) it is booted"}
 		m.Boot = &api.BootState{Env: m.BootEnv, Since: tx.Now(), Error: why}
 		return nil

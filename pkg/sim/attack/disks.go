@@ -110,7 +110,45 @@ func disks() []attack {
 	} {
 		out = append(out, attack{kindFree, how, "waiving of proof", func(ctx context.Context, e *env) (string, error) { return e.waived(ctx, r) }})
 	}
+	for how, r := range map[string]func(m machine) request{
+		"it is deleted":     func(m machine) request { return request{"DELETE", "machines/" + m.id, ""} },
+		"it is forced away": func(m machine) request { return request{"DELETE", "machines/" + m.id + "?force=true", ""} },
+		"its MACs are taken": func(m machine) request {
+			return request{"PATCH", "machines/" + m.id, "[" + op("add", "", "HardwareAddrs", []string{}) + "]"}
+		},
+		"its MAC is another's": func(m machine) request {
+			return request{"PATCH", "machines/" + m.id, "[" + op("add", "", "HardwareAddrs", []string{"52:54:99:00:00:01"}) + "]"}
+		},
+	} {
+		out = append(out, attack{kindFree, how, "memory of disks", func(ctx context.Context, e *env) (string, error) { return e.forgotten(ctx, r) }})
+	}
 	return out
+}
+
+// forgotten tries to have the server forget a machine that somebody had.
+func (e *env) forgotten(ctx context.Context, r func(m machine) request) (string, error) {
+	m, err := e.used(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	was, err := e.object(ctx, "machines/"+m.id)
+	if err != nil {
+		return "", err
+	}
+	q := r(m)
+	if _, _, err := e.low.call(ctx, q.method, q.path, q.body); err != nil {
+		return "", err
+	}
+	now, err := e.object(ctx, "machines/"+m.id)
+	switch {
+	case err != nil:
+		return "", err
+	case now == nil:
+		return "it is gone", nil
+	case quoted(map[string]any{"is": was["HardwareAddrs"]}) != quoted(map[string]any{"is": now["HardwareAddrs"]}):
+		return fmt.Sprintf("its MACs are %v", now["HardwareAddrs"]), nil
+	}
+	return "", nil
 }
 
 // ends are the patches that a cluster in WorkOrder mode may need for an end.

@@ -95,6 +95,9 @@ var guards = []guard{
 	{name: "waiving of proof", edits: []overlay.Edit{
 		{File: "pkg/auth/evidence.go", Old: "if !weaker || i.Allow", New: "if true || !weaker || i.Allow"},
 	}},
+	{name: "memory of disks", edits: []overlay.Edit{
+		{File: "pkg/auth/evidence.go", Old: "if was.Unwiped == nil || was.Virtual || keeps ||", New: "if true || was.Unwiped == nil || was.Virtual || keeps ||"},
+	}},
 	{name: "missing parts", edits: slices.Concat(laxParts, []overlay.Edit{
 		{File: "pkg/datadir/survey.go", Old: "\t\tcase f.fault != \"\":\n\t\t\tfaults = append(faults, Fault{p, d.Path(p), f.fault})\n", New: "\t\tcase f.fault != \"\":\n"},
 		{File: "pkg/datadir/join.go", Old: "if errors.Is(err, fs.ErrNotExist) {\n\t\t\tf, err = KeyFile", New: "if err != nil {\n\t\t\tf, err = KeyFile"},

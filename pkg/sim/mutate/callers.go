@@ -77,6 +77,8 @@ func rights() []Mutation {
 		return true
 	}`, ``, "pkg/daemon", "TestWhatAParamNames"},
 		{"users: a pool does without proof", "pkg/auth/evidence.go", `	if !weaker || i.Allow`, `	if true || !weaker || i.Allow`, pkg, "TestWhoMayDoWithoutProof"},
+		{"users: what is not wiped is forgotten", "pkg/auth/evidence.go", `was.Virtual || keeps || i.Allow`, `was.Virtual || keeps || true || i.Allow`, pkg, "TestWhoMayLoseWhatIsNotWiped"},
+		{"users: what is not wiped loses its MAC", "pkg/auth/evidence.go", `	keeps := is != nil && is.Uses`, `	keeps := is != nil || is != nil && is.Uses`, pkg, "TestWhoMayLoseWhatIsNotWiped"},
 		{"users: a strict pool is deleted", "pkg/auth/evidence.go", `was.ReleaseProof == api.ReleaseRequired || was.ForeignDisks == api.ForeignRefuse`, `false`, pkg, "TestWhoMayDoWithoutProof"},
 		{"users: a preference does without proof", "pkg/auth/evidence.go", `	return pref == api.PrefReleaseProof || pref == api.PrefForeignDisks`, `	return pref == ""`, pkg, "TestWhoMayDoWithoutProof"},
 		{"users: anybody reports a wipe", "pkg/auth/evidence.go", ` && i.Machine() != is.Machine {`, ` && false {`, pkg, "TestReportsCome|TestWhoMayDo"},
@@ -174,7 +176,7 @@ func directories() []Mutation {
 		{"users: the last who can log in is shut out", "pkg/auth/hooks.go", `if tx.Loading() || !opens(was) || opens(is) {`, `if true || tx.Loading() || !opens(was) || opens(is) {`, "pkg/auth", "TestNobodyIsLockedOut"},
 		{"restored: what was Free stays so", "pkg/restored/restored.go", `	if !kept(m) {`, `	if false {`, "pkg/restored", ""},
 		{"restored: what was going back goes on", "pkg/restored/restored.go", `	case api.InUse, api.Building,`, `	case api.Destroying, api.InUse, api.Building,`, "pkg/restored", ""},
-		{"restored: whose data a held machine has is forgotten", "pkg/restored/restored.go", `m.Uses++; m.Unwiped == nil {`, `m.Uses++; true {`, "pkg/restored", ""},
+		{"restored: whose data a held machine has is forgotten", "pkg/restored/restored.go", `		if m.Unwiped != nil { // who had`, `		if false { // who had`, "pkg/restored", ""},
 		{"datadir: a directory of others is taken", "pkg/datadir/datadir.go", `	if err := Ours(cfg); err != nil {`, `	if err := Ours(cfg); err != nil && false {`, "pkg/daemon", "OthersIsLeft"},
 		{"keeper: a directory of others is given away", "pkg/keeper/server.go", `	if err := ours(dir); err != nil {`, `	if err := ours(dir); err != nil && false {`, "pkg/keeper", "OthersIsLeft"},
 		{"datadir: a loss is accepted of what is whole", "pkg/datadir/identity.go", `		if !Has(refused, p) && !id.accepted(p) {`, `		if false {`, "pkg/daemon", "NothingLost"},

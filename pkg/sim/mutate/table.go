@@ -43,7 +43,14 @@ func disks() []Mutation {
 		{"diskplan: a wipe of what is apart", "pkg/diskplan/diskplan.go", `		if why == "" && !asked {`, `		if asked && !asked {`, plan, ""},
 		{"diskplan: a wipe of what is exempt", "pkg/diskplan/diskplan.go", `		why := blank.Exempt(d.DiskFact)`, `		why := ""`, plan, ""},
 		{"diskplan: a wipe of strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, d); why != "" {`, `		if why := ""; why != "" {`, plan, ""},
-		{"diskplan: an installation over strangers' data", "pkg/diskplan/diskplan.go", `		if why := blank.Refuse(p.tx, p.m, x); why != "" && !x.Absent {`, `		if why := ""; why != "" && !x.Absent {`, plan, ""},
+		{"guard: an installation over strangers' data", "pkg/guard/guard.go", `	if why := blank.Spared(r, was, what == Wipe); why != "" {`, `	if why := blank.Spared(r, was, what == Wipe); false {`, plan, ""},
+		{"guard: an installer over strangers' data", "pkg/guard/guard.go", `	if why := blank.Spared(r, was, what == Wipe); why != "" {`, `	if why := blank.Spared(r, was, what == Wipe); false {`, "pkg/pxe", ""},
+		{"guard: a document names a stranger's disk", "pkg/guard/actions.go", `		if err := foreign(r, m, t, effect(d.Op)); err != nil {`, `		if err := foreign(r, m, disk{}, effect(d.Op)); err != nil {`, "pkg/guard", ""},
+		{"blank: what nobody looked at is installed", "pkg/blank/blank.go", `		if m.Unwiped != nil && m.Unwiped.Wrote {
+			return ""
+		}
+		return "no inventory`, `		return ""
+		return "no inventory`, "pkg/pxe", ""},
 		{"diskplan: an installation on what is apart", "pkg/diskplan/diskplan.go", `			if why := blank.Apart(p.tx, p.m, x.DiskFact); why != "" {`, `			if why := ""; why != "" {`, plan, ""},
 		{"diskplan: a wipe before what cannot follow", "pkg/diskplan/diskplan.go", `	if err := p.installable(); err != nil {`, `	if err := error(nil); err != nil {`, plan, ""},
 		{"diskplan: two disks of one serial", "pkg/diskplan/diskplan.go", `	case len(found) > 1:`, `	case false:`, plan, ""},
@@ -63,19 +70,26 @@ func disks() []Mutation {
 		{"blank: half an overwriting is enough", "pkg/blank/blank.go", `p.Method == api.MethodOverwrite && p.Bytes < d.Size`, `false`, blank, ""},
 		{"blank: an erasure without the drive's record", "pkg/blank/blank.go", `p.Method != api.MethodOverwrite && p.Record == ""`, `false`, blank, ""},
 		{"blank: a disk that is gone is forgotten", "pkg/blank/blank.go", `		case d.Absent:`, `		case false:`, blank, ""},
+		{"blank: a read-only disk needs no proof", "pkg/blank/rules.go", `	case d.Removable:`, `	case d.Removable, d.ReadOnly:`, blank, ""},
+		{"blank: whoever says that they have a disk holds its machine", "pkg/blank/rules.go", `strong && s.Proof != "" && !proof.Kind(s.Proof).Strong()`, `false`, blank, ""},
+		{"blank: an inventory does not say what it rests on", "pkg/blank/note.go", `		s.Proof = string(c.Proof)`, `		s.Proof = ""`, blank, ""},
 		{"blank: two disks of one name are one", "pkg/blank/blank.go", `		case seen[d.Key()] > 1:`, `		case false:`, blank, ""},
 		{"blank: a machine without disks is blank", "pkg/blank/blank.go", `len(s.Disks) == 0 && proofs[""] == nil`, `false`, blank, ""},
 		{"blank: strangers' data is no hindrance", "pkg/blank/blank.go", `	foreign := Foreign(r, m)`, `	foreign := Foreign(r, m)[:0]`, blank, ""},
 		{"blank: a save frees without Decide", "pkg/blank/note.go", `	case v.Held != "":`, `	case false:`, blank, ""},
 		{"blank: hardware becomes none", "pkg/blank/note.go", `	case new.Virtual && !old.Virtual && old.Uuid != "":`, `	case false:`, blank, ""},
-		{"blank: what was not wiped is anybody's", "pkg/blank/blank.go", `	case v.Clean, m.Unwiped == nil, m.Unwiped.Owner == owner:`, `	case true:`, blank, ""},
+		{"blank: what was not wiped is anybody's", "pkg/blank/blank.go", `	case v.Clean, m.Unwiped == nil, m.Unwiped.Prepared, to.had(r, m.Unwiped):`, `	case true:`, blank, ""},
+		{"blank: two of whom nothing is known are one", "pkg/blank/blank.go", `	return u.User != "" && u.User == t.User`, `	return u.User == t.User`, blank, ""},
+		{"blank: a later one of a name is the first", "pkg/blank/blank.go", `	case u.Parted:`, `	case false:`, blank, ""},
+		{"blank: what is used in place was prepared", "pkg/blank/note.go", `u.Prepared && m.PoolStatus == api.Joining`, `u.Prepared`, blank, ""},
 		{"blank: the installed system's report counts", "pkg/blank/note.go", `env.NetBoots() && !env.OneShot() && m.BootEnv == j.BootEnv`, `env.Name != ""`, blank, ""},
 		{"blank: a report of an agent that is not home", "pkg/blank/note.go", ` && m.Boot.Home && m.Boot.Env`, ` && m.Boot.Env`, blank, ""},
 		{"blank: a report from before the release", "pkg/blank/note.go", `j.Release != m.Uses || m.Virtual`, `m.Virtual`, blank, ""},
 		{"blank: a script changes nothing", "pkg/blank/note.go", `	case anything:
 `, `	case 99:
 `, blank, ""},
-		{"blank: an installer changes nothing", "pkg/blank/note.go", `new.BootEnv != old.BootEnv && env.OneShot()`, `false`, blank, ""},
+		{"blank: an installer changes nothing", "pkg/blank/note.go", `is != nil && (installer(tx, old)`, `is != nil && false && (installer(tx, old)`, blank, ""},
+		{"blank: an installer that nobody was given has written", "pkg/blank/note.go", `m.Boot == nil || !m.Boot.Served && !m.Boot.Home`, `m.Boot == nil`, blank, ""},
 		{"blank: a failed wipe is one", "pkg/blank/note.go", `		case d.Error != "":`, `		case false:`, blank, ""},
 		{"blank: a discard is a wipe", "pkg/blank/note.go", `	if !slices.Contains([]string{api.MethodOverwrite, api.MethodSanitize, api.MethodCrypto}, d.Method) {`, `	if false && slices.Contains([]string{""}, d.Method) {`, blank, ""},
 		{"blank: an exemption without a reason", "pkg/blank/note.go", `	if reason == "" {`, `	if false {`, blank, ""},
@@ -88,9 +102,9 @@ func guards() []Mutation {
 	return []Mutation{
 		{"guard: protection is not asked of machines", "pkg/guard/guard.go", `	if err != nil || !c.Protected || built(was, what) {`, `	if true || err != nil || !c.Protected || built(was, what) {`, pkg, ""},
 		{"guard: protection is not asked of clusters", "pkg/guard/guard.go", `	if err != nil || !was.Protected {`, `	if true || err != nil || !was.Protected {`, pkg, ""},
-		{"guard: the caller says what the machine is", "pkg/guard/guard.go", `	if err != nil {
-		was = m // it`, `	if true || err != nil {
-		was = m // it`, pkg, ""},
+		{"guard: the caller says what the machine is", "pkg/guard/guard.go", `; err == nil {
+		return was`, `; false {
+		return was`, pkg, ""},
 		{"guard: a built member may be built again", "pkg/guard/guard.go", `	return first && (what`, `	return first || (what`, pkg, ""},
 		{"guard: names of disks are compared as written", "pkg/guard/disks.go", `	a, b = bare(a), bare(b)`, ``, pkg, ""},
 		{"guard: only the machine's own list counts", "pkg/guard/disks.go", `	for _, g := range m.ProtectedDisks {
@@ -112,6 +126,7 @@ func machines() []Mutation {
 		{"pool: a release without a workflow is no wipe", "pkg/pool/pool.go", `		a.Workflow = blank.Decommission
 	}`, `		a.Workflow = ""
 	}`, pool, ""},
+		{"pool: who asks is not noted", "pkg/pool/operate.go", `q.Actions, blank.Taker{User: q.User}, func`, `q.Actions, blank.Taker{}, func`, pool, ""},
 		{"pool: an owned machine is taken", "pkg/pool/pool.go", `	case m.Owner != "":`, `	case false:`, pool, ""},
 		{"pool: a locked machine is taken", "pkg/pool/pool.go", `	case m.Locked:`, `	case false:`, pool, ""},
 		{"pool: force takes what is not wiped", "pkg/pool/pool.go", `	case c.uncertain(r, m) != "":`, `	case c.uncertain(r, m) != "" && !c.force:`, pool, ""},
