@@ -68,8 +68,8 @@ func orDefault(s, def string) string {
 }
 
 // List returns the machine's disks, by name. Loop, RAM, optical, device-mapper,
-// RAID and hidden multipath devices and disks of size zero (empty card
-// readers) are left out.
+// RAID and hidden multipath devices, disks of size zero (empty card readers) and
+// the areas of an eMMC that belong to its firmware are left out.
 func (h Host) List() ([]Disk, error) {
 	dir := filepath.Join(h.sys(), "block")
 	entries, err := os.ReadDir(dir)
@@ -88,7 +88,15 @@ func (h Host) List() ([]Disk, error) {
 	return disks, nil
 }
 
+// firmwareArea are the boot and replay-protected areas of an eMMC (JEDEC
+// JESD84-B51, 6.2 and 6.6.22): a few MiB that are read only until somebody wants
+// otherwise, with the serial number of the whole.
+var firmwareArea = regexp.MustCompile(`^mmcblk\d+(boot\d+|rpmb)$`)
+
 func isVirtual(name string) bool {
+	if firmwareArea.MatchString(name) {
+		return true
+	}
 	prefixes := []string{"loop", "ram", "sr", "dm-", "md", "zram", "nbd", "fd", "rbd", "drbd", "bcache"}
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }

@@ -28,7 +28,7 @@ func TestList(t *testing.T) {
 		"size": "4096\n", "device/serial": "S64 \n", "wwid": "eui.0025385b\n", "nvme0n1p1/partition": "1\n",
 	})
 	writeAttrs(t, filepath.Join(block, "vda"), map[string]string{"size": "8\n", "serial": "VIRT1", "ro": "1\n"})
-	for _, name := range []string{"loop0", "ram0", "sr0", "dm-0", "md127", "zram0"} {
+	for _, name := range []string{"loop0", "ram0", "sr0", "dm-0", "md127", "zram0", "mmcblk0boot0", "mmcblk0boot1", "mmcblk0rpmb"} {
 		writeAttrs(t, filepath.Join(block, name), map[string]string{"size": "8\n"})
 	}
 	writeAttrs(t, filepath.Join(block, "sdb"), map[string]string{"size": "0\n"})
