@@ -9,6 +9,7 @@ import (
 
 	"drpd/pkg/api"
 	"drpd/pkg/blank"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -51,7 +52,7 @@ func newWard() *ward {
 // open stores all of it.
 func (w *ward) open(t *testing.T) *resource.DB {
 	t.Helper()
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Hooks: blank.Hooks()})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Hooks: blank.Hooks()})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 		require.NoError(t, api.Pools.Create(tx, w.pool))
@@ -223,9 +224,15 @@ func TestEvidence(t *testing.T) {
 		"from an installer": {func(m *api.Machine, j *api.Job) {
 			m.BootEnv, j.BootEnv, m.Boot.Env = "os-install", "os-install", "os-install"
 		}, nil, false},
-		"said to be of discovery":  {func(m *api.Machine, j *api.Job) { m.BootEnv, m.Boot.Env = "local", "local" }, nil, false},
-		"not home":                 {func(m *api.Machine, j *api.Job) { m.Boot.Home = false }, nil, false},
-		"run on the server":        {func(m *api.Machine, j *api.Job) { j.Context = "x" }, nil, false},
+		"said to be of discovery": {func(m *api.Machine, j *api.Job) { m.BootEnv, m.Boot.Env = "local", "local" }, nil, false},
+		"not home":                {func(m *api.Machine, j *api.Job) { m.Boot.Home = false }, nil, false},
+		"run on the server":       {func(m *api.Machine, j *api.Job) { j.Context = "x" }, nil, false},
+		"with a BMC that showed nothing": {func(m *api.Machine, _ *api.Job) {
+			m.Params, m.Boot.Intent = map[string]any{"ipmi/address": "192.0.2.1"}, "i2"
+		}, nil, false},
+		"with a BMC that showed the boot": {func(m *api.Machine, _ *api.Job) {
+			m.Params, m.Boot.Intent = map[string]any{"ipmi/address": "192.0.2.1"}, "i1"
+		}, nil, true},
 		"begun before the release": {func(*api.Machine, *api.Job) {}, func(m *api.Machine) { m.Uses++ }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +243,10 @@ func TestEvidence(t *testing.T) {
 			j := &api.Job{Uuid: otherID, Machine: machineID, Task: "wipe", BootEnv: "discovery", State: api.JobRunning}
 			c.change(w.m, j)
 			db := w.open(t)
-			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error { return api.Jobs.Create(tx, j) }))
+			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
+				require.NoError(t, proof.Claims.Put(tx, &proof.Claim{Machine: machineID, Id: "c1", Proof: proof.BMC, Intent: "i1"}))
+				return api.Jobs.Create(tx, j)
+			}))
 			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
 				if c.after != nil {
 					require.NoError(t, api.Machines.Modify(tx, machineID, func(m *api.Machine) error { c.after(m); return nil }))
@@ -253,6 +263,7 @@ func TestEvidence(t *testing.T) {
 			var got []string
 			for p := range api.DiskProofs.All(db.View()) {
 				got = append(got, p.Disk.Serial)
+				assert.Equal(t, []string{"bmc", "c1"}, []string{p.Proof, p.Claim}, "who told of it")
 			}
 			if c.counts {
 				assert.Equal(t, []string{"S1"}, got, "a discard proves nothing, nor does what failed")

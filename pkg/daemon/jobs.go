@@ -11,7 +11,6 @@ import (
 	"drpd/pkg/auth"
 	"drpd/pkg/guard"
 	"drpd/pkg/param"
-	"drpd/pkg/proof"
 	"drpd/pkg/pxe"
 	"drpd/pkg/render"
 	"drpd/pkg/resource"
@@ -22,9 +21,6 @@ import (
 func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.Job, int, string, error) {
 	var n workflow.Next
 	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
-		if m, err := api.Machines.Get(tx, machine); err == nil && jobContext == "" && proof.Awaited(tx, m) {
-			return resource.Errorf(resource.Conflict, "machines", machine, "%s has yet to boot into %s, as its BMC was told", m.Name, m.BootEnv)
-		}
 		var err error
 		n, err = d.Flow.NextJob(tx, tx.Now(), machine, jobContext)
 		return err

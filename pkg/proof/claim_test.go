@@ -1,6 +1,7 @@
 package proof_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -243,6 +244,129 @@ func TestAwaitedInEveryState(t *testing.T) {
 		}, proof.Claimant{})
 		assert.Empty(t, refusal, "it is nobody's")
 	}
+}
+
+// TestShown: what makes the agent of a machine with a BMC, that somebody had, one
+// who comes from the boot that is wanted now.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	bmc := func(g gate) {
+		g.machine(func(m *api.Machine) {
+			m.PoolStatus, m.Params = api.Destroying, map[string]any{"ipmi/address": "192.0.2.1"}
+			m.BootEnv, m.Boot = "discovery", &api.BootState{Intent: "i1", Env: "discovery", Since: noon}
+		})
+	}
+	old := func(g gate) { g.lease("10.0.0.10", victim); g.speaks(proof.Claim{Address: "10.0.0.10", Intent: "i0"}) }
+	for name, c := range map[string]struct {
+		given func(g gate)
+		who   proof.Claimant
+		shown bool
+		text  string // of a refusal
+	}{
+		"wished for, its token":     {func(g gate) { old(g) }, proof.Claimant{Held: "old"}, false, ""},
+		"wished for, its lease":     {func(g gate) { old(g) }, proof.Claimant{}, false, "is being booted by its BMC"},
+		"being booted, its token":   {func(g gate) { old(g); g.boot("working", "") }, proof.Claimant{Held: "old"}, false, ""},
+		"booted and off, its token": {func(g gate) { old(g); g.boot("done", "off") }, proof.Claimant{Held: "old"}, false, ""},
+		"failed, its token":         {func(g gate) { old(g); g.boot("failed", "on") }, proof.Claimant{Held: "old"}, false, ""},
+		"booted, by its lease":      {func(g gate) { old(g); g.boot("done", "on") }, proof.Claimant{System: system}, true, ""},
+		"an operator's token":       {func(g gate) { old(g) }, proof.Claimant{Operator: true, Ticket: "t"}, true, ""},
+		"an operator's token, used before": {func(g gate) {
+			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old", Join: true}}})
+		}, proof.Claimant{Operator: true, Ticket: "t"}, false, ""},
+		"admitted since": {func(g gate) {
+			old(g)
+			require.NoError(g, proof.Admit(g.tx, machineID, noon.Add(time.Hour)))
+		}, proof.Claimant{}, true, ""},
+		"admitted since, its token": {func(g gate) {
+			old(g)
+			require.NoError(g, proof.Admit(g.tx, machineID, noon.Add(time.Hour)))
+		}, proof.Claimant{Held: "old"}, false, ""},
+		"admitted before": {func(g gate) {
+			old(g)
+			g.speaks(proof.Claim{Address: "10.0.0.10", Admit: noon.Add(time.Hour), Said: noon.Add(-time.Second)})
+		}, proof.Claimant{}, false, "is being booted by its BMC"},
+		"booted again since": {func(g gate) {
+			g.boot("done", "on")
+			g.speaks(proof.Claim{Address: "10.0.0.10", Intent: "i1", Order: "another"})
+		}, proof.Claimant{Held: "old"}, false, ""},
+	} {
+		tried(t, func(g gate) {
+			bmc(g)
+			c.given(g)
+			m, err := api.Machines.Get(g.tx, machineID)
+			require.NoError(g, err)
+			if c.who.Address = here; c.text == "" {
+				_, refusal, err := proof.Take(g.tx, noon, m, c.who)
+				require.NoError(g, err)
+				assert.Empty(t, refusal, name)
+			} else {
+				_, refusal, err := proof.Take(g.tx, noon, m, c.who)
+				require.NoError(g, err)
+				assert.Contains(t, refusal, c.text, name)
+			}
+			assert.Equal(t, c.shown, proof.Shown(g.tx, m), name)
+			assert.Equal(t, !c.shown, proof.Awaited(g.tx, m), name)
+			assert.Equal(t, c.shown, proof.Vouched(g.tx, m), name)
+		}, proof.Claimant{})
+	}
+}
+
+// TestRetaken: a machine that is taken back is booted anew where its BMC can show
+// that, out of whatever runs there.
+func TestRetaken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		was, is api.PoolStatus
+		bmc     bool
+		intent  string // of the claim
+		env     string
+		want    bool
+	}{
+		"released":                    {api.InUse, api.Destroying, true, "i1", "discovery", true},
+		"released while it was built": {api.Building, api.Destroying, true, "i1", "discovery", true},
+		"without a BMC":               {api.InUse, api.Destroying, false, "i1", "discovery", false},
+		"from its disk":               {api.InUse, api.Destroying, true, "i1", "local", false},
+		"wiped again, shown":          {api.HoldDestroy, api.Destroying, true, "i1", "discovery", false},
+		"wiped again, not shown":      {api.HoldDestroy, api.Destroying, true, "i0", "discovery", true},
+		"on its way":                  {api.Destroying, api.Destroying, true, "i1", "discovery", false},
+		"taken":                       {api.Free, api.Building, true, "i1", "discovery", false},
+	} {
+		tried(t, func(g gate) {
+			g.speaks(proof.Claim{Intent: c.intent})
+			old, err := api.Machines.Get(g.tx, machineID)
+			require.NoError(g, err)
+			was := *old
+			was.PoolStatus, was.BootEnv, was.Boot = c.was, c.env, &api.BootState{Intent: "i1", Env: c.env, Home: true}
+			is := was
+			if is.PoolStatus = c.is; c.bmc {
+				is.Params = map[string]any{"ipmi/address": "192.0.2.1"}
+			}
+			assert.Equal(t, c.want, proof.Retaken(g.tx, &was, &is), name)
+		}, proof.Claimant{})
+	}
+}
+
+// TestJoinTokensAreRemembered: many tickets do not make an operator's token good
+// once more.
+func TestJoinTokensAreRemembered(t *testing.T) {
+	t.Parallel()
+	tried(t, func(g gate) {
+		g.lease("10.0.0.10", victim)
+		m, err := api.Machines.Get(g.tx, machineID)
+		require.NoError(g, err)
+		held := ""
+		for i := range 40 {
+			c, refusal, err := proof.Take(g.tx, noon, m, proof.Claimant{Address: here, Operator: i == 0, Ticket: fmt.Sprint("t", i), Held: held})
+			require.NoError(g, err)
+			require.Empty(g, refusal)
+			held = c.Id
+		}
+		c, err := proof.Claims.Get(g.tx, machineID)
+		require.NoError(g, err)
+		assert.NotNil(t, c.Find("t0"))
+		assert.Nil(t, c.Find("t1"))
+		assert.Equal(t, proof.Operator, c.Proof, "a token that is held does not say less than before")
+	}, proof.Claimant{})
 }
 
 // TestMayRead: what is rendered for a machine goes to who could claim it; who is
