@@ -32,6 +32,7 @@ type Claim struct {
 	Address string    // where the claimant calls from
 	Intent  string    `json:",omitempty"` // of the boot that it came from, or as which an operator let it in
 	Order   string    `json:",omitempty"` // BMCAction of that boot; none if it was an operator
+	Bare    bool      `json:",omitempty"` // a ticket alone showed that, no lease
 	During  string    `json:",omitempty"` // of the boot that was ordered last when it came
 	System  string    `json:",omitempty"` // system UUID that it told
 	Since   time.Time // of the Id
@@ -79,7 +80,7 @@ var Claims = &resource.Kind[Claim]{
 		}
 		return out
 	}}},
-	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "Order", "During", "System", "Since", "Seen", "Admit", "Said", "Used", "Rival"},
+	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "Order", "Bare", "During", "System", "Since", "Seen", "Admit", "Said", "Used", "Rival"},
 }
 
 // Claimant is what a caller shows.
@@ -117,23 +118,30 @@ func Take(tx *resource.Tx, now time.Time, m *api.Machine, who Claimant) (c *Clai
 	if k != None && !next.Proof.Strong() || k.Strong() { // else the token that it holds says more
 		next.Proof = k
 	}
-	next.came(tx, m, k)
+	next.came(tx, now, m, k, who)
 	next.Address, next.Seen, next.Admit = who.Address.String(), now, time.Time{}
 	if who.System != "" {
 		next.System = who.System
 	}
 	next.use(who)
-	return &next, "", Claims.Put(tx, &next)
+	if err := Claims.Put(tx, &next); err != nil {
+		return nil, "", err
+	}
+	if k == BMC && was.Id != next.Id && was.Bare && was.from(tx, m) {
+		return &next, "", two(tx, now, m, was, fmt.Sprintf("%s, which has the machine's lease, came from the same boot and is believed", next.Address))
+	}
+	return &next, "", nil
 }
 
 // came notes which boot the claim is for, if that was shown or said.
-func (c *Claim) came(r resource.Reader, m *api.Machine, k Kind) {
+func (c *Claim) came(r resource.Reader, now time.Time, m *api.Machine, k Kind, who Claimant) {
 	if !k.Strong() || m.Boot == nil {
 		return
 	}
-	c.Intent, c.Order = m.Boot.Intent, ""
+	c.Intent, c.Order, c.Bare = m.Boot.Intent, "", false
 	if k == BMC {
-		c.Order = action(r, m).Uuid
+		here, _ := At(r, now, m, who.Address)
+		c.Order, c.Bare = action(r, m).Uuid, here != Lease
 	}
 }
 
@@ -169,7 +177,8 @@ func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Cl
 	again := was.Id != "" && who.Ticket != "" && was.used(who)
 	held := was.Id != "" && who.Held == was.Id || again
 	// A token of before was not left by the power: who holds it was there before.
-	booted := Seen(r, m) && fromBoot(r, m, who, here) && (!held || was.from(r, m))
+	came := m.Owned() && was.Order != "" && was.from(r, m)
+	booted := (came || Seen(r, m)) && fromBoot(r, m, who, here) && (!held || was.from(r, m))
 	awaited := Awaited(r, m)
 	switch t := was.Find(who.Ticket); {
 	case t != nil && (t.Address != who.Address.String() || t.Claim != was.Id):
@@ -182,7 +191,9 @@ func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Cl
 		return None, fmt.Sprintf("%s is being booted by its BMC, and this is not the system that comes from that boot: wait for it, or admit the next one (drpcli machines admit %s)", m.Name, m.Name)
 	case booted && !SameSystem(systemOf(r, m), who.System):
 		return None, fmt.Sprintf("the BMC of %s is in system %s, and this is system %s: correct param ipmi/address, or admit this one (drpcli machines admit %s)", m.Name, systemOf(r, m), who.System, m.Name)
-	case booted && was.Intent == m.Boot.Intent && was.Address != who.Address.String() && who.Live:
+	case came && !held && !was.lost(who, now) && !(booted && here == Lease && was.Bare):
+		return None, fmt.Sprintf("%s speaks for %s since this boot, and one boot brings one system: boot it again, or admit the next one (drpcli machines admit %s)", was.Address, m.Name, m.Name)
+	case booted && !came && !held && was.Intent == m.Boot.Intent && was.Address != who.Address.String() && who.Live:
 		return None, fmt.Sprintf("%s speaks for %s since this boot, and is there", was.Address, m.Name)
 	case booted:
 		return BMC, ""
@@ -206,16 +217,22 @@ func (c *Claim) admits(m *api.Machine, now time.Time, awaited, held bool) bool {
 	return now.Before(c.Admit) && (!awaited || !held && !c.Said.Before(m.Boot.Since))
 }
 
+// lost says whether the reply to the claimant may not have come: nobody has used
+// the token in it. It gets another one, with which that ends.
+func (c *Claim) lost(who Claimant, now time.Time) bool {
+	return c.Address == who.Address.String() && c.System == who.System && !who.Spoke && now.Sub(c.Since) < LiveFor
+}
+
 // fromBoot says whether the claimant shows to come from the boot that we ordered
 // last: by the ticket that was made for it, or by an address of the machine.
-// The address is everybody's who sends with the machine's MAC while it is off;
-// of a machine that somebody has, the claimant must therefore tell the system
-// that its BMC told, where that tells one.
+// The address is everybody's who sends with the machine's MAC while it is off,
+// and the ticket everybody's who listens; of a machine that somebody has, the
+// claimant must therefore tell the system that its BMC told, where that tells one.
 func fromBoot(r resource.Reader, m *api.Machine, who Claimant, here Kind) bool {
-	if who.Intent == m.Boot.Intent {
-		return true
+	if m.Owned() && Tells(systemOf(r, m)) && !Tells(who.System) {
+		return false
 	}
-	return here == Lease && (!m.Owned() || !Tells(systemOf(r, m)) || Tells(who.System))
+	return who.Intent == m.Boot.Intent || here == Lease
 }
 
 // Superseded notes that somebody still speaks with a token of a claimant whom
@@ -293,12 +310,16 @@ func rivals(tx *resource.Tx, now time.Time, m *api.Machine, was *Claim, who Clai
 	if err := Claims.Put(tx, &next); err != nil {
 		return err
 	}
-	if was.Id == "" || !who.Live || was.Address == addr {
+	if was.Id == "" || !was.from(tx, m) && (!who.Live || was.Address == addr) {
 		return nil
 	}
+	return two(tx, now, m, was, fmt.Sprintf("%s was refused: %s", addr, why))
+}
+
+func two(tx *resource.Tx, now time.Time, m *api.Machine, was *Claim, text string) error {
 	return alert.Raise(tx, now, api.AlertWarn, "claims of machine "+m.Name,
-		fmt.Sprintf("%s is claimed from two addresses: %s speaks for it (by %s, since %s), and %s was refused: %s",
-			m.Name, was.Address, was.Proof, was.Since.UTC().Format(time.RFC3339), addr, why))
+		fmt.Sprintf("%s is claimed from two addresses: %s speaks for it (by %s, since %s), and %s",
+			m.Name, was.Address, was.Proof, was.Since.UTC().Format(time.RFC3339), text))
 }
 
 // Admit lets the next claimant of the machine in, whatever it proves, until a

@@ -151,13 +151,27 @@ func action(r resource.Reader, m *api.Machine) *api.BMCAction {
 }
 
 // MayRead says whether the client at addr may read what is rendered for the
-// machine alone, as its token: whoever could not claim it may not.
+// machine alone, as its token: whoever could not claim it may not. An order to its
+// BMC alone lets nobody: it may not be carried out yet, or never. Once the boot
+// was shown, who has an address of another DHCP server may, for no lease of ours
+// tells who that is.
 func MayRead(r resource.Reader, now time.Time, m *api.Machine, addr netip.Addr) bool {
 	k, foreign := At(r, now, m, addr)
 	if foreign != "" {
 		return false
 	}
-	return k == Lease || Ordered(r, m) || admitted(r, now, m)
+	return k == Lease || admitted(r, now, m) || Seen(r, m) && !ours(r, addr)
+}
+
+// ours says whether the address is of a subnet in which this server gives leases.
+func ours(r resource.Reader, addr netip.Addr) bool {
+	for s := range api.Subnets.All(r) {
+		net, err := netip.ParsePrefix(s.Subnet)
+		if err == nil && s.Enabled && !s.Proxy && net.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
 }
 
 // Foreign says whether the client is known to be another than the machine.
