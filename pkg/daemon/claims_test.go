@@ -325,3 +325,38 @@ func TestJoinToken(t *testing.T) {
 	_, err = any.WhoAmI(t.Context(), client.WhoAmIRequest{MacAddrs: []string{"52-54-00-00-00-03"}, Env: "local"})
 	assert.Equal(t, 403, client.Status(err), "it made one machine")
 }
+
+// TestActionsAreOfWorkThatIsToBeDone: the agent gets no scripts of a job that is
+// over, nor any while the system of a boot is awaited, in whatever context it asks.
+func TestActionsAreOfWorkThatIsToBeDone(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{Params: resource.Params{"ipmi/address": "192.0.2.1"}})
+	leased(t, r.d, mac1)
+	agent, err := r.claim(r.boot)
+	require.NoError(t, err)
+	put(t, r.d, func(tx *resource.Tx) error {
+		require.NoError(t, api.Tasks.Create(tx, &api.Task{Name: "t1", Templates: []api.TemplateInfo{{Name: "x", Contents: "echo"}}}))
+		return api.Jobs.Create(tx, &api.Job{Uuid: "0b7fbd6f-0000-4000-8000-000000000002", Machine: r.id, Task: "t1", State: api.JobRunning})
+	})
+	job := "0b7fbd6f-0000-4000-8000-000000000002"
+	_, err = agent.JobActions(t.Context(), job)
+	require.NoError(t, err)
+	put(t, r.d, func(tx *resource.Tx) error {
+		return api.Jobs.Modify(tx, job, func(j *api.Job) error { j.State = api.JobFinished; return nil })
+	})
+	_, err = agent.JobActions(t.Context(), job)
+	assert.ErrorContains(t, err, "there is nothing to do any more")
+	_, err = admin(t, r.d).JobActions(t.Context(), job)
+	require.NoError(t, err, "a person may look")
+	put(t, r.d, func(tx *resource.Tx) error {
+		job = "0b7fbd6f-0000-4000-8000-000000000003"
+		return api.Jobs.Create(tx, &api.Job{Uuid: job, Machine: r.id, Task: "t1", State: api.JobRunning})
+	})
+	r.modify(func(m *api.Machine) {
+		m.PoolStatus, m.Boot = api.Destroying, &api.BootState{Intent: "i1", Env: "discovery", Since: time.Now()}
+	})
+	_, err = agent.JobActions(t.Context(), job)
+	assert.ErrorContains(t, err, "has yet to boot into discovery")
+	_, _, _, err = agent.NextJob(t.Context(), r.id, "some-context")
+	assert.ErrorContains(t, err, "has yet to boot into discovery")
+}

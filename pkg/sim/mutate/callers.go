@@ -46,6 +46,9 @@ func claims() []Mutation {
 		{"claims: everybody reads what is rendered for a machine", "pkg/proof/proof.go", `	return k == Lease || admitted(r, now, m)`, `	return true || k == Lease`, pkg, ""},
 		{"claims: what is ordered only may be read", "pkg/proof/proof.go", `Seen(r, m) && !ours(r, addr)`, `Ordered(r, m) && !ours(r, addr)`, pkg, "TestMayRead"},
 		{"claims: no lease is wanted in a subnet of ours", "pkg/proof/proof.go", `Seen(r, m) && !ours(r, addr)`, `Seen(r, m)`, pkg, "TestMayRead"},
+		{"claims: one gets the token of who has followed", "pkg/auth/issue.go", `	if i.Machine() == machine && i.g.claim != "" {`, `	if false {`, "pkg/auth", "TestOnesOwnTokens"},
+		{"claims: scripts of a job that is over", "pkg/daemon/jobs.go", `	if by.Machine() != "" && j.Ended() {`, `	if false {`, "pkg/daemon", "TestActionsAre"},
+		{"claims: who is not awaited gets scripts", "pkg/daemon/jobs.go", `	if proof.Awaited(r, m) {`, `	if false && proof.Awaited(r, m) {`, "pkg/daemon", "TestActionsAre"},
 		{"claims: a join token is asked for nothing", "pkg/auth/ticket.go", ` && !proof.Spent(tx, ticket, m.Uuid)`, ``, "pkg/daemon", "TestJoinToken"},
 	}
 }
