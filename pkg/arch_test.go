@@ -70,7 +70,7 @@ var rows = map[string]row{
 	"bundle":          {may: "api resource", libs: yamlLib},
 	"engine":          {may: "resource", clock: true},
 	"guard":           {may: "api blank param resource", libs: yamlLib},
-	"workflow":        {may: "api engine guard resource", libs: uuidLib},
+	"workflow":        {may: "api engine guard proof resource", libs: uuidLib},
 
 	"workorder":  {may: "api engine param resource workflow"},
 	"child":      {clock: true},
@@ -91,7 +91,7 @@ var rows = map[string]row{
 	"bmc":        {may: "api bmc/driver engine param resource"},
 	"bmc/driver": {may: "callout", libs: "github.com/bmc-toolbox/bmclib/v2 github.com/go-logr/logr github.com/stmcginnis/gofish", clock: true},
 
-	"proof":         {may: "alert api resource", libs: uuidLib},
+	"proof":         {may: "alert api param resource", libs: uuidLib},
 	"pxe":           {may: "api guard proof resource", libs: "github.com/pin/tftp/v3"},
 	"dhcp":          {may: "api dhcp/ra pxe resource", libs: dhcpLib, clock: true},
 	"dhcp/ra":       {clock: true},

@@ -170,7 +170,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	s.http.ServeHTTP(w, r)
 }
 
-func (s *server) nextJob(ctx context.Context, id, jobContext string) (*api.Job, int, string, error) {
+func (s *server) nextJob(ctx context.Context, _ auth.Identity, id, jobContext string) (*api.Job, int, string, error) {
 	var n workflow.Next
 	err := s.db.Update(ctx, func(tx *resource.Tx) (err error) {
 		n, err = s.flow.NextJob(tx, time.Now(), id, jobContext)
@@ -187,7 +187,7 @@ func (s *server) nextJob(ctx context.Context, id, jobContext string) (*api.Job, 
 	return n.Job, http.StatusCreated, "", nil
 }
 
-func (s *server) actions(_ context.Context, job, _, _ string) ([]api.JobAction, error) {
+func (s *server) actions(_ context.Context, _ auth.Identity, job, _, _ string) ([]api.JobAction, error) {
 	v := s.db.View()
 	j, err := api.Jobs.Get(v, job)
 	if err != nil {

@@ -150,6 +150,12 @@ type DiskProof struct {
 	Proven  time.Time `json:",omitzero"`  // when it was read back, or exempted
 	By      string    `json:",omitempty"` // who exempted it
 	Reason  string    `json:",omitempty"`
+	// Who told of the wipe and of the reading back: the id of their claim to be
+	// the machine, and what it rested on (bmc, operator, lease).
+	Proof     string `json:",omitempty"`
+	Claim     string `json:",omitempty"`
+	ReadProof string `json:",omitempty"`
+	ReadClaim string `json:",omitempty"`
 }
 
 // DiskProofs by uuid. They go with their machine.
@@ -161,7 +167,7 @@ var DiskProofs = &resource.Kind[DiskProof]{
 		scan(textual("Method", func(o *DiskProof) string { return o.Method })),
 	},
 	Engine: []string{"Uuid", "Machine", "Disk", "Release", "Owner", "Method", "Bytes", "Record", "WipeJob", "Wiped", "Samples", "Read", "ReadJob",
-		"Proven", "By", "Reason"},
+		"Proven", "By", "Reason", "Proof", "Claim", "ReadProof", "ReadClaim"},
 	Default: func(o *DiskProof) {
 		if o.Uuid == "" {
 			o.Uuid = uuid.NewString()

@@ -122,11 +122,11 @@ func (r *rig) tokens(t testing.TB) map[string]string {
 		"granted": func() (string, error) { return r.auth.UserToken(r.as(t, "root"), "ann", 0, auth.Narrow{}) },
 		"machine": func() (string, error) { return r.auth.MachineToken(auth.Identity{}, mine, 0) },
 		"lent":    func() (string, error) { return r.auth.MachineToken(r.as(t, "root"), mine, 0) },
-		"endless": func() (string, error) { return r.auth.AgentToken(mine, auth.MaxTTL) },
+		"endless": func() (string, error) { return r.auth.AgentToken(auth.Identity{}, mine, auth.MaxTTL) },
 		"boot":    func() (string, error) { return r.auth.BootToken(0) },
 		"unknown": func() (string, error) { return r.auth.UnknownToken(0) },
-		"profile": func() (string, error) { return r.auth.ProfileToken(mine, "inner", time.Hour) },
-		"job":     func() (string, error) { return r.auth.JobToken(job, nil) },
+		"profile": func() (string, error) { return r.auth.ProfileToken(auth.Identity{}, mine, "inner", time.Hour) },
+		"job":     func() (string, error) { return r.auth.JobToken(auth.Identity{}, job, nil) },
 	} {
 		out[name], err = mint()
 		require.NoError(t, err, name)
@@ -201,7 +201,7 @@ func TestWhoMay(t *testing.T) {
 	toks := r.tokens(t)
 	job, err := api.Jobs.Get(r.db.View(), job1)
 	require.NoError(t, err)
-	toks["elevated"], err = r.auth.JobToken(job, []api.Claim{{Scope: "machines", Action: "get", Specific: "*"}})
+	toks["elevated"], err = r.auth.JobToken(auth.Identity{}, job, []api.Claim{{Scope: "machines", Action: "get", Specific: "*"}})
 	require.NoError(t, err)
 	r.put(t, func(tx *resource.Tx) error {
 		if err := api.Machines.Modify(tx, mine, func(m *api.Machine) error {
@@ -265,7 +265,7 @@ func TestWhoMay(t *testing.T) {
 	} {
 		assert.Equal(t, c.want, r.who(t, toks[c.who]).Allow(c.scope, c.action, c.specific), "%s: %s %s %s", c.who, c.action, c.scope, c.specific)
 	}
-	_, err = r.auth.ProfileToken(mine, "foreign", time.Hour)
+	_, err = r.auth.ProfileToken(auth.Identity{}, mine, "foreign", time.Hour)
 	assert.ErrorContains(t, err, "does not carry the profile")
 	profile := r.who(t, toks["profile"])
 	r.put(t, func(tx *resource.Tx) error {

@@ -114,11 +114,29 @@ func (a *Auth) MachineToken(by Identity, id string, ttl time.Duration) (string, 
 	return a.mint(by, p, ttl)
 }
 
-// AgentToken is a token for whoever speaks for the machine now, and ends with
-// their claim.
-func (a *Auth) AgentToken(machine string, ttl time.Duration) (string, error) {
+// AgentToken is a token of the machine for the caller, and ends with their claim.
+func (a *Auth) AgentToken(by Identity, machine string, ttl time.Duration) (string, error) {
 	return a.mint(Identity{}, token.Payload{Subject: "machines/" + machine, Kind: token.Machine, Key: machine,
-		Claim: claimNow(a.cfg.DB.View(), machine)}, ttl)
+		Claim: by.claimTo(a.cfg.DB.View(), machine)}, ttl)
+}
+
+// claimTo is the claim on which rests what the caller gets of the machine: their
+// own, also if another has replaced it meanwhile, for then it gives nothing. Who
+// has none, as a user, gets what rests on that of whoever speaks for it now.
+func (i Identity) claimTo(r resource.Reader, machine string) string {
+	if i.Machine() == machine && i.g.claim != "" {
+		return i.g.claim
+	}
+	return claimNow(r, machine)
+}
+
+// Present refuses a caller whose claim to be a machine was replaced since their
+// token was looked at.
+func (i Identity) Present(r resource.Reader) error {
+	if i.g == nil || i.g.claim == "" || claimNow(r, i.g.machine) == i.g.claim {
+		return nil
+	}
+	return resource.Errorf(resource.Forbidden, "machines", i.g.machine, "another has proven to be the machine since: say whoami again")
 }
 
 // BootToken issues the token for the boot script of an unknown machine: it can
@@ -135,13 +153,13 @@ func (a *Auth) UnknownToken(ttl time.Duration) (string, error) {
 
 // ProfileToken lets a machine read and change one profile, secure params
 // included, for as long as it carries that profile; at most for MaxTTL.
-func (a *Auth) ProfileToken(machine, profile string, ttl time.Duration) (string, error) {
+func (a *Auth) ProfileToken(by Identity, machine, profile string, ttl time.Duration) (string, error) {
 	v := a.cfg.DB.View()
 	if !carries(v, machine, profile) {
 		return "", notCarried(machine, profile)
 	}
 	return a.mint(Identity{}, token.Payload{Subject: "machines/" + machine, Kind: token.Profile, Key: machine,
-		Claims: profileClaims(profile), Claim: claimNow(v, machine)}, min(ttl, MaxTTL))
+		Claims: profileClaims(profile), Claim: by.claimTo(v, machine)}, min(ttl, MaxTTL))
 }
 
 func notCarried(machine, profile string) error {
@@ -174,10 +192,10 @@ func JobClaims(r resource.Reader, t *api.Task) []api.Claim {
 // JobToken issues the token of a job with extra claims. It is good only while
 // the job is its machine's current one and has not ended. Give it to the agent
 // in the reply that starts the job; never store it.
-func (a *Auth) JobToken(job *api.Job, claims []api.Claim) (string, error) {
+func (a *Auth) JobToken(by Identity, job *api.Job, claims []api.Claim) (string, error) {
 	p := token.Payload{Subject: "machines/" + job.Machine, Kind: token.Job, Key: job.Uuid}
 	if job.Context == "" { // else the server's own process runs it
-		p.Claim = claimNow(a.cfg.DB.View(), job.Machine)
+		p.Claim = by.claimTo(a.cfg.DB.View(), job.Machine)
 	}
 	for _, c := range claims {
 		p.Claims = append(p.Claims, token.Claim(c))

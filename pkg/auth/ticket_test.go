@@ -101,3 +101,45 @@ func TestUnusedTicket(t *testing.T) {
 	text, err = r.auth.Ticket(m, "foreign", auth.LapseKnown)
 	assert.ErrorContains(t, err, "does not carry the profile", text)
 }
+
+// TestOnesOwnTokens: what somebody is given rests on their own claim, also if
+// another has followed them between the look at their token and the making.
+func TestOnesOwnTokens(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.put(t, func(tx *resource.Tx) error {
+		return proof.Claims.Put(tx, &proof.Claim{Machine: mine, Id: "first", Address: "10.0.0.10"})
+	})
+	c, err := proof.Claims.Get(r.db.View(), mine)
+	require.NoError(t, err)
+	text, err := r.auth.ClaimToken(c, time.Hour)
+	require.NoError(t, err)
+	by := r.who(t, text)
+	assert.NoError(t, by.Present(r.db.View()))
+	job, err := api.Jobs.Get(r.db.View(), job1)
+	require.NoError(t, err)
+	good := func(text string) bool {
+		_, err := r.auth.Authenticate(t.Context(), from("10.0.0.10", text, "/api/v3/machines"))
+		return err == nil
+	}
+	makes := map[string]func() (string, error){
+		"agent":   func() (string, error) { return r.auth.AgentToken(by, mine, time.Hour) },
+		"handed":  func() (string, error) { return r.auth.MachineToken(by, mine, time.Hour) },
+		"profile": func() (string, error) { return r.auth.ProfileToken(by, mine, "inner", time.Hour) },
+		"job":     func() (string, error) { return r.auth.JobToken(by, job, nil) },
+	}
+	for name, mint := range makes {
+		text, err := mint()
+		require.NoError(t, err, name)
+		assert.True(t, good(text), name)
+	}
+	r.put(t, func(tx *resource.Tx) error {
+		return proof.Claims.Modify(tx, mine, func(c *proof.Claim) error { c.Id = "second"; return nil })
+	})
+	assert.ErrorContains(t, by.Present(r.db.View()), "another has proven to be the machine since")
+	for name, mint := range makes {
+		text, err := mint()
+		require.NoError(t, err, name)
+		assert.False(t, good(text), name)
+	}
+}

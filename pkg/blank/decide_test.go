@@ -309,9 +309,15 @@ func TestEvidence(t *testing.T) {
 		"from an installer": {func(m *api.Machine, j *api.Job) {
 			m.BootEnv, j.BootEnv, m.Boot.Env = "os-install", "os-install", "os-install"
 		}, nil, false},
-		"said to be of discovery":  {func(m *api.Machine, j *api.Job) { m.BootEnv, m.Boot.Env = "local", "local" }, nil, false},
-		"not home":                 {func(m *api.Machine, j *api.Job) { m.Boot.Home = false }, nil, false},
-		"run on the server":        {func(m *api.Machine, j *api.Job) { j.Context = "x" }, nil, false},
+		"said to be of discovery": {func(m *api.Machine, j *api.Job) { m.BootEnv, m.Boot.Env = "local", "local" }, nil, false},
+		"not home":                {func(m *api.Machine, j *api.Job) { m.Boot.Home = false }, nil, false},
+		"run on the server":       {func(m *api.Machine, j *api.Job) { j.Context = "x" }, nil, false},
+		"with a BMC that showed nothing": {func(m *api.Machine, _ *api.Job) {
+			m.Params, m.Boot.Intent = map[string]any{"ipmi/address": "192.0.2.1"}, "i2"
+		}, nil, false},
+		"with a BMC that showed the boot": {func(m *api.Machine, _ *api.Job) {
+			m.Params, m.Boot.Intent = map[string]any{"ipmi/address": "192.0.2.1"}, "i1"
+		}, nil, true},
 		"begun before the release": {func(*api.Machine, *api.Job) {}, func(m *api.Machine) { m.Uses++ }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -323,7 +329,7 @@ func TestEvidence(t *testing.T) {
 			c.change(w.m, j)
 			db := w.open(t)
 			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
-				require.NoError(t, proof.Claims.Create(tx, &proof.Claim{Machine: machineID, Id: "c", Proof: proof.Lease}))
+				require.NoError(t, proof.Claims.Put(tx, &proof.Claim{Machine: machineID, Id: "c1", Proof: proof.BMC, Intent: "i1"}))
 				return api.Jobs.Create(tx, j)
 			}))
 			require.NoError(t, db.Update(t.Context(), func(tx *resource.Tx) error {
@@ -340,11 +346,12 @@ func TestEvidence(t *testing.T) {
 			}))
 			assert.Equal(t, c.counts, api.DiskSurveys.Has(db.View(), machineID))
 			if s, err := api.DiskSurveys.Get(db.View(), machineID); err == nil {
-				assert.Equal(t, "lease", s.Proof)
+				assert.Equal(t, "bmc", s.Proof)
 			}
 			var got []string
 			for p := range api.DiskProofs.All(db.View()) {
 				got = append(got, p.Disk.Serial)
+				assert.Equal(t, []string{"bmc", "c1"}, []string{p.Proof, p.Claim}, "who told of it")
 			}
 			if c.counts {
 				assert.Equal(t, []string{"S1"}, got, "a discard proves nothing, nor does what failed")

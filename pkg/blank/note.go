@@ -269,7 +269,8 @@ func done(tx *resource.Tx, m *api.Machine, j *api.Job, rep api.DiskReport) (err 
 // environment from the network.
 func discovery(r resource.Reader, m *api.Machine, j *api.Job) bool {
 	env, err := api.BootEnvs.Get(r, j.BootEnv)
-	return err == nil && env.NetBoots() && !env.OneShot() && m.BootEnv == j.BootEnv && m.Boot != nil && m.Boot.Home && m.Boot.Env == j.BootEnv && j.Context == ""
+	return err == nil && env.NetBoots() && !env.OneShot() && m.BootEnv == j.BootEnv && m.Boot != nil && m.Boot.Home && m.Boot.Env == j.BootEnv && j.Context == "" &&
+		proof.Vouched(r, m)
 }
 
 // survey keeps the inventory of a report.
@@ -330,6 +331,7 @@ func wiped(tx *resource.Tx, m *api.Machine, j *api.Job, d api.DiskDone) error {
 		}
 	}
 	p := &api.DiskProof{Machine: m.Uuid, Disk: d.DiskID, Release: m.Uses, Method: d.Method, Bytes: d.Bytes, Record: d.Record, WipeJob: j.Uuid, Wiped: tx.Now()}
+	p.Proof, p.Claim = proof.Basis(tx, m)
 	if m.Unwiped != nil {
 		p.Owner = m.Unwiped.Owner
 	}
@@ -342,7 +344,9 @@ func readBack(tx *resource.Tx, m *api.Machine, j *api.Job, d api.DiskDone) error
 	if p == nil || p.Method == api.MethodExempt {
 		return nil
 	}
+	kind, claim := proof.Basis(tx, m)
 	return api.DiskProofs.Modify(tx, p.Uuid, func(p *api.DiskProof) error {
+		p.ReadProof, p.ReadClaim = kind, claim
 		p.Samples, p.Read, p.ReadJob, p.Proven = d.Samples, d.Bytes, j.Uuid, tx.Now()
 		return nil
 	})

@@ -24,9 +24,9 @@ const (
 
 // Params that describe a machine's BMC.
 const (
-	ParamEnabled  = "ipmi/enabled"
+	ParamEnabled  = param.BMCEnabled
 	ParamMode     = "ipmi/mode" // redfish or ipmitool
-	ParamAddress  = "ipmi/address"
+	ParamAddress  = param.BMCAddress
 	ParamUser     = "ipmi/username"
 	ParamPassword = "ipmi/password"
 	ParamPort     = "ipmi/port"
@@ -34,16 +34,7 @@ const (
 )
 
 // Has says whether drpd may drive the machine's BMC.
-func Has(r resource.Reader, m *api.Machine) bool {
-	s := param.Scope{Machine: m}
-	enabled, _, ok := param.Get(r, s, ParamEnabled)
-	addr, _, _ := param.Get(r, s, ParamAddress)
-	if ok && enabled == false {
-		return false
-	}
-	text, _ := addr.(string)
-	return text != ""
-}
+func Has(r resource.Reader, m *api.Machine) bool { return param.HasBMC(r, m) }
 
 // Rule boots machines whose next task needs them in an environment where they
 // are not yet.

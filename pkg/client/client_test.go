@@ -64,7 +64,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-func nextJob(_ context.Context, machine, _ string) (*api.Job, int, string, error) {
+func nextJob(_ context.Context, _ auth.Identity, machine, _ string) (*api.Job, int, string, error) {
 	if machine == "idle" {
 		return nil, 204, "all tasks done", nil
 	}

@@ -185,6 +185,60 @@ func TestBootOfTheBMC(t *testing.T) {
 	assert.Contains(t, a.Contents, "is claimed by two")
 }
 
+// The system that was on a machine when it was taken back says that it is the
+// discovery system, with the token that it holds.
+func TestTheOldSystemIsNotDiscovery(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{Params: resource.Params{"ipmi/address": "192.0.2.1"}})
+	leased(t, r.d, mac1)
+	put(t, r.d, func(tx *resource.Tx) error { // as after an installation
+		require.NoError(t, proof.Claims.Put(tx, &proof.Claim{Machine: r.id, Id: "c1", Proof: proof.BMC, Address: "127.0.0.1", Since: time.Now(), Intent: "i0"}))
+		return nil
+	})
+	token, err := r.d.ClaimToken(r.id)
+	require.NoError(t, err)
+	old := r.boot.WithToken(token)
+	for name, a := range map[string]*api.BMCAction{
+		"only wished for": nil,
+		"wanted":          {Want: api.BMCBootPXE, Intent: "i1", State: "wanted"},
+		"under way":       {Want: api.BMCBootPXE, Intent: "i1", State: "working"},
+		"failed":          {Want: api.BMCBootPXE, Intent: "i1", State: "failed"},
+		"and showed it":   {Want: api.BMCBootPXE, Intent: "i1", State: "done", Power: "on"},
+	} {
+		r.modify(func(m *api.Machine) {
+			m.PoolStatus, m.Boot = api.Destroying, &api.BootState{Intent: "i1", Env: "discovery", Since: time.Now()}
+		})
+		id := ""
+		put(t, r.d, func(tx *resource.Tx) error {
+			for was := range api.BMCActions.By(tx, "Machine", r.id) {
+				require.NoError(t, api.BMCActions.Delete(tx, was.Uuid))
+			}
+			if a == nil {
+				return nil
+			}
+			a.Machine, a.Created, a.Ended, a.NextTry, a.Deadline = r.id, time.Now(), time.Now(), time.Now().Add(time.Hour), time.Now().Add(time.Hour)
+			require.NoError(t, api.BMCActions.Create(tx, a))
+			id = a.Uuid
+			return nil
+		})
+		_, err := r.claim(old) // it may go on speaking
+		require.NoError(t, err, name)
+		_, err = old.Do(t.Context(), "PATCH", "machines/"+r.id, nil, []map[string]any{{"op": "add", "path": "/Runnable", "value": true}}, nil)
+		require.NoError(t, err, name)
+		_, _, _, err = old.NextJob(t.Context(), r.id, "")
+		assert.ErrorContains(t, err, "has yet to boot into discovery", name)
+		m, err := api.Machines.Get(r.d.DB.View(), r.id)
+		require.NoError(t, err)
+		assert.False(t, m.Boot.Home, name)
+		if a == nil {
+			continue
+		}
+		is, err := api.BMCActions.Get(r.d.DB.View(), id)
+		require.NoError(t, err)
+		assert.Equal(t, []string{a.State, a.Power}, []string{is.State, is.Power}, "%s: an agent's word ends nothing", name)
+	}
+}
+
 func TestTwoClaimantsAreTold(t *testing.T) {
 	t.Parallel()
 	r := newRack(t, &api.Machine{})
@@ -277,4 +331,39 @@ func TestJoinToken(t *testing.T) {
 	m, err = client.Get(t.Context(), r.boot.WithToken(who.Token), api.Machines, who.Uuid)
 	require.NoError(t, err)
 	assert.Empty(t, m.Boot.Error, "one that was booted goes on")
+}
+
+// TestActionsAreOfWorkThatIsToBeDone: the agent gets no scripts of a job that is
+// over, nor any while the system of a boot is awaited, in whatever context it asks.
+func TestActionsAreOfWorkThatIsToBeDone(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{Params: resource.Params{"ipmi/address": "192.0.2.1"}})
+	leased(t, r.d, mac1)
+	agent, err := r.claim(r.boot)
+	require.NoError(t, err)
+	put(t, r.d, func(tx *resource.Tx) error {
+		require.NoError(t, api.Tasks.Create(tx, &api.Task{Name: "t1", Templates: []api.TemplateInfo{{Name: "x", Contents: "echo"}}}))
+		return api.Jobs.Create(tx, &api.Job{Uuid: "0b7fbd6f-0000-4000-8000-000000000002", Machine: r.id, Task: "t1", State: api.JobRunning})
+	})
+	job := "0b7fbd6f-0000-4000-8000-000000000002"
+	_, err = agent.JobActions(t.Context(), job)
+	require.NoError(t, err)
+	put(t, r.d, func(tx *resource.Tx) error {
+		return api.Jobs.Modify(tx, job, func(j *api.Job) error { j.State = api.JobFinished; return nil })
+	})
+	_, err = agent.JobActions(t.Context(), job)
+	assert.ErrorContains(t, err, "there is nothing to do any more")
+	_, err = admin(t, r.d).JobActions(t.Context(), job)
+	require.NoError(t, err, "a person may look")
+	put(t, r.d, func(tx *resource.Tx) error {
+		job = "0b7fbd6f-0000-4000-8000-000000000003"
+		return api.Jobs.Create(tx, &api.Job{Uuid: job, Machine: r.id, Task: "t1", State: api.JobRunning})
+	})
+	r.modify(func(m *api.Machine) {
+		m.PoolStatus, m.Boot = api.Destroying, &api.BootState{Intent: "i1", Env: "discovery", Since: time.Now()}
+	})
+	_, err = agent.JobActions(t.Context(), job)
+	assert.ErrorContains(t, err, "has yet to boot into discovery")
+	_, _, _, err = agent.NextJob(t.Context(), r.id, "some-context")
+	assert.ErrorContains(t, err, "has yet to boot into discovery")
 }

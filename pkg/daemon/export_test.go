@@ -5,11 +5,21 @@ import (
 	"time"
 
 	"drpd/pkg/datadir"
+	"drpd/pkg/proof"
 )
 
 // MachineToken is the token of a machine's agent.
 func (d *Daemon) MachineToken(id string) (string, error) {
 	return d.auth.MachineToken(none, id, time.Hour)
+}
+
+// ClaimToken is the token of who speaks for a machine now.
+func (d *Daemon) ClaimToken(id string) (string, error) {
+	c, err := proof.Claims.Get(d.DB.View(), id)
+	if err != nil {
+		return "", err
+	}
+	return d.auth.ClaimToken(c, time.Hour)
 }
 
 // Activate is what drpd activate does.

@@ -19,13 +19,13 @@ import (
 )
 
 // nextJob answers POST /jobs.
-func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.Job, int, string, error) {
+func (d *Daemon) nextJob(ctx context.Context, by auth.Identity, machine, jobContext string) (*api.Job, int, string, error) {
 	var n workflow.Next
 	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
-		if m, err := api.Machines.Get(tx, machine); err == nil && jobContext == "" && proof.Awaited(tx, m) {
-			return resource.Errorf(resource.Conflict, "machines", machine, "%s has yet to boot into %s, as its BMC was told", m.Name, m.BootEnv)
+		err := d.speaks(tx, by, machine)
+		if err != nil {
+			return err
 		}
-		var err error
 		n, err = d.Flow.NextJob(tx, tx.Now(), machine, jobContext)
 		return err
 	})
@@ -35,7 +35,7 @@ func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.
 	case n.Job == nil:
 		return nil, http.StatusNoContent, n.Waiting, nil
 	}
-	if n.Job, err = d.elevate(n.Job); err != nil {
+	if n.Job, err = d.elevate(by, n.Job); err != nil {
 		return nil, 0, "", err
 	}
 	if n.Resumed {
@@ -46,18 +46,32 @@ func (d *Daemon) nextJob(ctx context.Context, machine, jobContext string) (*api.
 
 // elevate gives the job of a task with extra claims a token that is good while
 // it is current. The token is in this reply and stored nowhere.
-func (d *Daemon) elevate(j *api.Job) (*api.Job, error) {
+func (d *Daemon) elevate(by auth.Identity, j *api.Job) (*api.Job, error) {
 	if len(j.ExtraClaims) == 0 || j.Ended() {
 		return j, nil
 	}
 	c := *j
 	var err error
-	c.Token, err = d.auth.JobToken(j, j.ExtraClaims)
+	c.Token, err = d.auth.JobToken(by, j, j.ExtraClaims)
 	return &c, err
 }
 
+// speaks refuses work to the agent of a machine whom another has followed, or
+// while the system of a boot is awaited, in whatever context it asks.
+func (d *Daemon) speaks(r resource.Reader, by auth.Identity, machine string) error {
+	claim, _, _, _ := by.Held()
+	m, err := api.Machines.Get(r, machine)
+	if err != nil || claim == "" || by.Machine() != machine {
+		return nil
+	}
+	if proof.Awaited(r, m) {
+		return resource.Errorf(resource.Conflict, "machines", machine, "%s has yet to boot into %s, as its BMC was told", m.Name, m.BootEnv)
+	}
+	return by.Present(r)
+}
+
 // jobActions renders the templates of a job's task for its agent.
-func (d *Daemon) jobActions(ctx context.Context, job, base, os string) ([]api.JobAction, error) {
+func (d *Daemon) jobActions(ctx context.Context, by auth.Identity, job, base, os string) ([]api.JobAction, error) {
 	v := d.DB.View()
 	j, err := api.Jobs.Get(v, job)
 	if err != nil {
@@ -68,7 +82,16 @@ func (d *Daemon) jobActions(ctx context.Context, job, base, os string) ([]api.Jo
 	if err != nil || m == nil {
 		return nil, resource.Errorf(resource.Invalid, "jobs", job, "task %q or its machine does not exist any more", j.Task)
 	}
+	if by.Machine() != "" && j.Ended() {
+		return nil, resource.Errorf(resource.Conflict, "jobs", job, "the job is %s: there is nothing to do any more", j.State)
+	}
+	if err := d.speaks(v, by, m.Uuid); err != nil {
+		return nil, err
+	}
 	c := d.context(v, m, hostOf(base))
+	c.Token = func(kind, object string, ttl time.Duration) (string, error) {
+		return d.renderToken(by, m, kind, object, ttl)
+	}
 	c.Ctx, c.Job, c.Task, c.OS = ctx, j, task, os
 	c.Stage, _ = api.Stages.Get(v, m.Stage)
 	c.Env, _ = api.BootEnvs.Get(v, m.BootEnv)
@@ -100,19 +123,19 @@ func (d *Daemon) context(r resource.Reader, m *api.Machine, addr string) render.
 		Info:   d.infoMap,
 		Has:    d.hasFile,
 		Token: func(kind, object string, ttl time.Duration) (string, error) {
-			return d.renderToken(m, kind, object, ttl)
+			return d.renderToken(none, m, kind, object, ttl)
 		}}
 }
 
 // renderToken makes the tokens that templates ask for.
-func (d *Daemon) renderToken(m *api.Machine, kind, object string, ttl time.Duration) (string, error) {
+func (d *Daemon) renderToken(by auth.Identity, m *api.Machine, kind, object string, ttl time.Duration) (string, error) {
 	switch {
 	case kind == render.TokenMachine && m != nil:
-		return d.auth.AgentToken(m.Uuid, ttl)
+		return d.auth.AgentToken(by, m.Uuid, ttl)
 	case kind == render.TokenUnknown:
 		return d.auth.UnknownToken(ttl)
 	case kind == render.TokenProfile && m != nil:
-		return d.auth.ProfileToken(m.Uuid, object, ttl)
+		return d.auth.ProfileToken(by, m.Uuid, object, ttl)
 	}
 	return "", resource.Errorf(resource.Refused, "", "", "this server makes no %s tokens", kind)
 }
@@ -130,7 +153,7 @@ func (d *Daemon) ticket(m *api.Machine, kind, object string, ttl time.Duration) 
 	case kind == render.TokenProfile && m != nil:
 		return d.auth.Ticket(m, object, lapse)
 	}
-	return d.renderToken(m, kind, object, ttl)
+	return d.renderToken(none, m, kind, object, ttl)
 }
 
 // hasFile says whether the static tree has a file.

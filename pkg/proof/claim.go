@@ -30,12 +30,15 @@ type Claim struct {
 	Id      string
 	Proof   Kind
 	Address string    // where the claimant calls from
-	Intent  string    `json:",omitempty"` // of the boot that it came from
+	Intent  string    `json:",omitempty"` // of the boot that it came from, or as which an operator let it in
+	Order   string    `json:",omitempty"` // BMCAction of that boot; none if it was an operator
+	Bare    bool      `json:",omitempty"` // a ticket alone showed that, no lease
 	During  string    `json:",omitempty"` // of the boot that was ordered last when it came
 	System  string    `json:",omitempty"` // system UUID that it told
 	Since   time.Time // of the Id
 	Seen    time.Time // a sign of life; not more than Flush behind
 	Admit   time.Time // until then an operator lets the next claimant in
+	Said    time.Time // when the operator said so
 	Used    []Ticket  `json:",omitempty"` // that were used, newest last
 	Rival   *Rival    `json:",omitempty"` // who else claimed to be the machine
 }
@@ -57,6 +60,7 @@ type Ticket struct {
 	Id      string
 	Address string // who used it first; nobody else may
 	Claim   string // Claim.Id that it was used for, with which it ends
+	Join    bool   `json:",omitempty"` // it is an operator's
 }
 
 // Rival is somebody who was refused while another speaks for the machine.
@@ -76,7 +80,7 @@ var Claims = &resource.Kind[Claim]{
 		}
 		return out
 	}}},
-	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "During", "System", "Since", "Seen", "Admit", "Used", "Rival"},
+	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "Order", "Bare", "During", "System", "Since", "Seen", "Admit", "Said", "Used", "Rival"},
 }
 
 // Claimant is what a caller shows.
@@ -111,45 +115,85 @@ func Take(tx *resource.Tx, now time.Time, m *api.Machine, who Claimant) (c *Clai
 			next.During = m.Boot.Intent
 		}
 	}
-	if k != None { // else the token that it holds says more
+	if k != None && !next.Proof.Strong() || k.Strong() { // else the token that it holds says more
 		next.Proof = k
 	}
-	if k == BMC {
-		next.Intent = m.Boot.Intent
-	}
+	next.came(tx, now, m, k, who)
 	next.Address, next.Seen, next.Admit = who.Address.String(), now, time.Time{}
 	if who.System != "" {
 		next.System = who.System
 	}
 	next.use(who)
-	return &next, "", Claims.Put(tx, &next)
+	if err := Claims.Put(tx, &next); err != nil {
+		return nil, "", err
+	}
+	if k == BMC && was.Id != next.Id && was.Bare && was.from(tx, m) {
+		return &next, "", two(tx, now, m, was, fmt.Sprintf("%s, which has the machine's lease, came from the same boot and is believed", next.Address))
+	}
+	return &next, "", nil
 }
 
-func (c *Claim) use(who Claimant) {
-	if who.Ticket == "" || slices.ContainsFunc(c.Used, func(t Ticket) bool { return t.Id == who.Ticket }) {
+// came notes which boot the claim is for, if that was shown or said.
+func (c *Claim) came(r resource.Reader, now time.Time, m *api.Machine, k Kind, who Claimant) {
+	if !k.Strong() || m.Boot == nil {
 		return
 	}
-	c.Used = append(c.Used, Ticket{Id: who.Ticket, Address: who.Address.String(), Claim: c.Id})
-	c.Used = c.Used[max(len(c.Used)-maxTickets, 0):]
+	c.Intent, c.Order, c.Bare = m.Boot.Intent, "", false
+	if k == BMC {
+		here, _ := At(r, now, m, who.Address)
+		c.Order, c.Bare = action(r, m).Uuid, here != Lease
+	}
+}
+
+// from says whether the claim is for the newest try of the boot that was wanted
+// last.
+func (c *Claim) from(r resource.Reader, m *api.Machine) bool {
+	if m.Boot == nil || m.Boot.Intent == "" || c.Intent != m.Boot.Intent {
+		return false
+	}
+	a := action(r, m)
+	return c.Order == "" || a != nil && a.Uuid == c.Order
+}
+
+// use notes a ticket. The oldest go; an operator's does not, for then it would
+// be good once more.
+func (c *Claim) use(who Claimant) {
+	if who.Ticket == "" || c.Find(who.Ticket) != nil {
+		return
+	}
+	c.Used = append(c.Used, Ticket{Id: who.Ticket, Address: who.Address.String(), Claim: c.Id, Join: who.Operator})
+	for len(c.Used) > maxTickets {
+		i := slices.IndexFunc(c.Used, func(t Ticket) bool { return !t.Join })
+		if i < 0 {
+			return
+		}
+		c.Used = slices.Delete(c.Used, i, i+1)
+	}
 }
 
 // decide finds what the claimant proves, or why it must wait.
 func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Claimant) (Kind, string) {
 	here, foreign := At(r, now, m, who.Address)
-	booted := Seen(r, m) && fromBoot(r, m, who, here)
-	held := was.Id != "" && who.Held == was.Id
+	again := was.Id != "" && who.Ticket != "" && was.used(who)
+	held := was.Id != "" && who.Held == was.Id || again
+	// A token of before was not left by the power: who holds it was there before.
+	came := m.Owned() && was.Order != "" && was.from(r, m)
+	booted := (came || Seen(r, m)) && fromBoot(r, m, who, here) && (!held || was.from(r, m))
+	awaited := Awaited(r, m)
 	switch t := was.Find(who.Ticket); {
 	case t != nil && (t.Address != who.Address.String() || t.Claim != was.Id):
 		return None, fmt.Sprintf("this token was used already, by %s: get a new one", t.Address)
-	case who.Operator || now.Before(was.Admit) && foreign == "":
+	case who.Operator && !again || was.admits(m, now, awaited, held) && foreign == "":
 		return Operator, ""
 	case foreign != "":
 		return None, fmt.Sprintf("%s cannot be %s: %s", who.Address, m.Name, foreign)
-	case Awaited(r, m) && !booted && !held:
+	case awaited && !booted && !held:
 		return None, fmt.Sprintf("%s is being booted by its BMC, and this is not the system that comes from that boot: wait for it, or admit the next one (drpcli machines admit %s)", m.Name, m.Name)
 	case booted && !SameSystem(systemOf(r, m), who.System):
 		return None, fmt.Sprintf("the BMC of %s is in system %s, and this is system %s: correct param ipmi/address, or admit this one (drpcli machines admit %s)", m.Name, systemOf(r, m), who.System, m.Name)
-	case booted && was.Intent == m.Boot.Intent && was.Address != who.Address.String() && who.Live:
+	case came && !held && !was.lost(who, now) && !(booted && here == Lease && was.Bare):
+		return None, fmt.Sprintf("%s speaks for %s since this boot, and one boot brings one system: boot it again, or admit the next one (drpcli machines admit %s)", was.Address, m.Name, m.Name)
+	case booted && !came && !held && was.Intent == m.Boot.Intent && was.Address != who.Address.String() && who.Live:
 		return None, fmt.Sprintf("%s speaks for %s since this boot, and is there", was.Address, m.Name)
 	case booted:
 		return BMC, ""
@@ -167,16 +211,28 @@ func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Cl
 	return here, ""
 }
 
+// admits says whether an operator lets the claimant in. One who said so before
+// the boot that is awaited did not mean it, nor the system that was there before.
+func (c *Claim) admits(m *api.Machine, now time.Time, awaited, held bool) bool {
+	return now.Before(c.Admit) && (!awaited || !held && !c.Said.Before(m.Boot.Since))
+}
+
+// lost says whether the reply to the claimant may not have come: nobody has used
+// the token in it. It gets another one, with which that ends.
+func (c *Claim) lost(who Claimant, now time.Time) bool {
+	return c.Address == who.Address.String() && c.System == who.System && !who.Spoke && now.Sub(c.Since) < LiveFor
+}
+
 // fromBoot says whether the claimant shows to come from the boot that we ordered
 // last: by the ticket that was made for it, or by an address of the machine.
-// The address is everybody's who sends with the machine's MAC while it is off;
-// of a machine that somebody has, the claimant must therefore tell the system
-// that its BMC told, where that tells one.
+// The address is everybody's who sends with the machine's MAC while it is off,
+// and the ticket everybody's who listens; of a machine that somebody has, the
+// claimant must therefore tell the system that its BMC told, where that tells one.
 func fromBoot(r resource.Reader, m *api.Machine, who Claimant, here Kind) bool {
-	if who.Intent == m.Boot.Intent {
-		return true
+	if m.Owned() && Tells(systemOf(r, m)) && !Tells(who.System) {
+		return false
 	}
-	return here == Lease && (!m.Owned() || !Tells(systemOf(r, m)) || Tells(who.System))
+	return who.Intent == m.Boot.Intent || here == Lease
 }
 
 // Superseded notes that somebody still speaks with a token of a claimant whom
@@ -211,7 +267,8 @@ func same(was *Claim, who Claimant, k Kind) bool {
 }
 
 func (c *Claim) used(who Claimant) bool {
-	return slices.Contains(c.Used, Ticket{Id: who.Ticket, Address: who.Address.String(), Claim: c.Id})
+	t := c.Find(who.Ticket)
+	return t != nil && t.Address == who.Address.String() && t.Claim == c.Id
 }
 
 // Find returns a ticket that was used, nil if it was not.
@@ -253,12 +310,16 @@ func rivals(tx *resource.Tx, now time.Time, m *api.Machine, was *Claim, who Clai
 	if err := Claims.Put(tx, &next); err != nil {
 		return err
 	}
-	if was.Id == "" || !who.Live || was.Address == addr {
+	if was.Id == "" || !was.from(tx, m) && (!who.Live || was.Address == addr) {
 		return nil
 	}
+	return two(tx, now, m, was, fmt.Sprintf("%s was refused: %s", addr, why))
+}
+
+func two(tx *resource.Tx, now time.Time, m *api.Machine, was *Claim, text string) error {
 	return alert.Raise(tx, now, api.AlertWarn, "claims of machine "+m.Name,
-		fmt.Sprintf("%s is claimed from two addresses: %s speaks for it (by %s, since %s), and %s was refused: %s",
-			m.Name, was.Address, was.Proof, was.Since.UTC().Format(time.RFC3339), addr, why))
+		fmt.Sprintf("%s is claimed from two addresses: %s speaks for it (by %s, since %s), and %s",
+			m.Name, was.Address, was.Proof, was.Since.UTC().Format(time.RFC3339), text))
 }
 
 // Admit lets the next claimant of the machine in, whatever it proves, until a
@@ -266,10 +327,10 @@ func rivals(tx *resource.Tx, now time.Time, m *api.Machine, was *Claim, who Clai
 func Admit(tx *resource.Tx, id string, until time.Time) error {
 	c, err := Claims.Get(tx, id)
 	if err != nil {
-		return Claims.Create(tx, &Claim{Machine: id, Admit: until})
+		return Claims.Create(tx, &Claim{Machine: id, Admit: until, Said: tx.Now()})
 	}
 	next := *c
-	next.Admit = until
+	next.Admit, next.Said = until, tx.Now()
 	return Claims.Put(tx, &next)
 }
 

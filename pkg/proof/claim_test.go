@@ -1,6 +1,7 @@
 package proof_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -41,6 +42,10 @@ func (g gate) machine(fn func(m *api.Machine)) {
 	require.NoError(g, api.Machines.Modify(g.tx, machineID, func(m *api.Machine) error { fn(m); return nil }))
 }
 
+func (g gate) subnet(proxy bool) {
+	require.NoError(g, api.Subnets.Create(g.tx, &api.Subnet{Name: "s", Subnet: "10.0.0.1/24", ActiveStart: "10.0.0.10", ActiveEnd: "10.0.0.90", Enabled: true, Proxy: proxy}))
+}
+
 // boot orders a boot of the BMC, of which it has shown the state that is given.
 func (g gate) boot(state, power string) {
 	g.machine(func(m *api.Machine) {
@@ -54,6 +59,14 @@ func (g gate) boot(state, power string) {
 func (g gate) speaks(c proof.Claim) {
 	c.Machine, c.Id = machineID, "old"
 	require.NoError(g, proof.Claims.Put(g.tx, &c))
+}
+
+// came is who was believed to come from the boot.
+func (g gate) came(c proof.Claim) {
+	for a := range api.BMCActions.By(g.tx, "Machine", machineID) {
+		c.Intent, c.Order, c.Since = "i1", a.Uuid, noon
+	}
+	g.speaks(c)
 }
 
 func (g gate) inUse() {
@@ -125,20 +138,37 @@ func TestTake(t *testing.T) {
 		"its own token again": {both(leased, func(g gate) {
 			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old"}}})
 		}), proof.Claimant{Ticket: "t"}, proof.Lease, ""},
-		"booted, by its lease":                 {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system}, proof.BMC, ""},
-		"booted, by its script":                {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i1"}, proof.BMC, ""},
-		"booted, by another script":            {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i0"}, "", "is not the system that comes from that boot"},
-		"booted, another system":               {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: another1}, "", "this is system b1234567"},
-		"booted, by its lease, no system told": {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, "", "is not the system that comes from that boot"},
-		"booted, by its lease, a placeholder":  {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: "00000000-0000-0000-0000-000000000000"}, "", "is not the system that comes from that boot"},
-		"booted, nobody's, no system told":     {both(leased, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, proof.BMC, ""},
-		"being booted, by its lease":           {both(leased, gate.inUse, func(g gate) { g.boot("working", "") }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"being taken back, by its lease":       {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.Destroying }) }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"held, by its lease":                   {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }) }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"the BMC left it off":                  {both(leased, gate.inUse, func(g gate) { g.boot("done", "off") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
-		"the BMC's boot failed":                {both(leased, gate.inUse, func(g gate) { g.boot("failed", "on") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
-		"booted, and another was first":        {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and is there"},
-		"booted, who was first is silent":      {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system}, proof.BMC, ""},
+		"booted, by its lease":                         {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system}, proof.BMC, ""},
+		"booted, by its script":                        {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i1"}, proof.BMC, ""},
+		"booted, by another script":                    {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i0"}, "", "is not the system that comes from that boot"},
+		"booted, another system":                       {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: another1}, "", "this is system b1234567"},
+		"booted, by its lease, no system told":         {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, "", "is not the system that comes from that boot"},
+		"booted, by its lease, a placeholder":          {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: "00000000-0000-0000-0000-000000000000"}, "", "is not the system that comes from that boot"},
+		"booted, nobody's, no system told":             {both(leased, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, proof.BMC, ""},
+		"being booted, by its lease":                   {both(leased, gate.inUse, func(g gate) { g.boot("working", "") }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"being taken back, by its lease":               {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.Destroying }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"held, by its lease":                           {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"the BMC left it off":                          {both(leased, gate.inUse, func(g gate) { g.boot("done", "off") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"the BMC's boot failed":                        {both(leased, gate.inUse, func(g gate) { g.boot("failed", "on") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"booted, and another was first":                {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and is there"},
+		"booted, and another came first":               {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and one boot brings one system"},
+		"booted, who came first is silent":             {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{System: system}, "", "one boot brings one system"},
+		"booted, one came first from the same address": {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.10", System: system}) }), proof.Claimant{System: system, Live: true, Spoke: true}, "", "one boot brings one system"},
+		"booted, its reply was lost":                   {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.10", System: system}) }), proof.Claimant{System: system, Live: true}, proof.BMC, ""},
+		"at home, one came first": {both(leased, gate.inUse, func(g gate) {
+			g.boot("done", "on")
+			g.came(proof.Claim{Address: "10.0.0.10"})
+			g.machine(func(m *api.Machine) { m.Boot.Home = true })
+		}), proof.Claimant{System: system}, "", "one boot brings one system"},
+		"booted, one came by a ticket alone": {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99", Bare: true}) }), proof.Claimant{System: system, Live: true}, proof.BMC, ""},
+		"at home, one came by a ticket alone": {both(leased, gate.inUse, func(g gate) {
+			g.boot("done", "on")
+			g.came(proof.Claim{Address: "10.0.0.99", Bare: true})
+			g.machine(func(m *api.Machine) { m.Boot.Home = true })
+		}), proof.Claimant{System: system, Live: true}, proof.BMC, ""},
+		"booted, two by tickets alone":          {both(gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99", Bare: true}) }), proof.Claimant{System: system, Intent: "i1"}, "", "one boot brings one system"},
+		"booted, by its script, no system told": {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{Intent: "i1"}, "", "is not the system that comes from that boot"},
+		"booted, who was first is silent":       {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system}, proof.BMC, ""},
 		"building, and its agent is there": {both(leased, func(g gate) {
 			g.machine(func(m *api.Machine) { m.PoolStatus, m.Boot = api.Building, &api.BootState{Intent: "i1"} })
 			g.speaks(proof.Claim{Address: "10.0.0.10", During: "i1"})
@@ -245,6 +275,129 @@ func TestAwaitedInEveryState(t *testing.T) {
 	}
 }
 
+// TestShown: what makes the agent of a machine with a BMC, that somebody had, one
+// who comes from the boot that is wanted now.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	bmc := func(g gate) {
+		g.machine(func(m *api.Machine) {
+			m.PoolStatus, m.Params = api.Destroying, map[string]any{"ipmi/address": "192.0.2.1"}
+			m.BootEnv, m.Boot = "discovery", &api.BootState{Intent: "i1", Env: "discovery", Since: noon}
+		})
+	}
+	old := func(g gate) { g.lease("10.0.0.10", victim); g.speaks(proof.Claim{Address: "10.0.0.10", Intent: "i0"}) }
+	for name, c := range map[string]struct {
+		given func(g gate)
+		who   proof.Claimant
+		shown bool
+		text  string // of a refusal
+	}{
+		"wished for, its token":     {func(g gate) { old(g) }, proof.Claimant{Held: "old"}, false, ""},
+		"wished for, its lease":     {func(g gate) { old(g) }, proof.Claimant{}, false, "is being booted by its BMC"},
+		"being booted, its token":   {func(g gate) { old(g); g.boot("working", "") }, proof.Claimant{Held: "old"}, false, ""},
+		"booted and off, its token": {func(g gate) { old(g); g.boot("done", "off") }, proof.Claimant{Held: "old"}, false, ""},
+		"failed, its token":         {func(g gate) { old(g); g.boot("failed", "on") }, proof.Claimant{Held: "old"}, false, ""},
+		"booted, by its lease":      {func(g gate) { old(g); g.boot("done", "on") }, proof.Claimant{System: system}, true, ""},
+		"an operator's token":       {func(g gate) { old(g) }, proof.Claimant{Operator: true, Ticket: "t"}, true, ""},
+		"an operator's token, used before": {func(g gate) {
+			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old", Join: true}}})
+		}, proof.Claimant{Operator: true, Ticket: "t"}, false, ""},
+		"admitted since": {func(g gate) {
+			old(g)
+			require.NoError(g, proof.Admit(g.tx, machineID, noon.Add(time.Hour)))
+		}, proof.Claimant{}, true, ""},
+		"admitted since, its token": {func(g gate) {
+			old(g)
+			require.NoError(g, proof.Admit(g.tx, machineID, noon.Add(time.Hour)))
+		}, proof.Claimant{Held: "old"}, false, ""},
+		"admitted before": {func(g gate) {
+			old(g)
+			g.speaks(proof.Claim{Address: "10.0.0.10", Admit: noon.Add(time.Hour), Said: noon.Add(-time.Second)})
+		}, proof.Claimant{}, false, "is being booted by its BMC"},
+		"booted again since": {func(g gate) {
+			g.boot("done", "on")
+			g.speaks(proof.Claim{Address: "10.0.0.10", Intent: "i1", Order: "another"})
+		}, proof.Claimant{Held: "old"}, false, ""},
+	} {
+		tried(t, func(g gate) {
+			bmc(g)
+			c.given(g)
+			m, err := api.Machines.Get(g.tx, machineID)
+			require.NoError(g, err)
+			if c.who.Address = here; c.text == "" {
+				_, refusal, err := proof.Take(g.tx, noon, m, c.who)
+				require.NoError(g, err)
+				assert.Empty(t, refusal, name)
+			} else {
+				_, refusal, err := proof.Take(g.tx, noon, m, c.who)
+				require.NoError(g, err)
+				assert.Contains(t, refusal, c.text, name)
+			}
+			assert.Equal(t, c.shown, proof.Shown(g.tx, m), name)
+			assert.Equal(t, !c.shown, proof.Awaited(g.tx, m), name)
+			assert.Equal(t, c.shown, proof.Vouched(g.tx, m), name)
+		}, proof.Claimant{})
+	}
+}
+
+// TestRetaken: a machine that is taken back is booted anew where its BMC can show
+// that, out of whatever runs there.
+func TestRetaken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		was, is api.PoolStatus
+		bmc     bool
+		intent  string // of the claim
+		env     string
+		want    bool
+	}{
+		"released":                    {api.InUse, api.Destroying, true, "i1", "discovery", true},
+		"released while it was built": {api.Building, api.Destroying, true, "i1", "discovery", true},
+		"without a BMC":               {api.InUse, api.Destroying, false, "i1", "discovery", false},
+		"from its disk":               {api.InUse, api.Destroying, true, "i1", "local", false},
+		"wiped again, shown":          {api.HoldDestroy, api.Destroying, true, "i1", "discovery", false},
+		"wiped again, not shown":      {api.HoldDestroy, api.Destroying, true, "i0", "discovery", true},
+		"on its way":                  {api.Destroying, api.Destroying, true, "i1", "discovery", false},
+		"taken":                       {api.Free, api.Building, true, "i1", "discovery", false},
+	} {
+		tried(t, func(g gate) {
+			g.speaks(proof.Claim{Intent: c.intent})
+			old, err := api.Machines.Get(g.tx, machineID)
+			require.NoError(g, err)
+			was := *old
+			was.PoolStatus, was.BootEnv, was.Boot = c.was, c.env, &api.BootState{Intent: "i1", Env: c.env, Home: true}
+			is := was
+			if is.PoolStatus = c.is; c.bmc {
+				is.Params = map[string]any{"ipmi/address": "192.0.2.1"}
+			}
+			assert.Equal(t, c.want, proof.Retaken(g.tx, &was, &is), name)
+		}, proof.Claimant{})
+	}
+}
+
+// TestJoinTokensAreRemembered: many tickets do not make an operator's token good
+// once more.
+func TestJoinTokensAreRemembered(t *testing.T) {
+	t.Parallel()
+	tried(t, func(g gate) {
+		g.lease("10.0.0.10", victim)
+		m, err := api.Machines.Get(g.tx, machineID)
+		require.NoError(g, err)
+		held := ""
+		for i := range 40 {
+			c, refusal, err := proof.Take(g.tx, noon, m, proof.Claimant{Address: here, Operator: i == 0, Ticket: fmt.Sprint("t", i), Held: held})
+			require.NoError(g, err)
+			require.Empty(g, refusal)
+			held = c.Id
+		}
+		c, err := proof.Claims.Get(g.tx, machineID)
+		require.NoError(g, err)
+		assert.NotNil(t, c.Find("t0"))
+		assert.Nil(t, c.Find("t1"))
+		assert.Equal(t, proof.Operator, c.Proof, "a token that is held does not say less than before")
+	}, proof.Claimant{})
+}
+
 // TestMayRead: what is rendered for a machine goes to who could claim it; who is
 // known to be another gets nothing, whatever was ordered.
 func TestMayRead(t *testing.T) {
@@ -254,7 +407,13 @@ func TestMayRead(t *testing.T) {
 		want  bool
 	}{
 		"nothing":                       {func(gate) {}, false},
-		"a boot was ordered":            {func(g gate) { g.boot("working", "") }, true},
+		"a boot was ordered":            {func(g gate) { g.boot("working", "") }, false},
+		"a boot failed":                 {func(g gate) { g.boot("failed", "on") }, false},
+		"it booted and is off":          {func(g gate) { g.boot("done", "off") }, false},
+		"it booted, by another's DHCP":  {func(g gate) { g.boot("done", "on") }, true},
+		"it booted, by a proxy":         {func(g gate) { g.boot("done", "on"); g.subnet(true) }, true},
+		"it booted, no lease of ours":   {func(g gate) { g.boot("done", "on"); g.subnet(false) }, false},
+		"it booted, and holds a lease":  {func(g gate) { g.boot("done", "on"); g.subnet(false); g.lease("10.0.0.10", victim) }, true},
 		"one is admitted":               {func(g gate) { g.speaks(proof.Claim{Admit: noon.Add(time.Minute)}) }, true},
 		"one was admitted":              {func(g gate) { g.speaks(proof.Claim{Admit: noon}) }, false},
 		"ordered, at another's address": {func(g gate) { g.boot("working", ""); g.lease("10.0.0.10", another) }, false},

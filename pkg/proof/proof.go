@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"drpd/pkg/api"
+	"drpd/pkg/param"
 	"drpd/pkg/resource"
 )
 
@@ -85,15 +86,48 @@ func Seen(r resource.Reader, m *api.Machine) bool {
 	return pending(r, m) && a != nil && a.State == "done" && a.Power == "on"
 }
 
-// Awaited says whether only who comes from the boot that we ordered is the
+// Awaited says whether only who comes from the boot that is wanted now is the
 // machine: the system that is on it may be somebody's, who has no say in what
-// happens after them. It has come once a claim rests on that boot.
+// happens after them. Where there is a BMC that is so from the wish on, before
+// the BMC was told anything, until a claim rests on that boot.
 func Awaited(r resource.Reader, m *api.Machine) bool {
-	if !m.Owned() || !Ordered(r, m) {
+	return m.Owned() && pending(r, m) && (param.HasBMC(r, m) || Ordered(r, m)) && !Shown(r, m)
+}
+
+// Shown says whether who speaks for the machine comes from the boot that was
+// wanted last: its BMC showed the newest try of that, or an operator said so
+// since it was wanted. A token that is only held says nothing of that.
+func Shown(r resource.Reader, m *api.Machine) bool {
+	c, err := Claims.Get(r, m.Uuid)
+	return err == nil && c.from(r, m)
+}
+
+// Vouched says whether what the machine's agent tells of its disks counts. Of
+// one that is taken back it is the word of its last owner's system, unless the
+// boot was shown, where something can show it. While the machine is built no
+// disk becomes blank by anybody's word: what is told then ends with the use.
+func Vouched(r resource.Reader, m *api.Machine) bool {
+	return !m.Owned() || m.PoolStatus == api.Building || !param.HasBMC(r, m) || Shown(r, m)
+}
+
+// Basis is what the word of the machine's agent rests on now, and the id of its
+// claim.
+func Basis(r resource.Reader, m *api.Machine) (kind, claim string) {
+	c, err := Claims.Get(r, m.Uuid)
+	if err != nil {
+		return "", ""
+	}
+	return string(c.Proof), c.Id
+}
+
+// Retaken says whether a machine that is taken back must be booted anew although
+// it is to be where it is: whoever speaks for it there may be its last owner's.
+func Retaken(r resource.Reader, old, m *api.Machine) bool {
+	if m.PoolStatus != api.Destroying || old.PoolStatus == api.Destroying || m.Context != "" || m.Virtual {
 		return false
 	}
-	c, err := Claims.Get(r, m.Uuid)
-	return err != nil || c.Intent != m.Boot.Intent
+	env, err := api.BootEnvs.Get(r, m.BootEnv)
+	return err == nil && env.NetBoots() && param.HasBMC(r, m) && (old.Owned() && old.PoolStatus != api.HoldDestroy || !Shown(r, m))
 }
 
 func pending(r resource.Reader, m *api.Machine) bool {
@@ -117,13 +151,27 @@ func action(r resource.Reader, m *api.Machine) *api.BMCAction {
 }
 
 // MayRead says whether the client at addr may read what is rendered for the
-// machine alone, as its token: whoever could not claim it may not.
+// machine alone, as its token: whoever could not claim it may not. An order to its
+// BMC alone lets nobody: it may not be carried out yet, or never. Once the boot
+// was shown, who has an address of another DHCP server may, for no lease of ours
+// tells who that is.
 func MayRead(r resource.Reader, now time.Time, m *api.Machine, addr netip.Addr) bool {
 	k, foreign := At(r, now, m, addr)
 	if foreign != "" {
 		return false
 	}
-	return k == Lease || Ordered(r, m) || admitted(r, now, m)
+	return k == Lease || admitted(r, now, m) || Seen(r, m) && !ours(r, addr)
+}
+
+// ours says whether the address is of a subnet in which this server gives leases.
+func ours(r resource.Reader, addr netip.Addr) bool {
+	for s := range api.Subnets.All(r) {
+		net, err := netip.ParsePrefix(s.Subnet)
+		if err == nil && s.Enabled && !s.Proxy && net.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
 }
 
 // Foreign says whether the client is known to be another than the machine.

@@ -42,7 +42,7 @@ func (h *kindServer) nextJob(c echo.Context) error {
 	if h.cfg.NextJob == nil {
 		return notWired("jobs")
 	}
-	job, status, reason, err := h.cfg.NextJob(c.Request().Context(), req.Machine, req.Context)
+	job, status, reason, err := h.cfg.NextJob(c.Request().Context(), identity(c), req.Machine, req.Context)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (h *kindServer) jobActions(c echo.Context) error {
 	if h.cfg.JobActions == nil {
 		return notWired("job actions")
 	}
-	list, err := h.cfg.JobActions(c.Request().Context(), o.Key, base(c), c.QueryParam("os"))
+	list, err := h.cfg.JobActions(c.Request().Context(), identity(c), o.Key, base(c), c.QueryParam("os"))
 	if err != nil {
 		return err
 	}

@@ -62,10 +62,10 @@ type Config struct {
 	Logs func() []LogLine
 	// NextJob is POST /jobs. status is 201 or 202 with a job, 204 with the
 	// reason why there is none; errors carry the other cases.
-	NextJob func(ctx context.Context, machine, jobContext string) (job *api.Job, status int, reason string, err error)
+	NextJob func(ctx context.Context, by auth.Identity, machine, jobContext string) (job *api.Job, status int, reason string, err error)
 	// JobActions renders the templates of a job; base is https://host:port as
 	// the agent called it, os the system that it runs on ("": any).
-	JobActions func(ctx context.Context, job, base, os string) ([]api.JobAction, error)
+	JobActions func(ctx context.Context, by auth.Identity, job, base, os string) ([]api.JobAction, error)
 	// PackWarnings tells what of a content pack this server ignores. Nil: nothing.
 	PackWarnings func(r resource.Reader, p *api.ContentPack) []string
 	// WhoAmI finds or makes the machine with a fingerprint, and says whether the

@@ -31,7 +31,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	t.Parallel()
 	var asked string
 	r := newRig(t, func(c *rest.Config) {
-		c.NextJob = func(_ context.Context, machine, _ string) (*api.Job, int, string, error) {
+		c.NextJob = func(_ context.Context, _ auth.Identity, machine, _ string) (*api.Job, int, string, error) {
 			asked = machine
 			return nil, 204, "all tasks done", nil
 		}

@@ -25,6 +25,11 @@ func (f *Flow) NextJob(tx *resource.Tx, now time.Time, id, context string) (Next
 	if m == nil {
 		return Next{}, resource.Errorf(resource.Invalid, "jobs", "", "no machine %q", id)
 	}
+	if b := m.Boot; context == "" && b != nil && !b.Home {
+		if why := absent(tx, m); why != "" {
+			return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s", why)
+		}
+	}
 	if why := notReady(m); why != "" {
 		return Next{}, resource.Errorf(resource.Conflict, k.Name, id, "%s", why)
 	}

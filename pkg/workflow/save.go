@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
 
@@ -33,8 +34,12 @@ func saveMachine(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.M
 	} else if err := saveEdit(tx, k, old, new); err != nil {
 		return err
 	}
-	if new.BootEnv != old.BootEnv && k == api.Machines {
+	switch {
+	case k != api.Machines:
+	case new.BootEnv != old.BootEnv:
 		installs(tx, new)
+		intend(tx, new)
+	case proof.Retaken(tx, old, new):
 		intend(tx, new)
 	}
 	return nil

@@ -7,6 +7,7 @@ package inproc
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"drpd/pkg/bmc"
 	"drpd/pkg/daemon"
 	"drpd/pkg/engine"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/workflow"
 )
@@ -27,6 +29,9 @@ type Machine struct {
 	on        bool
 	boot      api.BMCWant // from where the next power-on boots
 	env       string      // what it runs: "", "discovery" or "local"
+	ticket    string      // that its boot script held, one for each boot
+	intent    string      // that the ticket was made for
+	boots     int
 	installed bool
 	Installs  int
 	Wipes     int
@@ -107,10 +112,13 @@ func (r *Rack) served() *daemon.Core {
 // but for the wire.
 func (r *Rack) BMC(db *resource.DB) []engine.Runner {
 	do := func(_ context.Context, a *api.BMCAction) (string, error) {
-		if err := r.press(db, a); err != nil || a.Want != api.BMCOff {
+		if err := r.press(db, a); err != nil {
 			return "", err
 		}
-		return "off", nil
+		if a.Want == api.BMCOff {
+			return "off", nil
+		}
+		return "on", nil
 	}
 	return []engine.Runner{bmc.ActionBy(do, time.Now)}
 }
@@ -122,10 +130,21 @@ func (r *Rack) press(db *resource.DB, a *api.BMCAction) error {
 	}
 	for _, m := range r.Machines {
 		if m.Name == o.Name {
+			m.script(o)
 			return m.press(a.Want, taken(db.View(), o.Uuid))
 		}
 	}
 	return fmt.Errorf("no simulated machine %s", o.Name)
+}
+
+// script is what the machine's next boot gets to read.
+func (m *Machine) script(o *api.Machine) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.boots++
+	if m.ticket, m.intent = fmt.Sprintf("%s boot %d", m.MAC, m.boots), ""; o.Boot != nil {
+		m.intent = o.Boot.Intent
+	}
 }
 
 func (m *Machine) press(want api.BMCWant, job *api.Job) error {
@@ -194,9 +213,34 @@ func (r *Rack) turn(ctx context.Context, m *Machine) bool {
 		return false
 	}
 	if o.Boot != nil && !o.Boot.Home {
-		return c.DB.Update(ctx, func(tx *resource.Tx) error { return workflow.Home(tx, o.Uuid, env) }) == nil
+		return m.home(ctx, c, o.Uuid, env)
 	}
 	return m.work(ctx, c, o)
+}
+
+// home says who it is, as an agent does: from the network with what the boot
+// script held, from the disk with the token that was left there.
+func (m *Machine) home(ctx context.Context, c *daemon.Core, id, env string) bool {
+	m.mu.Lock()
+	who := proof.Claimant{Address: netip.AddrFrom4([4]byte{10, 0, 0, m.MAC[len(m.MAC)-1]}), Ticket: m.ticket, Intent: m.intent}
+	m.mu.Unlock()
+	err := c.DB.Update(ctx, func(tx *resource.Tx) error {
+		o, err := api.Machines.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		if env == "discovery" {
+			if who.Intent == "" && o.Boot != nil { // behind a controller of its own
+				who.Intent = o.Boot.Intent
+			}
+			if claim, _, err := proof.Take(tx, tx.Now(), o, who); claim == nil || err != nil {
+				return err
+			}
+		}
+		return workflow.Home(tx, id, env)
+	})
+	o, gone := api.Machines.Get(c.DB.View(), id)
+	return err == nil && gone == nil && o.Boot != nil && o.Boot.Home
 }
 
 func (r *Rack) poll() time.Duration {

@@ -11,6 +11,7 @@ import (
 	"drpd/pkg/api"
 	"drpd/pkg/cluster"
 	"drpd/pkg/engine"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -46,6 +47,20 @@ func (s *Site) reasons(name string) map[string]string {
 	return out
 }
 
+// admit is an operator's word for who comes next.
+func (s *Site) admit(t *testing.T, name string) {
+	t.Helper()
+	id := api.Machines.One(s.Core.DB.View(), api.ByName, name).Uuid
+	require.NoError(t, s.Core.DB.Update(t.Context(), func(tx *resource.Tx) error { return proof.Admit(tx, id, tx.Now().Add(time.Hour)) }))
+}
+
+// never says that something does not come true in ten minutes.
+func (s *Site) never(t *testing.T, what string, cond func(*resource.View) bool) {
+	t.Helper()
+	time.Sleep(10 * time.Minute)
+	assert.False(t, cond(s.Core.DB.View()), what)
+}
+
 func TestBMCIsGivenUpWithItsCause(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -77,6 +92,8 @@ func TestBMCIsGivenUpWithItsCause(t *testing.T) {
 
 				set(false)
 				require.NoError(t, m.press(api.BMCBootPXE, nil), "a person boots it by hand")
+				s.never(t, "an agent's word is none", Live("demo"))
+				s.admit(t, "n1")
 				require.NoError(t, s.Await(t.Context(), "cluster live", Live("demo")))
 			})
 		})
@@ -211,6 +228,9 @@ func TestDestroyLeavesAMachineBehindThatItCannotWipe(t *testing.T) {
 		s.Machines[1].BMCLies = false
 		s.Machines[1].mu.Unlock()
 		require.NoError(t, s.Machines[1].press(api.BMCBootPXE, nil), "a person boots it by hand")
+		s.never(t, "an agent's word is none", AllFree(3))
+		require.NoError(t, s.Machines[1].press(api.BMCBootPXE, nil), "its fence has switched it off")
+		s.admit(t, "n2")
 		require.NoError(t, s.Await(t.Context(), "all free", AllFree(3)))
 		assert.Equal(t, 1, s.Machines[1].Wipes)
 	})

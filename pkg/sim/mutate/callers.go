@@ -12,12 +12,16 @@ func claims() []Mutation {
 		{"claims: a lease that is over counts", "pkg/proof/proof.go", ` && l.ExpireTime.After(now)`, ``, pkg, ""},
 		{"claims: who has another's address is the machine", "pkg/proof/claim.go", `	case foreign != "":`, `	case false:`, pkg, ""},
 		{"claims: a machine that is elsewhere is here", "pkg/proof/proof.go", `			if running(l, now) && l.Addr != addr.String() {`, `			if false {`, pkg, ""},
-		{"claims: the old system comes home in the boot of the BMC", "pkg/proof/proof.go", `	if !m.Owned() || !Ordered(r, m) {`, `	if true || !m.Owned() || !Ordered(r, m) {`, pkg, ""},
+		{"claims: the old system comes home in the boot of the BMC", "pkg/proof/proof.go", `	return m.Owned() && pending(r, m) && (`, `	return false && pending(r, m) && (`, pkg, ""},
+		{"claims: only who was told to boot is awaited", "pkg/proof/proof.go", `(param.HasBMC(r, m) || Ordered(r, m)) && !Shown`, `Ordered(r, m) && !Shown`, pkg, "TestShown"},
+		{"claims: the old system says that it is home", "pkg/workflow/home.go", `	if proof.Awaited(r, m) {`, `	if false && proof.Awaited(r, m) {`, "pkg/daemon", "TestTheOldSystem"},
+		{"claims: an agent's word ends a BMC's order", "pkg/workflow/home.go", `		if !proof.Shown(r, m) {`, `		if false {`, "pkg/daemon", "TestTheOldSystem"},
+		{"claims: a wipe that the old system tells of", "pkg/blank/note.go", `		proof.Vouched(r, m)`, `		(true || proof.Vouched(r, m))`, "pkg/blank", "TestEvidence"},
+		{"claims: a join token is good once more", "pkg/proof/claim.go", `	case who.Operator && !again || `, `	case who.Operator || `, pkg, "TestShown"},
+		{"claims: an earlier try of the boot is this one", "pkg/proof/claim.go", `	return c.Order == "" || a != nil`, `	return true || a != nil`, pkg, "TestShown"},
 		{"claims: a boot that was not seen is one", "pkg/proof/proof.go", ` && a.State == "done" && a.Power == "on"`, ``, pkg, ""},
-		{"claims: any boot script is this boot's", "pkg/proof/claim.go", `	if who.Intent == m.Boot.Intent {
-		return true`, `	if true {
-		return true`, pkg, ""},
-		{"claims: an address of one that is had tells enough", "pkg/proof/claim.go", `return here == Lease && (!m.Owned() || `, `return here == Lease && (true || !m.Owned() || `, pkg, ""},
+		{"claims: any boot script is this boot's", "pkg/proof/claim.go", `	return who.Intent == m.Boot.Intent || here`, `	return true || here`, pkg, ""},
+		{"claims: an address of one that is had tells enough", "pkg/proof/claim.go", `	if m.Owned() && Tells(systemOf(r, m)) && `, `	if false && Tells(systemOf(r, m)) && `, pkg, ""},
 		{"claims: one that is built is anybody's at its address", "pkg/proof/claim.go", `	case m.Owned() && who.Spoke && `, `	case false && `, pkg, ""},
 		{"claims: an ended token is used unnoticed", "pkg/auth/auth.go", `		a.noteSuperseded(ctx, err, from, now)
 `, ``, "pkg/daemon", "TestBootOfTheBMC"},
@@ -29,17 +33,22 @@ func claims() []Mutation {
 		return`, `	if false {
 		return`, pkg, ""},
 		{"claims: a second claimant is taken", "pkg/proof/claim.go", `	case was.Id != "" && was.Address != who.Address.String() && who.Live:`, `	case false:`, pkg, ""},
-		{"claims: a second comes from one boot", "pkg/proof/claim.go", `	case booted && was.Intent == m.Boot.Intent && was.Address != who.Address.String() && who.Live:`, `	case false:`, pkg, ""},
+		{"claims: a second comes from one boot", "pkg/proof/claim.go", `	case came && !held && !was.lost(who, now) && `, `	case false && `, pkg, "TestTake"},
+		{"claims: a ticket alone stands against the lease", "pkg/proof/claim.go", ` && !(booted && here == Lease && was.Bare):`, `:`, pkg, "TestTake"},
+		{"claims: who came has left a token that was used", "pkg/proof/claim.go", ` && !who.Spoke && now.Sub(c.Since) < LiveFor`, ``, pkg, "TestTake"},
 		{"claims: an admission is good for ever", "pkg/proof/claim.go", `who.Address.String(), now, time.Time{}`, `who.Address.String(), now, was.Admit`, pkg, ""},
-		{"claims: an admission has no end", "pkg/proof/claim.go", `now.Before(was.Admit) && foreign == ""`, `!was.Admit.IsZero() && foreign == ""`, pkg, ""},
+		{"claims: an admission has no end", "pkg/proof/claim.go", `now.Before(c.Admit) && (!awaited`, `!c.Admit.IsZero() && (!awaited`, pkg, ""},
 		{"claims: a token that was used is used by another", "pkg/proof/claim.go", `t != nil && (t.Address != who.Address.String() || t.Claim != was.Id)`, `false && t != nil`, pkg, ""},
-		{"claims: an ended token is held", "pkg/proof/claim.go", `was.Id != "" && who.Held == was.Id
-	switch`, `was.Id != "" && who.Held != ""
-	switch`, pkg, ""},
+		{"claims: an ended token is held", "pkg/proof/claim.go", `was.Id != "" && who.Held == was.Id || again`, `was.Id != "" && who.Held != "" || again`, pkg, ""},
 		{"claims: a join token makes many machines", "pkg/proof/claim.go", `		if c.Machine != machine {
 			return true`, `		if false && c.Machine != machine {
 			return true`, pkg, ""},
-		{"claims: everybody reads what is rendered for a machine", "pkg/proof/proof.go", `	return k == Lease || Ordered(r, m) || admitted(r, now, m)`, `	return true || k == Lease`, pkg, ""},
+		{"claims: everybody reads what is rendered for a machine", "pkg/proof/proof.go", `	return k == Lease || admitted(r, now, m)`, `	return true || k == Lease`, pkg, ""},
+		{"claims: what is ordered only may be read", "pkg/proof/proof.go", `Seen(r, m) && !ours(r, addr)`, `Ordered(r, m) && !ours(r, addr)`, pkg, "TestMayRead"},
+		{"claims: no lease is wanted in a subnet of ours", "pkg/proof/proof.go", `Seen(r, m) && !ours(r, addr)`, `Seen(r, m)`, pkg, "TestMayRead"},
+		{"claims: one gets the token of who has followed", "pkg/auth/issue.go", `	if i.Machine() == machine && i.g.claim != "" {`, `	if false {`, "pkg/auth", "TestOnesOwnTokens"},
+		{"claims: scripts of a job that is over", "pkg/daemon/jobs.go", `	if by.Machine() != "" && j.Ended() {`, `	if false {`, "pkg/daemon", "TestActionsAre"},
+		{"claims: who is not awaited gets scripts", "pkg/daemon/jobs.go", `	if proof.Awaited(r, m) {`, `	if false && proof.Awaited(r, m) {`, "pkg/daemon", "TestActionsAre"},
 		{"claims: a join token is asked for nothing", "pkg/auth/ticket.go", ` && !proof.Spent(tx, ticket, m.Uuid)`, ``, "pkg/daemon", "TestJoinToken"},
 	}
 }
