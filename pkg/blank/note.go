@@ -276,9 +276,7 @@ func discovery(r resource.Reader, m *api.Machine, j *api.Job) bool {
 // survey keeps the inventory of a report.
 func survey(tx *resource.Tx, m *api.Machine, j *api.Job, disks []api.DiskFact) error {
 	s := &api.DiskSurvey{Machine: m.Uuid, Release: m.Uses, Job: j.Uuid, Taken: tx.Now()}
-	if c, err := proof.Claims.Get(tx, m.Uuid); err == nil {
-		s.Proof = string(c.Proof)
-	}
+	s.Proof, _ = proof.Basis(tx, m)
 	was, err := api.DiskSurveys.Get(tx, m.Uuid)
 	if err != nil {
 		was = &api.DiskSurvey{}
