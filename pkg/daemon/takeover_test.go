@@ -41,8 +41,9 @@ func behindBMCs(t *testing.T, d *daemon.Daemon, rack *inproc.Rack) (came *atomic
 	for i, m := range rack.Machines {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
+		m.System = fmt.Sprintf("7f3c2f5e-0000-4000-8000-%012d", i)
 		c := &inproc.Controller{Machine: m}
-		s, err := redfish.New(redfish.Config{User: "u", Password: "p", Machine: c, System: redfish.System{Name: m.Name, MAC: m.MAC, UUID: fmt.Sprintf("7f3c2f5e-0000-4000-8000-%012d", i)}})
+		s, err := redfish.New(redfish.Config{User: "u", Password: "p", Machine: c, System: redfish.System{Name: m.Name, MAC: m.MAC, UUID: m.System}})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)

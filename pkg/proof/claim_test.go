@@ -297,6 +297,7 @@ func TestShown(t *testing.T) {
 		"being booted, its token":   {func(g gate) { old(g); g.boot("working", "") }, proof.Claimant{Held: "old"}, false, ""},
 		"booted and off, its token": {func(g gate) { old(g); g.boot("done", "off") }, proof.Claimant{Held: "old"}, false, ""},
 		"failed, its token":         {func(g gate) { old(g); g.boot("failed", "on") }, proof.Claimant{Held: "old"}, false, ""},
+		"booted, its token":         {func(g gate) { old(g); g.boot("done", "on") }, proof.Claimant{Held: "old", System: system}, false, ""},
 		"booted, by its lease":      {func(g gate) { old(g); g.boot("done", "on") }, proof.Claimant{System: system}, true, ""},
 		"an operator's token":       {func(g gate) { old(g) }, proof.Claimant{Operator: true, Ticket: "t"}, true, ""},
 		"an operator's token, used before": {func(g gate) {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 	"drpd/pkg/store/mem"
 )
@@ -27,7 +28,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	flow := &Flow{}
-	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: api.Kinds(), Hooks: flow.Hooks()})
+	db, err := resource.Open(t.Context(), resource.Config{Store: mem.New(mem.Config{}), Kinds: append(api.Kinds(), proof.Claims), Hooks: flow.Hooks()})
 	require.NoError(t, err)
 	r := &rig{T: t, db: db, flow: flow}
 	r.update(func(tx *resource.Tx) error {

@@ -23,6 +23,7 @@ import (
 // Machine is one simulated server.
 type Machine struct {
 	Name, MAC string
+	System    string // system UUID that its firmware and its BMC tell, if any
 
 	mu        sync.Mutex // guards all below
 	Disks     []*Disk
@@ -222,7 +223,7 @@ func (r *Rack) turn(ctx context.Context, m *Machine) bool {
 // script held, from the disk with the token that was left there.
 func (m *Machine) home(ctx context.Context, c *daemon.Core, id, env string) bool {
 	m.mu.Lock()
-	who := proof.Claimant{Address: netip.AddrFrom4([4]byte{10, 0, 0, m.MAC[len(m.MAC)-1]}), Ticket: m.ticket, Intent: m.intent}
+	who := proof.Claimant{Address: netip.AddrFrom4([4]byte{10, 0, 0, m.MAC[len(m.MAC)-1]}), Ticket: m.ticket, Intent: m.intent, System: m.System}
 	m.mu.Unlock()
 	err := c.DB.Update(ctx, func(tx *resource.Tx) error {
 		o, err := api.Machines.Get(tx, id)
