@@ -16,7 +16,7 @@ const waive = "action:waiveProof"
 // whoever has not that right: reports of wipes come from the machine's own
 // agent, and a pool or preference that wants less proof than before has a right
 // of its own.
-func (i Identity) mayTrust(c resource.Change) error {
+func (i Identity) mayTrust(r resource.Reader, c resource.Change) error {
 	if was, ok := c.Old.(*api.Machine); ok && c.Kind == api.Machines.Name {
 		is, _ := c.New.(*api.Machine)
 		return i.mayLose(c, was, is)
@@ -24,9 +24,13 @@ func (i Identity) mayTrust(c resource.Change) error {
 	switch is := c.New.(type) {
 	case *api.Job:
 		was, _ := c.Old.(*api.Job)
-		if len(is.Reports) > 0 && (was == nil || !reflect.DeepEqual(was.Reports, is.Reports)) && i.Machine() != is.Machine {
+		switch {
+		case len(is.Reports) == 0 || was != nil && reflect.DeepEqual(was.Reports, is.Reports):
+			return nil
+		case i.Machine() != is.Machine:
 			return resource.Errorf(resource.Forbidden, c.Kind, c.Key, "Reports come from the agent of the machine")
 		}
+		return i.Present(r) // another may have proven to be the machine meanwhile
 	case *api.Pool:
 		was, ok := c.Old.(*api.Pool)
 		if !ok {

@@ -3,12 +3,14 @@ package auth_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"drpd/pkg/api"
 	"drpd/pkg/auth"
+	"drpd/pkg/proof"
 	"drpd/pkg/resource"
 )
 
@@ -175,6 +177,21 @@ func TestReportsComeFromTheMachine(t *testing.T) {
 	assert.NoError(t, r.in(t.Context(), r.as(t, "root"), func(tx *resource.Tx) error {
 		return api.Jobs.Modify(tx, job1, func(j *api.Job) error { j.ExitState = "failed"; return nil })
 	}), "what is reported already may stay")
+
+	claim := func(id string) *proof.Claim {
+		c := &proof.Claim{Machine: mine, Id: id, Address: "10.0.0.10"}
+		require.NoError(t, r.db.Update(t.Context(), func(tx *resource.Tx) error {
+			require.NoError(t, api.Jobs.Modify(tx, job1, func(j *api.Job) error { j.Reports = nil; return nil }))
+			return proof.Claims.Put(tx, c)
+		}))
+		return c
+	}
+	text, err := r.auth.ClaimToken(claim("first"), time.Hour)
+	require.NoError(t, err)
+	first := r.who(t, text)
+	assert.NoError(t, r.in(t.Context(), first, reports(job1)))
+	claim("second")
+	assert.ErrorContains(t, r.in(t.Context(), first, reports(job1)), "another has proven to be the machine since")
 }
 
 // TestGiving: nobody gives rights that they lack, by whatever object.

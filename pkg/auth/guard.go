@@ -17,7 +17,7 @@ func (i Identity) Guard() resource.Guard {
 			if err := i.mayGive(tx, c); err != nil {
 				return err
 			}
-			if err := i.mayTrust(c); err != nil {
+			if err := i.mayTrust(tx, c); err != nil {
 				return err
 			}
 			if err := i.mayReserve(tx, c); err != nil {
