@@ -334,13 +334,22 @@ func Admit(tx *resource.Tx, id string, until time.Time) error {
 	return Claims.Put(tx, &next)
 }
 
-// Forget removes the claim of a machine that is deleted.
+// Forget removes the claim of a machine that is deleted, but for the operator's
+// tickets in it: they are not good once more.
 func Forget() resource.Hook {
 	return resource.OnSave(api.Machines, func(tx *resource.Tx, old, new *api.Machine) error {
-		if new != nil || !Claims.Has(tx, old.Uuid) {
+		if new != nil || tx.Loading() {
 			return nil
 		}
-		return Claims.Delete(tx, old.Uuid)
+		c, err := Claims.Get(tx, old.Uuid)
+		if err != nil {
+			return nil
+		}
+		used := slices.DeleteFunc(slices.Clone(c.Used), func(t Ticket) bool { return !t.Join })
+		if len(used) == 0 {
+			return Claims.Delete(tx, old.Uuid)
+		}
+		return Claims.Put(tx, &Claim{Machine: old.Uuid, Used: used})
 	})
 }
 

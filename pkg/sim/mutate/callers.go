@@ -50,6 +50,7 @@ func claims() []Mutation {
 		{"claims: one gets the token of who has followed", "pkg/auth/issue.go", `	if i.Machine() == machine && i.g.claim != "" {`, `	if false {`, "pkg/auth", "TestOnesOwnTokens"},
 		{"claims: scripts of a job that is over", "pkg/daemon/jobs.go", `	if by.Machine() != "" && j.Ended() {`, `	if false {`, "pkg/daemon", "TestActionsAre"},
 		{"claims: who is not awaited gets scripts", "pkg/daemon/jobs.go", `	if proof.Awaited(r, m) {`, `	if false && proof.Awaited(r, m) {`, "pkg/daemon", "TestActionsAre"},
+		{"claims: a join token is good again when its machine is deleted", "pkg/proof/claim.go", `		if len(used) == 0 {`, `		if true {`, "pkg/daemon", "TestJoinToken"},
 		{"claims: a join token is asked for nothing", "pkg/auth/ticket.go", ` && !proof.Spent(tx, ticket, m.Uuid)`, ``, "pkg/daemon", "TestJoinToken"},
 	}
 }
