@@ -22,14 +22,15 @@ import (
 func (d *Daemon) bootAgain(ctx context.Context, o resource.Object, _ []byte, _ url.Values) (int, any, error) {
 	err := d.DB.Update(ctx, func(tx *resource.Tx) error {
 		return api.Machines.Modify(tx, o.Key, func(m *api.Machine) error {
-			if m.Boot == nil || m.Boot.Home {
+			claim, err := proof.Claims.Get(tx, o.Key)
+			if m.Boot == nil || m.Boot.Home && (err != nil || claim.Rival == nil) {
 				return resource.Errorf(resource.Refused, "machines", o.Key, "%s does not wait for a boot", m.Name)
 			}
 			if err := guard.Entry(tx, m, "bootenv:"+m.BootEnv); err != nil {
 				return err
 			}
 			m.Boot.Intent, m.Boot.Since = uuid.NewString(), tx.Now()
-			m.Boot.Tries, m.Boot.Error, m.Boot.Served = 0, "", false
+			m.Boot.Tries, m.Boot.Error, m.Boot.Served, m.Boot.Home = 0, "", false, false
 			return nil
 		})
 	})

@@ -371,3 +371,48 @@ func TestActionsAreOfWorkThatIsToBeDone(t *testing.T) {
 	_, _, _, err = agent.NextJob(t.Context(), r.id, "some-context")
 	assert.ErrorContains(t, err, "has yet to boot into discovery")
 }
+
+// TestAdmittedWithAnEndedToken: the system on a machine's disk holds a token that
+// ended; it may ask who it is, which an operator decides, and no more.
+func TestAdmittedWithAnEndedToken(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	leased(t, r.d, mac1)
+	disk, err := r.claim(r.boot)
+	require.NoError(t, err)
+	r.modify(func(m *api.Machine) { m.PoolStatus = api.InUse })
+	put(t, r.d, func(tx *resource.Tx) error {
+		return proof.Claims.Modify(tx, r.id, func(c *proof.Claim) error { c.Id = "another's"; return nil })
+	})
+	_, err = r.claim(disk)
+	assert.ErrorContains(t, err, "n1 is in use, and nothing shows", "it is told what to do")
+	assert.False(t, r.works(disk))
+	var out struct{ Until time.Time }
+	_, err = admin(t, r.d).Do(t.Context(), "POST", "machines/"+r.id+"/admit", nil, map[string]string{}, &out)
+	require.NoError(t, err)
+	next, err := r.claim(disk)
+	require.NoError(t, err)
+	assert.True(t, r.works(next))
+	assert.False(t, r.works(disk))
+}
+
+// TestBootedAgainAfterARival: a machine that is at home is booted again when
+// somebody was refused as that machine: it may be itself, after a warm restart.
+func TestBootedAgainAfterARival(t *testing.T) {
+	t.Parallel()
+	r := newRack(t, &api.Machine{})
+	r.modify(func(m *api.Machine) { m.Boot = &api.BootState{Intent: "i1", Env: m.BootEnv, Home: true} })
+	again := func() error {
+		_, err := admin(t, r.d).Do(t.Context(), "POST", "machines/"+r.id+"/boot", nil, nil, nil)
+		return err
+	}
+	assert.ErrorContains(t, again(), "n1 does not wait for a boot")
+	put(t, r.d, func(tx *resource.Tx) error {
+		return proof.Claims.Put(tx, &proof.Claim{Machine: r.id, Id: "c", Rival: &proof.Rival{Address: "10.0.0.10"}})
+	})
+	require.NoError(t, again())
+	m, err := api.Machines.Get(r.d.DB.View(), r.id)
+	require.NoError(t, err)
+	assert.False(t, m.Boot.Home)
+	assert.NotEqual(t, "i1", m.Boot.Intent)
+}

@@ -92,7 +92,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	db, err := resource.Open(ctx, resource.Config{
 		Store: cfg.Store, Kinds: Kinds(), Now: cfg.Now, Log: cfg.Log,
 		Base: func(tx *resource.Tx) error { return layer(tx, packs, cfg.BuiltIn) }, Overwritable: []string{bundle.Basic}, Follow: triggers.Follow,
-		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), blank.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), guard.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook(), proof.Forget()}),
+		Hooks: slices.Concat(cluster.Hooks(), flexi.Hooks(), blank.Hooks(), pool.Hooks(), cfg.Vault.Hooks(append(api.Kinds(), api.ExtendedObjects)), flow.Hooks(), guard.Hooks(), orders.Hooks(), triggers.Hooks(), auth.Hooks(Kinds()), []resource.Hook{packs.Hook(), plugin.Hook(cfg.Log), plugin.CallHook(), bmc.Hook(), proof.Forget(), proof.Restarts()}),
 	})
 	if err != nil {
 		return nil, err

@@ -111,7 +111,7 @@ func (d *Daemon) rotateToken(ctx context.Context, overlap time.Duration) ([]stri
 		if i == 0 || k.Until.After(now.Add(overlap)) {
 			k.Until = now.Add(overlap) // an end that was given holds for all before
 		}
-		if now.Before(k.Until) {
+		if i == 0 || now.Before(k.Until) { // the database names the first until saveKeyIDs; Valid leaves out what is over
 			keys = append(keys, k)
 		}
 	}

@@ -171,3 +171,21 @@ func TestDHCPWantsAnInterface(t *testing.T) {
 	assert.ErrorContains(t, err, "DHCP on none9: ")
 	assert.ErrorContains(t, err, "this host has lo")
 }
+
+// TestKilledWhileATokenKeyEnds: the file has the new key and the database names
+// the old one still, which the next start knows.
+func TestKilledWhileATokenKeyEnds(t *testing.T) {
+	t.Parallel()
+	dir := settled(t)
+	d, _, stop := server(t, dir)
+	s, err := datadir.Servers.Get(d.DB.View(), datadir.Self)
+	require.NoError(t, err)
+	old := s.Token
+	require.Empty(t, d.Admin(t.Context(), "rotate", map[string]string{"what": "token-key", "overlap": "0s"}).Error)
+	require.NoError(t, d.DB.Update(t.Context(), func(tx *resource.Tx) error {
+		return datadir.Servers.Modify(tx, datadir.Self, func(s *datadir.Server) error { s.Token = old; return nil })
+	}))
+	stop()
+	_, _, stop = server(t, dir)
+	stop()
+}

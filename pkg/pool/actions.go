@@ -74,7 +74,9 @@ func begin(tx *resource.Tx, id string, a api.PoolActions, during, after api.Pool
 	err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
 		also(m)
 		edit(m, a)
-		m.PoolHoldReason, m.PoolStatus, m.Fence = "", during, nil
+		if m.PoolHoldReason, m.PoolStatus, m.Fence = "", during, nil; during == api.Destroying {
+			m.Context = "" // the work to be done is on the machine
+		}
 		if a.Workflow != "" {
 			m.Workflow, m.WorkOrderMode = a.Workflow, false
 		}

@@ -394,3 +394,24 @@ func TestUnfinishedMachines(t *testing.T) {
 	_, err := s.ask(Allocate, "default", "")
 	assert.ErrorContains(t, err, "(flow: workflow build is not complete, none: its tasks are not complete, it has no workflow)")
 }
+
+// TestReleaseLeavesNoContext: what a release has to do is done on the machine,
+// whatever context its last owner left it in; a boot that was given up is wanted
+// anew.
+func TestReleaseLeavesNoContext(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "a")
+	s.pool(&api.Pool{Id: "default", ReleaseActions: &api.PoolActions{Workflow: "wipe"}})
+	_, err := s.ask(Allocate, "default", `{}`)
+	require.NoError(t, err)
+	s.edit("a", func(m *api.Machine) {
+		m.Moving, m.Context, m.Boot = true, "runner", &api.BootState{Intent: "i", Env: m.BootEnv, Error: "given up"}
+	})
+	_, err = s.ask(Release, "default", `{}`)
+	require.NoError(t, err)
+	m := s.machine("a")
+	assert.Empty(t, m.Context)
+	require.NotNil(t, m.Boot)
+	assert.Empty(t, m.Boot.Error)
+	assert.NotEqual(t, "i", m.Boot.Intent)
+}

@@ -39,6 +39,7 @@ type Claim struct {
 	Seen    time.Time // a sign of life; not more than Flush behind
 	Admit   time.Time // until then an operator lets the next claimant in
 	Said    time.Time // when the operator said so
+	Restart bool      `json:",omitempty"` // a task has ended that wants the machine restarted
 	Used    []Ticket  `json:",omitempty"` // that were used, newest last
 	Rival   *Rival    `json:",omitempty"` // who else claimed to be the machine
 }
@@ -80,7 +81,7 @@ var Claims = &resource.Kind[Claim]{
 		}
 		return out
 	}}},
-	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "Order", "Bare", "During", "System", "Since", "Seen", "Admit", "Said", "Used", "Rival"},
+	Engine: []string{"Machine", "Id", "Proof", "Address", "Intent", "Order", "Bare", "During", "System", "Since", "Seen", "Admit", "Said", "Restart", "Used", "Rival"},
 }
 
 // Claimant is what a caller shows.
@@ -183,15 +184,15 @@ func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Cl
 	switch t := was.Find(who.Ticket); {
 	case t != nil && (t.Address != who.Address.String() || t.Claim != was.Id):
 		return None, fmt.Sprintf("this token was used already, by %s: get a new one", t.Address)
-	case who.Operator && !again || was.admits(m, now, awaited, held) && foreign == "":
+	case who.Operator && !again || was.admits(m, now, awaited, held) && another(r, now, m, who.Address) == "":
 		return Operator, ""
-	case foreign != "":
+	case foreign != "" && (!held || another(r, now, m, who.Address) != ""):
 		return None, fmt.Sprintf("%s cannot be %s: %s", who.Address, m.Name, foreign)
 	case awaited && !booted && !held:
 		return None, fmt.Sprintf("%s is being booted by its BMC, and this is not the system that comes from that boot: wait for it, or admit the next one (drpcli machines admit %s)", m.Name, m.Name)
 	case booted && !SameSystem(systemOf(r, m), who.System):
 		return None, fmt.Sprintf("the BMC of %s is in system %s, and this is system %s: correct param ipmi/address, or admit this one (drpcli machines admit %s)", m.Name, systemOf(r, m), who.System, m.Name)
-	case came && !held && !was.lost(who, now) && !(booted && here == Lease && was.Bare):
+	case came && !held && !was.lost(who, now) && !(booted && here == Lease && (was.Bare || was.restarts(who))):
 		return None, fmt.Sprintf("%s speaks for %s since this boot, and one boot brings one system: boot it again, or admit the next one (drpcli machines admit %s)", was.Address, m.Name, m.Name)
 	case booted && !came && !held && was.Intent == m.Boot.Intent && was.Address != who.Address.String() && who.Live:
 		return None, fmt.Sprintf("%s speaks for %s since this boot, and is there", was.Address, m.Name)
@@ -215,6 +216,12 @@ func decide(r resource.Reader, now time.Time, m *api.Machine, was *Claim, who Cl
 // the boot that is awaited did not mean it, nor the system that was there before.
 func (c *Claim) admits(m *api.Machine, now time.Time, awaited, held bool) bool {
 	return now.Before(c.Admit) && (!awaited || !held && !c.Said.Before(m.Boot.Since))
+}
+
+// restarts says whether the claimant may be the same machine after a warm restart,
+// which a task of its agent has asked for: no power cycle shows that.
+func (c *Claim) restarts(who Claimant) bool {
+	return c.Restart && c.Address == who.Address.String() && SameSystem(c.System, who.System)
 }
 
 // lost says whether the reply to the claimant may not have come: nobody has used
@@ -350,6 +357,26 @@ func Forget() resource.Hook {
 			return Claims.Delete(tx, old.Uuid)
 		}
 		return Claims.Put(tx, &Claim{Machine: old.Uuid, Used: used})
+	})
+}
+
+// exitReboot is the ExitState of a job after which the agent restarts the machine.
+const exitReboot = "reboot"
+
+// Restarts notes of jobs that the machine restarts after them, warm: whoever
+// comes from that comes from no new boot of ours.
+func Restarts() resource.Hook {
+	return resource.OnSave(api.Jobs, func(tx *resource.Tx, old, new *api.Job) error {
+		if tx.Loading() || new == nil || new.ExitState != exitReboot || new.Context != "" || old != nil && old.ExitState == exitReboot {
+			return nil
+		}
+		c, err := Claims.Get(tx, new.Machine)
+		if err != nil {
+			return nil
+		}
+		next := *c
+		next.Restart = true
+		return Claims.Put(tx, &next)
 	})
 }
 

@@ -111,9 +111,20 @@ func TestTake(t *testing.T) {
 		want    proof.Kind
 		refused string
 	}{
-		"nothing":                      {func(gate) {}, proof.Claimant{}, "", "nothing shows that 10.0.0.10 is n1"},
-		"its lease":                    {leased, proof.Claimant{}, proof.Lease, ""},
-		"its lease, from elsewhere":    {leased, proof.Claimant{Address: away}, "", "10.0.0.99 cannot be n1: n1 holds the lease of 10.0.0.10"},
+		"nothing":                             {func(gate) {}, proof.Claimant{}, "", "nothing shows that 10.0.0.10 is n1"},
+		"its lease":                           {leased, proof.Claimant{}, proof.Lease, ""},
+		"its lease, from elsewhere":           {leased, proof.Claimant{Address: away}, "", "10.0.0.99 cannot be n1: n1 holds the lease of 10.0.0.10"},
+		"its token, at an address of its own": {both(leased, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.10"}) }), proof.Claimant{Address: away, Held: "old"}, "", ""},
+		"its token, at another's address":     {both(func(g gate) { g.lease("10.0.0.10", another) }, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{Held: "old"}, "", "10.0.0.10 is leased to machine n2"},
+		"admitted, at an address of its own":  {both(leased, func(g gate) { g.speaks(proof.Claim{Admit: noon.Add(time.Minute)}) }), proof.Claimant{Address: away}, proof.Operator, ""},
+		"booted, and restarted by a task": {both(leased, gate.inUse, func(g gate) {
+			g.boot("done", "on")
+			g.came(proof.Claim{Address: "10.0.0.10", System: system, Restart: true})
+		}), proof.Claimant{System: system, Live: true, Spoke: true}, proof.BMC, ""},
+		"restarted by a task, from elsewhere": {both(leased, gate.inUse, func(g gate) {
+			g.boot("done", "on")
+			g.came(proof.Claim{Address: "10.0.0.99", System: system, Restart: true})
+		}), proof.Claimant{System: system, Live: true, Spoke: true}, "", "one boot brings one system"},
 		"the address of another":       {func(g gate) { g.lease("10.0.0.10", another) }, proof.Claimant{}, "", "10.0.0.10 is leased to machine n2"},
 		"in use, by its lease":         {both(leased, gate.inUse), proof.Claimant{}, "", "n1 is in use, and nothing shows"},
 		"in use, by its token":         {both(leased, gate.inUse, func(g gate) { g.speaks(proof.Claim{Address: "10.0.0.10"}) }), proof.Claimant{Held: "old"}, proof.Lease, ""},

@@ -42,13 +42,11 @@ func Needs(m *api.Machine) bool { return m.PoolStatus == api.InUse || m.WorkOrde
 // that is leased to another machine proves less than nothing, and so does any
 // while the machine holds a lease elsewhere: foreign says so.
 func At(r resource.Reader, now time.Time, m *api.Machine, addr netip.Addr) (k Kind, foreign string) {
-	if mac := lessee(r, now, addr); mac != "" {
-		switch owner := api.Machines.One(r, api.ByMAC, mac); {
-		case owner != nil && owner.Uuid == m.Uuid:
-			return Lease, ""
-		case owner != nil:
-			return None, fmt.Sprintf("%s is leased to machine %s", addr, owner.Name)
-		}
+	if owner := leasedTo(r, now, addr); owner != nil && owner.Uuid == m.Uuid {
+		return Lease, ""
+	}
+	if foreign := another(r, now, m, addr); foreign != "" {
+		return None, foreign
 	}
 	for _, mac := range m.HardwareAddrs {
 		for l := range api.Leases.By(r, "Token", mac) {
@@ -58,6 +56,23 @@ func At(r resource.Reader, now time.Time, m *api.Machine, addr netip.Addr) (k Ki
 		}
 	}
 	return None, ""
+}
+
+// another says that the address is leased to another machine. Unlike a lease that
+// the machine holds elsewhere, which its system may have left for an address of
+// its own, that no token and no operator's word outweighs.
+func another(r resource.Reader, now time.Time, m *api.Machine, addr netip.Addr) string {
+	if owner := leasedTo(r, now, addr); owner != nil && owner.Uuid != m.Uuid {
+		return fmt.Sprintf("%s is leased to machine %s", addr, owner.Name)
+	}
+	return ""
+}
+
+func leasedTo(r resource.Reader, now time.Time, addr netip.Addr) *api.Machine {
+	if mac := lessee(r, now, addr); mac != "" {
+		return api.Machines.One(r, api.ByMAC, mac)
+	}
+	return nil
 }
 
 // lessee is the MAC that holds a running lease of the address, "" if none does.
@@ -123,7 +138,7 @@ func Basis(r resource.Reader, m *api.Machine) (kind, claim string) {
 // Retaken says whether a machine that is taken back must be booted anew although
 // it is to be where it is: whoever speaks for it there may be its last owner's.
 func Retaken(r resource.Reader, old, m *api.Machine) bool {
-	if m.PoolStatus != api.Destroying || old.PoolStatus == api.Destroying || m.Context != "" || m.Virtual {
+	if m.PoolStatus != api.Destroying || old.PoolStatus == api.Destroying || m.Virtual {
 		return false
 	}
 	env, err := api.BootEnvs.Get(r, m.BootEnv)

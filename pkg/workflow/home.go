@@ -36,7 +36,7 @@ func absent(r resource.Reader, m *api.Machine) string {
 		return fmt.Sprintf("%s has yet to boot into %s, as its BMC was told", m.Name, m.BootEnv)
 	}
 	for a := range underWay(r, m) {
-		if !proof.Shown(r, m) {
+		if a.State == "working" || !proof.Shown(r, m) { // it cannot be called back
 			return fmt.Sprintf("%s has yet to boot into %s: its BMC is being told (%s), and what came of it is not known", m.Name, m.BootEnv, a.Want)
 		}
 	}

@@ -26,6 +26,7 @@ func TestHomeWaitsForTheBMC(t *testing.T) {
 		"done":               {"done", false, true, "done"},
 		"failed":             {"failed", false, true, "failed"},
 		"wanted, and let in": {"wanted", true, true, "cancelled"},
+		"under way, let in":  {"working", true, false, "working"},
 		"failed, and let in": {"failed", true, true, "failed"},
 	} {
 		r := newRig(t)

@@ -39,10 +39,15 @@ func saveMachine(tx *resource.Tx, k *resource.Kind[api.Machine], old, new *api.M
 	case new.BootEnv != old.BootEnv:
 		installs(tx, new)
 		intend(tx, new)
-	case proof.Retaken(tx, old, new):
-		intend(tx, new)
+	case proof.Retaken(tx, old, new), goesBack(old, new) && new.Boot != nil && new.Boot.Error != "":
+		intend(tx, new) // a boot that was given up is wanted anew
 	}
 	return nil
+}
+
+// goesBack says that the machine begins to be taken back.
+func goesBack(old, new *api.Machine) bool {
+	return new.PoolStatus == api.Destroying && old.PoolStatus != api.Destroying && !new.Virtual
 }
 
 // saveEdit is for saves by whoever is not the workflow itself.

@@ -35,7 +35,7 @@ var guards = []guard{
 		{File: "pkg/auth/ticket.go", Old: "t == nil || t.Address != from && !a.moved(i.view, i.g.machine, from, now)", New: "t == nil"},
 	}},
 	{name: "another's address", edits: []overlay.Edit{
-		{File: "pkg/proof/claim.go", Old: "\tcase foreign != \"\":\n", New: "\tcase false:\n"},
+		{File: "pkg/proof/claim.go", Old: "\tcase foreign != \"\" && (", New: "\tcase false && ("},
 		{File: "pkg/proof/claim.go", Old: "\tcase here == None:\n", New: "\tcase false:\n"},
 	}},
 	{name: "its scripts", edits: []overlay.Edit{

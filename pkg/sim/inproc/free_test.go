@@ -328,7 +328,10 @@ func TestHeldIsRepaired(t *testing.T) {
 				require.NoError(t, s.change(ctx, "n1", w.during))
 				s.Machines[0].Hang(false)
 			}
-			require.NoError(t, s.Await(ctx, "it is held", func(*resource.View) bool { m := s.machine("n1"); return m.Fenced() && m.Fence != nil && m.Fence.Off && m.Owner == "" }))
+			require.NoError(t, s.Await(ctx, "it is held", func(*resource.View) bool {
+				m := s.machine("n1")
+				return m.Fenced() && m.Fence != nil && m.Fence.Off && m.Owner == ""
+			}))
 			m := s.machine("n1")
 			require.NoError(t, s.Core.DB.Update(ctx, func(tx *resource.Tx) error { return c.repair(s, tx, m.Uuid) }))
 			require.NoError(t, s.Await(ctx, "it is free", AllFree(1)))
