@@ -63,9 +63,21 @@ func claims() []Mutation {
 `, pkg, "TestAwaitedBoots"},
 		{"claims: the first order for a boot counts", "pkg/proof/proof.go", `a.Created.After(last.Created)`, `a.Created.Before(last.Created)`, pkg, "TestAwaitedBoots"},
 		{"claims: an order for an earlier boot counts", "pkg/proof/proof.go", `a.Intent == m.Boot.Intent && a.Intent != ""`, `a.Intent != ""`, pkg, "TestAwaitedBoots"},
+		{"claims: a subnet that is off gives leases", "pkg/proof/proof.go", `s.Enabled && !s.Proxy`, `!s.Proxy`, pkg, "TestMayRead"},
+		{"claims: whom nobody had is not vouched for", "pkg/proof/proof.go", `	return !m.Owned() || m.PoolStatus == api.Building ||`, `	return m.PoolStatus == api.Building ||`, pkg, "TestVouched"},
+		{"claims: one that is built is not vouched for", "pkg/proof/proof.go", `m.PoolStatus == api.Building || !param.HasBMC`, `!param.HasBMC`, pkg, "TestVouched"},
+		{"claims: one without a BMC is not vouched for", "pkg/proof/proof.go", `m.PoolStatus == api.Building || !param.HasBMC(r, m) ||`, `m.PoolStatus == api.Building ||`, pkg, "TestVouched"},
 		{"claims: what is taken back goes on where it is", "pkg/workflow/save.go", `	case proof.Retaken(tx, old, new):`, `	case false && proof.Retaken(tx, old, new):`, "pkg/workflow", "TestRetaken"},
 		{"claims: an order for an earlier boot is waited for", "pkg/workflow/home.go", `a.Intent == m.Boot.Intent && !yield(a)`, `!yield(a)`, "pkg/workflow", "TestHomeWaits"},
 		{"claims: one gets the token of who has followed", "pkg/auth/issue.go", `	if i.Machine() == machine && i.g.claim != "" {`, `	if false {`, "pkg/auth", "TestOnesOwnTokens"},
+		{"claims: a job of the server ends with the agent's claim", "pkg/auth/issue.go", `	if job.Context == "" { // else`, `	if true { // else`, "pkg/auth", "TestJobsOnTheServer"},
+		{"claims: a join token for any takes what somebody has", "pkg/auth/ticket.go", `by.Key == "" && !m.Owned()) &&`, `by.Key == "") &&`, "pkg/auth", "TestJoinTokensOfNoMachine"},
+		{"claims: a join token lives for ever", "pkg/auth/ticket.go", `	if ttl > MaxJoin {`, `	if false {`, "pkg/auth", "TestJoinTokensOfNoMachine"},
+		{"claims: an order of another machine is read", "pkg/auth/machine.go", `	return err == nil && o.Machine == i.g.machine`, `	return err == nil && o != nil`, "pkg/auth", "TestWhoMay"},
+		{"claims: a job of another machine is read", "pkg/auth/machine.go", `err != nil || j.Machine != i.g.machine {`, `err != nil || j == nil {`, "pkg/auth", "TestWhoMay"},
+		{"claims: a job is made for another machine", "pkg/auth/machine.go", `		return specific == i.g.machine
+	}`, `		return specific != ""
+	}`, "pkg/auth", "TestWhoMay"},
 		{"claims: scripts of a job that is over", "pkg/daemon/jobs.go", `	if by.Machine() != "" && j.Ended() {`, `	if false {`, "pkg/daemon", "TestActionsAre"},
 		{"claims: who is not awaited gets scripts", "pkg/daemon/jobs.go", `	if proof.Awaited(r, m) {`, `	if false && proof.Awaited(r, m) {`, "pkg/daemon", "TestActionsAre"},
 		{"claims: a join token is asked for nothing", "pkg/auth/ticket.go", ` && !proof.Spent(tx, ticket, m.Uuid)`, ``, "pkg/daemon", "TestJoinToken"},
@@ -85,6 +97,7 @@ func rights() []Mutation {
 			return bootMay(scope, action)
 		}
 `, ``, pkg, "TestUnusedTicket"},
+		{"tickets: an unused one opens a profile", "pkg/auth/identity.go", `		return !i.unclaimed() && i.profileMay`, `		return i.profileMay`, pkg, "TestProfileTickets"},
 		{"tokens: a replaced claim's token goes on", "pkg/auth/ticket.go", `	if held != c.Id {`, `	if false {`, pkg, "TestTickets"},
 		{"agents: a field that is not listed is open", "pkg/auth/fields.go", `	if !slices.Contains(fields, field) {
 		return false
