@@ -197,6 +197,7 @@ func TestRevocation(t *testing.T) {
 
 func TestWhoMay(t *testing.T) {
 	t.Parallel()
+	const job2, order1, order2 = "44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555551", "55555555-5555-4555-8555-555555555552"
 	r := newRig(t)
 	toks := r.tokens(t)
 	job, err := api.Jobs.Get(r.db.View(), job1)
@@ -210,6 +211,11 @@ func TestWhoMay(t *testing.T) {
 		}); err != nil {
 			return err
 		}
+		require.NoError(t, api.Blueprints.Create(tx, &api.Blueprint{Name: "b"}))
+		for id, machine := range map[string]string{order1: mine, order2: other} {
+			require.NoError(t, api.WorkOrders.Create(tx, &api.WorkOrder{Uuid: id, Machine: machine, Blueprint: "b"}))
+		}
+		require.NoError(t, api.Jobs.Create(tx, &api.Job{Uuid: job2, Machine: other, State: api.JobRunning, Current: true}))
 		return api.Reservations.Create(tx, &api.Reservation{Addr: "10.0.0.8", Token: "52:54:00:00:00:02"})
 	})
 	for _, c := range []struct {
@@ -236,6 +242,15 @@ func TestWhoMay(t *testing.T) {
 		{"machine", "reservations", "create", "10.0.0.9", true},
 		{"machine", "reservations", "create", "10.0.0.7", false},
 		{"machine", "reservations", "update:/Options", "10.0.0.8", false},
+		{"machine", "jobs", "create", mine, true},
+		{"machine", "jobs", "create", other, false},
+		{"machine", "jobs", "get", job1, true},
+		{"machine", "jobs", "log", job1, true},
+		{"machine", "jobs", "get", job2, false},
+		{"machine", "jobs", "log", job2, false},
+		{"machine", "jobs", "actions", job2, false},
+		{"machine", "work_orders", "get", order1, true},
+		{"machine", "work_orders", "get", order2, false},
 		{"machine", "users", "get", "ann", false},
 		{"machine", "audit", "get", "x", false},
 		{"machine", "profiles", "get", "inner", true},

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -141,5 +142,93 @@ func TestOnesOwnTokens(t *testing.T) {
 		text, err := mint()
 		require.NoError(t, err, name)
 		assert.False(t, good(text), name)
+	}
+}
+
+// TestProfileTickets: as long as nobody has used it, one for a profile opens
+// nothing: who fetched the script may not be the machine.
+func TestProfileTickets(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.leaseOf(t, "10.0.0.10")
+	m, err := api.Machines.Get(r.db.View(), mine)
+	require.NoError(t, err)
+	text, err := r.auth.Ticket(m, "inner", auth.LapseInfinite)
+	require.NoError(t, err)
+	id, err := r.auth.Authenticate(t.Context(), from("10.0.0.66", text, "/api/v3/whoami"))
+	require.NoError(t, err)
+	for _, action := range []string{"get", "getSecure", "update:/Params/x", "updateSecure"} {
+		assert.False(t, id.Allow("profiles", action, "inner"), action)
+	}
+	assert.False(t, id.Allow("params", "get", "x"))
+	_, err = r.auth.Authenticate(t.Context(), from("10.0.0.66", text, "/api/v3/profiles/inner"))
+	assert.ErrorContains(t, err, "cannot be mine")
+	id, err = r.auth.Authenticate(t.Context(), from("10.0.0.10", text, "/api/v3/profiles/inner"))
+	require.NoError(t, err)
+	assert.True(t, id.Allow("profiles", "getSecure", "inner"), "used by the machine")
+}
+
+// TestJoinTokensOfNoMachine: one for whatever comes makes nobody a machine that
+// somebody has; one for that machine does.
+func TestJoinTokensOfNoMachine(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status api.PoolStatus
+		key    string
+		want   proof.Kind
+		text   string
+	}{
+		"for any, nobody's":       {api.Free, "", proof.Operator, ""},
+		"for any, in use":         {api.InUse, "", proof.None, "mine is in use"},
+		"for any, taken back":     {api.Destroying, "", proof.None, "nothing shows that 10.0.0.66 is mine"},
+		"for it, in use":          {api.InUse, mine, proof.Operator, ""},
+		"for another, nobody's":   {api.Free, other, proof.None, "nothing shows that 10.0.0.66 is mine"},
+		"for another, taken back": {api.Destroying, other, proof.None, "nothing shows that 10.0.0.66 is mine"},
+	} {
+		r := newRig(t)
+		r.put(t, func(tx *resource.Tx) error {
+			return api.Machines.Modify(tx, mine, func(m *api.Machine) error { m.PoolStatus = c.status; return nil })
+		})
+		text, err := r.auth.JoinToken(r.as(t, "root"), c.key, time.Hour)
+		require.NoError(t, err)
+		id, err := r.auth.Authenticate(t.Context(), from("10.0.0.66", text, "/api/v3/whoami"))
+		require.NoError(t, err)
+		r.put(t, func(tx *resource.Tx) error {
+			m, err := api.Machines.Get(tx, mine)
+			require.NoError(t, err)
+			claim, refusal, err := r.auth.Take(tx, id, m, netip.MustParseAddr("10.0.0.66"), "")
+			require.NoError(t, err)
+			if c.text != "" {
+				assert.Contains(t, refusal, c.text, name)
+				return nil
+			}
+			assert.Empty(t, refusal, name)
+			if assert.NotNil(t, claim, name) {
+				assert.Equal(t, c.want, claim.Proof, name)
+			}
+			return nil
+		})
+	}
+	r := newRig(t)
+	_, err := r.auth.JoinToken(r.as(t, "root"), "", 8*24*time.Hour)
+	assert.ErrorContains(t, err, "a join token lives for 168h0m0s at most")
+}
+
+// TestJobsOnTheServer: the token of a job that the server itself runs does not end
+// with the claim of the machine's agent; that of the agent's own job does.
+func TestJobsOnTheServer(t *testing.T) {
+	t.Parallel()
+	for context, good := range map[string]bool{"": false, "runner": true} {
+		r := newRig(t)
+		r.put(t, func(tx *resource.Tx) error {
+			return proof.Claims.Put(tx, &proof.Claim{Machine: mine, Id: "first", Address: "10.0.0.10"})
+		})
+		text, err := r.auth.JobToken(auth.Identity{}, &api.Job{Uuid: job1, Machine: mine, Context: context}, nil)
+		require.NoError(t, err)
+		r.put(t, func(tx *resource.Tx) error {
+			return proof.Claims.Modify(tx, mine, func(c *proof.Claim) error { c.Id = "second"; return nil })
+		})
+		_, err = r.auth.Authenticate(t.Context(), from("10.0.0.10", text, "/api/v3/machines"))
+		assert.Equal(t, good, err == nil, "context %q: %v", context, err)
 	}
 }

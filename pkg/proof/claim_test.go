@@ -46,6 +46,12 @@ func (g gate) subnet(proxy bool) {
 	require.NoError(g, api.Subnets.Create(g.tx, &api.Subnet{Name: "s", Subnet: "10.0.0.1/24", ActiveStart: "10.0.0.10", ActiveEnd: "10.0.0.90", Enabled: true, Proxy: proxy}))
 }
 
+// off is a subnet in which nobody gives leases now.
+func (g gate) off() {
+	g.subnet(false)
+	require.NoError(g, api.Subnets.Modify(g.tx, "s", func(s *api.Subnet) error { s.Enabled = false; return nil }))
+}
+
 // boot orders a boot of the BMC, of which it has shown the state that is given.
 func (g gate) boot(state, power string) {
 	g.machine(func(m *api.Machine) {
@@ -64,7 +70,10 @@ func (g gate) speaks(c proof.Claim) {
 // came is who was believed to come from the boot.
 func (g gate) came(c proof.Claim) {
 	for a := range api.BMCActions.By(g.tx, "Machine", machineID) {
-		c.Intent, c.Order, c.Since = "i1", a.Uuid, noon
+		c.Intent, c.Order = "i1", a.Uuid
+	}
+	if c.Since.IsZero() {
+		c.Since = noon
 	}
 	g.speaks(c)
 }
@@ -149,23 +158,28 @@ func TestTake(t *testing.T) {
 		"its own token again": {both(leased, func(g gate) {
 			g.speaks(proof.Claim{Address: "10.0.0.10", Used: []proof.Ticket{{Id: "t", Address: "10.0.0.10", Claim: "old"}}})
 		}), proof.Claimant{Ticket: "t"}, proof.Lease, ""},
-		"booted, by its lease":                         {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system}, proof.BMC, ""},
-		"booted, by its script":                        {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i1"}, proof.BMC, ""},
-		"booted, by another script":                    {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i0"}, "", "is not the system that comes from that boot"},
-		"booted, another system":                       {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: another1}, "", "this is system b1234567"},
-		"booted, by its lease, no system told":         {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, "", "is not the system that comes from that boot"},
-		"booted, by its lease, a placeholder":          {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: "00000000-0000-0000-0000-000000000000"}, "", "is not the system that comes from that boot"},
-		"booted, nobody's, no system told":             {both(leased, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, proof.BMC, ""},
-		"being booted, by its lease":                   {both(leased, gate.inUse, func(g gate) { g.boot("working", "") }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"being taken back, by its lease":               {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.Destroying }) }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"held, by its lease":                           {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }) }), proof.Claimant{}, "", "is being booted by its BMC"},
-		"the BMC left it off":                          {both(leased, gate.inUse, func(g gate) { g.boot("done", "off") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
-		"the BMC's boot failed":                        {both(leased, gate.inUse, func(g gate) { g.boot("failed", "on") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
-		"booted, and another was first":                {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and is there"},
-		"booted, and another came first":               {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and one boot brings one system"},
-		"booted, who came first is silent":             {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{System: system}, "", "one boot brings one system"},
-		"booted, one came first from the same address": {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.10", System: system}) }), proof.Claimant{System: system, Live: true, Spoke: true}, "", "one boot brings one system"},
-		"booted, its reply was lost":                   {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.10", System: system}) }), proof.Claimant{System: system, Live: true}, proof.BMC, ""},
+		"booted, by its lease":                          {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system}, proof.BMC, ""},
+		"booted, by its script":                         {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i1"}, proof.BMC, ""},
+		"booted, by another script":                     {both(gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: system, Intent: "i0"}, "", "is not the system that comes from that boot"},
+		"booted, another system":                        {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: another1}, "", "this is system b1234567"},
+		"booted, by its lease, no system told":          {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, "", "is not the system that comes from that boot"},
+		"booted, by its lease, a placeholder":           {both(leased, gate.inUse, func(g gate) { g.boot("done", "on") }), proof.Claimant{System: "00000000-0000-0000-0000-000000000000"}, "", "is not the system that comes from that boot"},
+		"booted, nobody's, no system told":              {both(leased, func(g gate) { g.boot("done", "on") }), proof.Claimant{}, proof.BMC, ""},
+		"being booted, by its lease":                    {both(leased, gate.inUse, func(g gate) { g.boot("working", "") }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"being taken back, by its lease":                {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.Destroying }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"held, by its lease":                            {both(leased, func(g gate) { g.boot("working", "") }, func(g gate) { g.machine(func(m *api.Machine) { m.PoolStatus = api.HoldDestroy }) }), proof.Claimant{}, "", "is being booted by its BMC"},
+		"the BMC left it off":                           {both(leased, gate.inUse, func(g gate) { g.boot("done", "off") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"the BMC's boot failed":                         {both(leased, gate.inUse, func(g gate) { g.boot("failed", "on") }), proof.Claimant{System: system}, "", "is being booted by its BMC"},
+		"booted, and another was first":                 {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.speaks(proof.Claim{Address: "10.0.0.99", Intent: "i1"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and is there"},
+		"booted, and another came first":                {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{System: system, Live: true}, "", "10.0.0.99 speaks for n1 since this boot, and one boot brings one system"},
+		"booted, who came first is silent":              {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99"}) }), proof.Claimant{System: system}, "", "one boot brings one system"},
+		"booted, one came first from the same address":  {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.10", System: system}) }), proof.Claimant{System: system, Live: true, Spoke: true}, "", "one boot brings one system"},
+		"booted, its reply was lost":                    {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.10", System: system}) }), proof.Claimant{System: system, Live: true}, proof.BMC, ""},
+		"booted, the reply to another address was lost": {both(leased, gate.inUse, func(g gate) { g.boot("done", "on"); g.came(proof.Claim{Address: "10.0.0.99", System: system}) }), proof.Claimant{System: system, Live: true}, "", "one boot brings one system"},
+		"booted, its reply was lost long ago": {both(leased, gate.inUse, func(g gate) {
+			g.boot("done", "on")
+			g.came(proof.Claim{Address: "10.0.0.10", System: system, Since: noon.Add(-proof.LiveFor)})
+		}), proof.Claimant{System: system, Live: true}, "", "one boot brings one system"},
 		"at home, one came first": {both(leased, gate.inUse, func(g gate) {
 			g.boot("done", "on")
 			g.came(proof.Claim{Address: "10.0.0.10"})
@@ -205,6 +219,53 @@ func TestTake(t *testing.T) {
 		if assert.NotNil(t, got, name) {
 			assert.Equal(t, c.want, got.Proof, name)
 		}
+	}
+}
+
+// TestWhatAClaimIsFor: it says which boot it came from, if that was shown, and
+// whether a ticket alone showed that.
+func TestWhatAClaimIsFor(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		given               func(g gate)
+		who                 proof.Claimant
+		intent              string
+		ordered, bare, told bool
+	}{
+		"by its script": {func(g gate) { g.boot("done", "on") }, proof.Claimant{Intent: "i1"}, "i1", true, true, false},
+		"by its lease":  {func(g gate) { g.boot("done", "on"); g.lease("10.0.0.10", victim) }, proof.Claimant{}, "i1", true, false, false},
+		"by both":       {func(g gate) { g.boot("done", "on"); g.lease("10.0.0.10", victim) }, proof.Claimant{Intent: "i1"}, "i1", true, false, false},
+		"an operator's": {func(g gate) { g.boot("working", "") }, proof.Claimant{Operator: true}, "i1", false, false, false},
+		"not booted":    {func(g gate) { g.lease("10.0.0.10", victim) }, proof.Claimant{}, "", false, false, false},
+		"after one by a ticket": {func(g gate) {
+			g.boot("done", "on")
+			g.lease("10.0.0.10", victim)
+			g.came(proof.Claim{Address: "10.0.0.99", Bare: true})
+		}, proof.Claimant{}, "i1", true, false, true},
+		"after one of an older boot": {func(g gate) {
+			g.boot("done", "on")
+			g.lease("10.0.0.10", victim)
+			g.speaks(proof.Claim{Address: "10.0.0.99", Bare: true, Intent: "i0"})
+		}, proof.Claimant{}, "i1", true, false, false},
+	} {
+		tried(t, func(g gate) {
+			c.given(g)
+			m, err := api.Machines.Get(g.tx, machineID)
+			require.NoError(g, err)
+			c.who.Address = here
+			got, refusal, err := proof.Take(g.tx, noon, m, c.who)
+			require.NoError(g, err)
+			require.Empty(g, refusal, name)
+			assert.Equal(t, c.intent, got.Intent, name)
+			assert.Equal(t, c.ordered, got.Order != "", name)
+			assert.Equal(t, c.bare, got.Bare, name)
+			assert.Equal(t, m.Boot != nil, got.During == "i1", "%s: the boot that was wanted as it came", name)
+			var texts []string
+			for a := range api.Alerts.All(g.tx) {
+				texts = append(texts, a.Contents)
+			}
+			assert.Equal(t, c.told, len(texts) == 1, "%s: %v", name, texts)
+		}, proof.Claimant{})
 	}
 }
 
@@ -283,6 +344,63 @@ func TestAwaitedInEveryState(t *testing.T) {
 			assert.Equal(t, awaited, proof.Awaited(g.tx, &is), state)
 		}, proof.Claimant{})
 		assert.Empty(t, refusal, "it is nobody's")
+	}
+}
+
+// TestAwaitedBoots: only a boot from the network that is still wanted is waited
+// for, and only the newest order for it counts.
+func TestAwaitedBoots(t *testing.T) {
+	t.Parallel()
+	order := func(intent, state, power string, at time.Time) func(g gate) {
+		return func(g gate) {
+			require.NoError(g, api.BMCActions.Create(g.tx, &api.BMCAction{Machine: machineID, Want: api.BMCBootPXE, Intent: intent, State: state, Power: power, Created: at}))
+		}
+	}
+	for name, c := range map[string]struct {
+		given         func(g gate)
+		change        func(m *api.Machine)
+		awaited, seen bool
+	}{
+		"booted":               {order("i1", "done", "on", noon), func(*api.Machine) {}, true, true},
+		"at home":              {order("i1", "done", "on", noon), func(m *api.Machine) { m.Boot.Home = true }, false, false},
+		"for what was wanted":  {order("i1", "done", "on", noon), func(m *api.Machine) { m.Boot.Env = "another" }, false, false},
+		"from its disk":        {order("i1", "done", "on", noon), func(m *api.Machine) { m.BootEnv, m.Boot.Env = "local", "local" }, false, false},
+		"an earlier boot":      {order("i0", "done", "on", noon), func(*api.Machine) {}, false, false},
+		"the next one failed":  {func(g gate) { order("i1", "done", "on", noon)(g); order("i1", "failed", "on", noon.Add(1))(g) }, func(*api.Machine) {}, true, false},
+		"the one before did":   {func(g gate) { order("i1", "failed", "on", noon)(g); order("i1", "done", "on", noon.Add(1))(g) }, func(*api.Machine) {}, true, true},
+		"no wish, and a BMC":   {func(gate) {}, func(m *api.Machine) { m.Params, m.Boot = map[string]any{"ipmi/address": "192.0.2.1"}, nil }, false, false},
+		"only wished for, BMC": {func(gate) {}, func(m *api.Machine) { m.Params = map[string]any{"ipmi/address": "192.0.2.1"} }, true, false},
+	} {
+		tried(t, func(g gate) {
+			c.given(g)
+			require.NoError(g, api.BootEnvs.Create(g.tx, &api.BootEnv{Name: "local"}))
+			m := &api.Machine{Name: "n1", Uuid: machineID, PoolStatus: api.InUse, BootEnv: "discovery", Boot: &api.BootState{Intent: "i1", Env: "discovery", Since: noon}}
+			c.change(m)
+			assert.Equal(t, c.awaited, proof.Awaited(g.tx, m), name)
+			assert.Equal(t, c.seen, proof.Seen(g.tx, m), name)
+		}, proof.Claimant{})
+	}
+}
+
+// TestVouched: the word of the agent counts where nobody had the machine, where
+// nothing can show its boot, and while it is built.
+func TestVouched(t *testing.T) {
+	t.Parallel()
+	for _, bmc := range []bool{true, false} {
+		for _, intent := range []string{"i0", "i1"} {
+			for state, open := range map[api.PoolStatus]bool{
+				"": true, api.Joining: true, api.Free: true, api.Building: true, api.HoldBuild: false, api.InUse: false, api.Destroying: false, api.HoldDestroy: false,
+			} {
+				tried(t, func(g gate) {
+					g.speaks(proof.Claim{Intent: intent})
+					m := &api.Machine{Name: "n1", Uuid: machineID, PoolStatus: state, BootEnv: "discovery", Boot: &api.BootState{Intent: "i1", Env: "discovery", Home: true}}
+					if bmc {
+						m.Params = map[string]any{"ipmi/address": "192.0.2.1"}
+					}
+					assert.Equal(t, open || !bmc || intent == "i1", proof.Vouched(g.tx, m), "%q, BMC %v, claim of %s", state, bmc, intent)
+				}, proof.Claimant{})
+			}
+		}
 	}
 }
 
@@ -371,6 +489,7 @@ func TestRetaken(t *testing.T) {
 		"wiped again, not shown":      {api.HoldDestroy, api.Destroying, true, "i0", "discovery", true},
 		"on its way":                  {api.Destroying, api.Destroying, true, "i1", "discovery", false},
 		"taken":                       {api.Free, api.Building, true, "i1", "discovery", false},
+		"nobody's, shown":             {api.Free, api.Destroying, true, "i1", "discovery", false},
 	} {
 		tried(t, func(g gate) {
 			g.speaks(proof.Claim{Intent: c.intent})
@@ -383,6 +502,10 @@ func TestRetaken(t *testing.T) {
 				is.Params = map[string]any{"ipmi/address": "192.0.2.1"}
 			}
 			assert.Equal(t, c.want, proof.Retaken(g.tx, &was, &is), name)
+			inContext, noHardware := is, is
+			inContext.Context, noHardware.Virtual = "runner", true
+			assert.False(t, proof.Retaken(g.tx, &was, &inContext), "%s: the server runs its tasks", name)
+			assert.False(t, proof.Retaken(g.tx, &was, &noHardware), "%s: it has no power", name)
 		}, proof.Claimant{})
 	}
 }
@@ -425,6 +548,7 @@ func TestMayRead(t *testing.T) {
 		"it booted, by another's DHCP":  {func(g gate) { g.boot("done", "on") }, true},
 		"it booted, by a proxy":         {func(g gate) { g.boot("done", "on"); g.subnet(true) }, true},
 		"it booted, no lease of ours":   {func(g gate) { g.boot("done", "on"); g.subnet(false) }, false},
+		"it booted, a subnet is off":    {func(g gate) { g.boot("done", "on"); g.off() }, true},
 		"it booted, and holds a lease":  {func(g gate) { g.boot("done", "on"); g.subnet(false); g.lease("10.0.0.10", victim) }, true},
 		"one is admitted":               {func(g gate) { g.speaks(proof.Claim{Admit: noon.Add(time.Minute)}) }, true},
 		"one was admitted":              {func(g gate) { g.speaks(proof.Claim{Admit: noon}) }, false},

@@ -54,7 +54,37 @@ func claims() []Mutation {
 		{"claims: everybody reads what is rendered for a machine", "pkg/proof/proof.go", `	return k == Lease || admitted(r, now, m)`, `	return true || k == Lease`, pkg, ""},
 		{"claims: what is ordered only may be read", "pkg/proof/proof.go", `Seen(r, m) && !ours(r, addr)`, `Ordered(r, m) && !ours(r, addr)`, pkg, "TestMayRead"},
 		{"claims: no lease is wanted in a subnet of ours", "pkg/proof/proof.go", `Seen(r, m) && !ours(r, addr)`, `Seen(r, m)`, pkg, "TestMayRead"},
+		{"claims: that a ticket alone showed the boot is not noted", "pkg/proof/claim.go", `c.Bare = action(r, m).Uuid, here != Lease`, `c.Bare = action(r, m).Uuid, here == "."`, pkg, "TestWhatAClaimIsFor"},
+		{"claims: who came by a ticket is replaced untold", "pkg/proof/claim.go", `	if k == BMC && was.Id != next.Id && was.Bare && was.from(tx, m) {`, `	if false {`, pkg, "TestWhatAClaimIsFor"},
+		{"claims: during which boot one came is not noted", "pkg/proof/claim.go", `			next.During = m.Boot.Intent
+`, `			_ = m.Boot.Intent
+`, pkg, "TestWhatAClaimIsFor"},
+		{"claims: a reply to another address was lost", "pkg/proof/claim.go", `	return c.Address == who.Address.String() && c.System == who.System &&`, `	return c.System == who.System &&`, pkg, "TestTake"},
+		{"claims: a reply is lost for ever", "pkg/proof/claim.go", ` && now.Sub(c.Since) < LiveFor`, ` && !now.IsZero()`, pkg, "TestTake"},
+		{"claims: one whose tasks the server runs is booted anew", "pkg/proof/proof.go", `|| m.Context != "" || m.Virtual {`, `|| m.Virtual {`, pkg, "TestRetaken"},
+		{"claims: one without hardware is booted anew", "pkg/proof/proof.go", `|| m.Context != "" || m.Virtual {`, `|| m.Context != "" {`, pkg, "TestRetaken"},
+		{"claims: who is home is awaited", "pkg/proof/proof.go", ` || m.Boot.Home || m.Boot.Env`, ` || m.Boot.Env`, pkg, "TestAwaitedBoots"},
+		{"claims: a boot that is not wanted any more is awaited", "pkg/proof/proof.go", ` || m.Boot.Env != m.BootEnv {`, ` {`, pkg, "TestAwaitedBoots"},
+		{"claims: a boot from the disk is awaited", "pkg/proof/proof.go", `	return err == nil && env.NetBoots()
+`, `	return err == nil && env != nil
+`, pkg, "TestAwaitedBoots"},
+		{"claims: the first order for a boot counts", "pkg/proof/proof.go", `a.Created.After(last.Created)`, `a.Created.Before(last.Created)`, pkg, "TestAwaitedBoots"},
+		{"claims: an order for an earlier boot counts", "pkg/proof/proof.go", `a.Intent == m.Boot.Intent && a.Intent != ""`, `a.Intent != ""`, pkg, "TestAwaitedBoots"},
+		{"claims: a subnet that is off gives leases", "pkg/proof/proof.go", `s.Enabled && !s.Proxy`, `!s.Proxy`, pkg, "TestMayRead"},
+		{"claims: whom nobody had is not vouched for", "pkg/proof/proof.go", `	return !m.Owned() || m.PoolStatus == api.Building ||`, `	return m.PoolStatus == api.Building ||`, pkg, "TestVouched"},
+		{"claims: one that is built is not vouched for", "pkg/proof/proof.go", `m.PoolStatus == api.Building || !param.HasBMC`, `!param.HasBMC`, pkg, "TestVouched"},
+		{"claims: one without a BMC is not vouched for", "pkg/proof/proof.go", `m.PoolStatus == api.Building || !param.HasBMC(r, m) ||`, `m.PoolStatus == api.Building ||`, pkg, "TestVouched"},
+		{"claims: what is taken back goes on where it is", "pkg/workflow/save.go", `	case proof.Retaken(tx, old, new):`, `	case false && proof.Retaken(tx, old, new):`, "pkg/workflow", "TestRetaken"},
+		{"claims: an order for an earlier boot is waited for", "pkg/workflow/home.go", `a.Intent == m.Boot.Intent && !yield(a)`, `!yield(a)`, "pkg/workflow", "TestHomeWaits"},
 		{"claims: one gets the token of who has followed", "pkg/auth/issue.go", `	if i.Machine() == machine && i.g.claim != "" {`, `	if false {`, "pkg/auth", "TestOnesOwnTokens"},
+		{"claims: a job of the server ends with the agent's claim", "pkg/auth/issue.go", `	if job.Context == "" { // else`, `	if true { // else`, "pkg/auth", "TestJobsOnTheServer"},
+		{"claims: a join token for any takes what somebody has", "pkg/auth/ticket.go", `by.Key == "" && !m.Owned()) &&`, `by.Key == "") &&`, "pkg/auth", "TestJoinTokensOfNoMachine"},
+		{"claims: a join token lives for ever", "pkg/auth/ticket.go", `	if ttl > MaxJoin {`, `	if false {`, "pkg/auth", "TestJoinTokensOfNoMachine"},
+		{"claims: an order of another machine is read", "pkg/auth/machine.go", `	return err == nil && o.Machine == i.g.machine`, `	return err == nil && o != nil`, "pkg/auth", "TestWhoMay"},
+		{"claims: a job of another machine is read", "pkg/auth/machine.go", `err != nil || j.Machine != i.g.machine {`, `err != nil || j == nil {`, "pkg/auth", "TestWhoMay"},
+		{"claims: a job is made for another machine", "pkg/auth/machine.go", `		return specific == i.g.machine
+	}`, `		return specific != ""
+	}`, "pkg/auth", "TestWhoMay"},
 		{"claims: scripts of a job that is over", "pkg/daemon/jobs.go", `	if by.Machine() != "" && j.Ended() {`, `	if false {`, "pkg/daemon", "TestActionsAre"},
 		{"claims: who is not awaited gets scripts", "pkg/daemon/jobs.go", `	if proof.Awaited(r, m) {`, `	if false && proof.Awaited(r, m) {`, "pkg/daemon", "TestActionsAre"},
 		{"claims: a join token is good again when its machine is deleted", "pkg/proof/claim.go", `		if len(used) == 0 {`, `		if true {`, "pkg/daemon", "TestJoinToken"},
@@ -75,6 +105,7 @@ func rights() []Mutation {
 			return bootMay(scope, action)
 		}
 `, ``, pkg, "TestUnusedTicket"},
+		{"tickets: an unused one opens a profile", "pkg/auth/identity.go", `		return !i.unclaimed() && i.profileMay`, `		return i.profileMay`, pkg, "TestProfileTickets"},
 		{"tokens: a replaced claim's token goes on", "pkg/auth/ticket.go", `	if held != c.Id {`, `	if false {`, pkg, "TestTickets"},
 		{"agents: a field that is not listed is open", "pkg/auth/fields.go", `	if !slices.Contains(fields, field) {
 		return false
