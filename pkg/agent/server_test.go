@@ -67,6 +67,9 @@ func newServer(t *testing.T, tasks map[string]string) *server {
 		}})
 	require.NoError(t, err)
 	s.content(tasks)
+	s.update(func(tx *resource.Tx) error { // what is on disks is not this server's matter
+		return api.Preferences.Create(tx, &api.Preference{Name: api.PrefForeignDisks, Value: api.ForeignOverwrite})
+	})
 	s.addr = "127.0.0.1:0"
 	s.start()
 	t.Cleanup(s.stop)

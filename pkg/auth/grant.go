@@ -110,6 +110,9 @@ func (a *Auth) grantOf(v *resource.View, p token.Payload) (*grant, error) {
 			return nil, err
 		}
 		g.machine = m.Uuid
+		if err := d.lends(v, p); err != nil {
+			return nil, err
+		}
 		if g.claim, err = claimOf(v, m.Uuid, p); err != nil {
 			return nil, err
 		}
@@ -118,6 +121,23 @@ func (a *Auth) grantOf(v *resource.View, p token.Payload) (*grant, error) {
 		g.sets = d.named([]string{Superuser})
 	}
 	return g, nil
+}
+
+// lends refuses a machine's token whose grantor may not give one any more: what
+// somebody lends ends with their own right to it.
+func (d *directory) lends(v *resource.View, p token.Payload) error {
+	if p.Kind != token.Machine || p.Grantor == "" {
+		return nil
+	}
+	u, err := api.Users.Get(v, p.Grantor)
+	if err != nil {
+		return fmt.Errorf("%w: user %s is gone", token.ErrRevoked, p.Grantor)
+	}
+	i := Identity{Kind: token.User, Key: u.Name, g: &grant{sets: d.named(u.Roles), limit: d.limits[u.Name]}, view: v}
+	if k, _ := api.Runner(v, p.Key); k == nil || !i.Allow(k.Name, "token", p.Key) {
+		return fmt.Errorf("%w: user %s, who gave it, may not any more", token.ErrRevoked, u.Name)
+	}
+	return nil
 }
 
 func claimsOf(p token.Payload) []api.Claim {

@@ -108,8 +108,11 @@ func (a *Auth) MachineToken(by Identity, id string, ttl time.Duration) (string, 
 		return "", resource.Errorf(resource.NotFound, "machines", id, "not found")
 	}
 	p := token.Payload{Subject: "machines/" + id, Kind: token.Machine, Key: id}
-	if by.Machine() == id { // what an agent hands on ends with its own claim
-		p.Claim = by.g.claim
+	switch {
+	case by.Machine() == id && (by.g.claim != "" || by.Kind == token.Job): // what an agent hands on ends with its own claim
+		p.Claim = by.claimTo(a.cfg.DB.View(), id)
+	case by.g != nil:
+		p.Over = claimNow(a.cfg.DB.View(), id)
 	}
 	return a.mint(by, p, ttl)
 }

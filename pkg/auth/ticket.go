@@ -26,12 +26,15 @@ const (
 // claimOf is the claim that a token rests on: the one in it, or that for which
 // its ticket was used. A token whose claim was replaced has ended.
 func claimOf(r resource.Reader, machine string, p token.Payload) (string, error) {
-	if p.Claim == "" && p.Ticket == "" {
-		return "", nil // it rests on who granted it
-	}
 	c, err := proof.Claims.Get(r, machine)
 	if err != nil {
 		c = &proof.Claim{}
+	}
+	if p.Claim == "" && p.Ticket == "" {
+		if p.Kind == token.Machine && p.Grantor != "" && c.Proof.Strong() && c.Id != p.Over {
+			return "", &supersededError{machine, c.Address}
+		}
+		return "", nil // it rests on who granted it
 	}
 	held := p.Claim
 	if p.Ticket != "" {

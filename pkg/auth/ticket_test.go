@@ -232,3 +232,48 @@ func TestJobsOnTheServer(t *testing.T) {
 		assert.Equal(t, good, err == nil, "context %q: %v", context, err)
 	}
 }
+
+// TestLentToken: a machine's token that a user got ends when a boot or an operator
+// proves who the machine is, and with the user's right to get one.
+func TestLentToken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	role := func(action string) {
+		r.put(t, func(tx *resource.Tx) error {
+			return api.Roles.Put(tx, &api.Role{Name: "lender", Claims: []api.Claim{{Scope: "machines", Action: action, Specific: mine}}})
+		})
+	}
+	claimed := func(id string, by proof.Kind) {
+		r.put(t, func(tx *resource.Tx) error {
+			return proof.Claims.Put(tx, &proof.Claim{Machine: mine, Id: id, Proof: by, Address: "10.0.0.10"})
+		})
+	}
+	role("get,token")
+	r.put(t, func(tx *resource.Tx) error {
+		return api.Users.Create(tx, &api.User{Name: "low", Roles: []string{"lender"}})
+	})
+	lend := func() (text, again string) {
+		text, err := r.auth.MachineToken(r.as(t, "low"), mine, auth.MaxTTL)
+		require.NoError(t, err)
+		again, err = r.auth.MachineToken(r.who(t, text), mine, auth.MaxTTL)
+		require.NoError(t, err)
+		return text, again
+	}
+	good := func(text string) bool {
+		_, err := r.auth.Authenticate(t.Context(), with(text))
+		return err == nil
+	}
+	for _, by := range []proof.Kind{proof.Operator, proof.BMC} {
+		text, again := lend()
+		claimed("leased before "+string(by), proof.Lease)
+		assert.True(t, good(text) && good(again), by)
+		claimed("proven by "+string(by), by)
+		assert.False(t, good(text), by)
+		assert.False(t, good(again), by)
+	}
+	text, again := lend()
+	assert.True(t, good(text) && good(again), "lent since")
+	role("get")
+	assert.False(t, good(text))
+	assert.False(t, good(again))
+}

@@ -173,6 +173,9 @@ func (b *backup) snapshot(ctx context.Context, to string) (map[string][]byte, er
 		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
+		if err := mine(to); err != nil {
+			return nil, err
+		}
 		rev, err := sqlite.Snapshot(ctx, b.cfg.path(PartDatabase), to)
 		if err != nil {
 			return nil, err
@@ -187,6 +190,17 @@ func (b *backup) snapshot(ctx context.Context, to string) (map[string][]byte, er
 		}
 	}
 	return nil, errors.New("its keys are being rotated: try again later")
+}
+
+// mine makes an empty file that nobody else can read: SQLite would make one for
+// everybody, and a copy lies beside the backup while it is written, and after a
+// kill.
+func mine(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // wholeNow refuses to back up what is not whole: the backup would not be either.

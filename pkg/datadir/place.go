@@ -116,9 +116,10 @@ func (p *place) mustBeEmpty() error {
 }
 
 // halfMoved says that a restore into the folder was killed while its parts moved
-// to their places: they are no server's yet.
+// to their places: they are no server's yet. The identity, which moves last, still
+// waits then. Without it in either place, the parts are a server's that lost it.
 func halfMoved(dir string) bool {
-	return !absent(filepath.Join(dir, moving)) && absent(filepath.Join(dir, PartIdentity))
+	return !absent(filepath.Join(dir, moving, PartIdentity)) && absent(filepath.Join(dir, PartIdentity))
 }
 
 // errHalfMoved is why nothing starts on such a folder.

@@ -132,12 +132,14 @@ func TestRestoreInto(t *testing.T) {
 		"what a killed restore has moved": {func(t *testing.T, at string) string {
 			mkdir(t, at, "data", "pki", "x")
 			mkdir(t, at, "data", ".restore-moving", "blobs")
+			mkdir(t, at, "data", ".restore-moving", PartIdentity)
 			return filepath.Join(at, "data")
 		}, with(), ""},
 		"what a killed restore has moved, and more": {func(t *testing.T, at string) string {
 			mkdir(t, at, "data", "pki")
 			mkdir(t, at, "data", "mine")
 			mkdir(t, at, "data", ".restore-moving", "blobs")
+			mkdir(t, at, "data", ".restore-moving", PartIdentity)
 			return filepath.Join(at, "data")
 		}, nil, "is not empty (mine)"},
 		"parts of a server": {func(t *testing.T, at string) string {
@@ -226,6 +228,27 @@ func TestRestoreKilledWhileItMoves(t *testing.T) {
 		require.NoError(t, err, n)
 		assert.Equal(t, with(), names(t, dir), n)
 	}
+}
+
+// A restore that was killed when all parts had moved leaves its empty folder. A
+// server that starts there and loses its identity later is no half restore.
+func TestServerAfterAKilledRestore(t *testing.T) {
+	t.Parallel()
+	cfg := taken(t)
+	cfg.Dir = t.TempDir()
+	_, err := Restore(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(cfg.Dir, moving), 0o700))
+	_, err = Begin(Config{Dir: cfg.Dir})
+	require.NoError(t, err)
+	later := filepath.Join(cfg.Dir, PartBlobs, "later")
+	require.NoError(t, os.WriteFile(later, []byte("x"), 0o600))
+	require.NoError(t, os.Remove(filepath.Join(cfg.Dir, PartIdentity)))
+	_, err = Begin(Config{Dir: cfg.Dir})
+	assert.True(t, Has(err, PartIdentity), err)
+	_, err = Restore(t.Context(), cfg)
+	assert.ErrorContains(t, err, "is not empty")
+	assert.FileExists(t, later)
 }
 
 func TestOneRestoreAtATime(t *testing.T) {

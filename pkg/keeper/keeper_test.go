@@ -434,3 +434,44 @@ func TestADirectoryOfOthersIsLeft(t *testing.T) {
 	assert.Equal(t, 0, who.UID)
 	assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
 }
+
+// TestNothingIsTakenFromOthers: an empty directory is no server's, but may be
+// somebody's, or everybody's.
+func TestNothingIsTakenFromOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("root is needed")
+	}
+	const server, somebody = 4321, 1000
+	free := func(string) error { return nil }
+	for name, c := range map[string]struct {
+		owner int
+		mode  fs.FileMode
+		as    int
+		err   string
+	}{
+		"root's":                  {0, 0o755, server, ""},
+		"the server's":            {server, 0o700, server, ""},
+		"of before it had a name": {keeper.ServerUser, 0o700, server, ""},
+		"a user's":                {somebody, 0o755, server, "belongs to user 1000"},
+		"a user's, for root":      {somebody, 0o755, 0, ""},
+		"everybody's":             {0, 0o777 | fs.ModeSticky, server, "is one that users share"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.Chown(dir, c.owner, c.owner))
+			require.NoError(t, os.Chmod(dir, c.mode))
+			_, err := keeper.Prepare(dir, keeper.Account{Name: "drpd", UID: c.as, GID: c.as}, free)
+			if c.err == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.err)
+			who, err := keeper.OwnerOf(dir)
+			require.NoError(t, err)
+			assert.Equal(t, c.owner, who.UID)
+			info, err := os.Stat(dir)
+			require.NoError(t, err)
+			assert.Equal(t, c.mode, info.Mode()&(fs.ModePerm|fs.ModeSticky))
+		})
+	}
+}

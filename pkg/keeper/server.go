@@ -5,6 +5,7 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -170,10 +171,29 @@ func Prepare(dir string, as Account, ours func(dir string) error) (string, error
 	if err := ours(dir); err != nil {
 		return "", err
 	}
+	if err := notOthers(dir, as); err != nil {
+		return "", err
+	}
 	if err := Own(dir, as); err != nil {
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o700)
+}
+
+// notOthers refuses a directory that the server would take from somebody: another
+// user's, or one that is shared by all, though nothing is in it now.
+func notOthers(dir string, as Account) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return fmt.Errorf("data directory: %w", &fs.PathError{Op: "stat", Path: dir, Err: err})
+	}
+	switch uid := int(st.Uid); {
+	case st.Mode&unix.S_ISVTX != 0:
+		return fmt.Errorf("the data directory %s is one that users share (mode %04o): name one of the server's own with --data-dir", dir, st.Mode&0o7777)
+	case as.UID != 0 && uid != 0 && uid != as.UID && uid != ServerUser:
+		return fmt.Errorf("the data directory %s belongs to user %d: name another with --data-dir, start the server as that user, or give it to %s: chown -R %d:%d %s", dir, uid, as.Name, as.UID, as.GID, dir)
+	}
+	return nil
 }
 
 // KeepToSelf takes the capabilities that this process has from programs that it

@@ -66,6 +66,9 @@ type Payload struct {
 	// Of the token of a machine. Claim is the claim to be that machine which it
 	// rests on, "" if it rests on who granted it.
 	Claim string
+	// Over is the claim that there was when a user lent the token: a later one that
+	// was proven by a boot or an operator ends it. "" if there was none.
+	Over string
 	// Ticket is the id of a token that travels in the clear: until UseBy anybody
 	// may use it first, then only who did, for Lapse after their last sign of life.
 	Ticket string

@@ -20,6 +20,7 @@ type wire struct {
 	Expires int64       `json:"e"`
 	Bound   []byte      `json:"b"` // see binding
 	Claim   string      `json:"m,omitempty"`
+	Over    string      `json:"v,omitempty"`
 	Ticket  string      `json:"n,omitempty"`
 	UseBy   int64       `json:"u,omitempty"` // Unix seconds
 	Lapse   int64       `json:"l,omitempty"` // seconds
@@ -35,7 +36,7 @@ func encode(p Payload, bound []byte) ([]byte, error) {
 	w := wire{
 		Subject: p.Subject, Kind: p.Kind, Key: p.Key, Grantor: p.Grantor, Roles: p.Roles,
 		Issued: p.Issued.Unix(), Expires: p.Expires.Unix(), Bound: bound,
-		Claim: p.Claim, Ticket: p.Ticket, Lapse: int64(p.Lapse / time.Second), Intent: p.Intent,
+		Claim: p.Claim, Over: p.Over, Ticket: p.Ticket, Lapse: int64(p.Lapse / time.Second), Intent: p.Intent,
 	}
 	if !p.UseBy.IsZero() {
 		w.UseBy = p.UseBy.Unix()
@@ -57,7 +58,7 @@ func decode(body []byte) (Payload, []byte, error) {
 	p := Payload{
 		Subject: w.Subject, Kind: w.Kind, Key: w.Key, Grantor: w.Grantor, Roles: w.Roles,
 		Issued: time.Unix(w.Issued, 0).UTC(), Expires: time.Unix(w.Expires, 0).UTC(),
-		Claim: w.Claim, Ticket: w.Ticket, Lapse: time.Duration(w.Lapse) * time.Second, Intent: w.Intent,
+		Claim: w.Claim, Over: w.Over, Ticket: w.Ticket, Lapse: time.Duration(w.Lapse) * time.Second, Intent: w.Intent,
 	}
 	if w.UseBy != 0 {
 		p.UseBy = time.Unix(w.UseBy, 0).UTC()
