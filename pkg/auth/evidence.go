@@ -30,7 +30,10 @@ func (i Identity) mayTrust(r resource.Reader, c resource.Change) error {
 		case i.Machine() != is.Machine:
 			return resource.Errorf(resource.Forbidden, c.Kind, c.Key, "Reports come from the agent of the machine")
 		}
-		return i.Present(r) // another may have proven to be the machine meanwhile
+		if claimNow(r, is.Machine) != i.g.claim { // also one that a user was lent
+			return resource.Errorf(resource.Forbidden, c.Kind, c.Key, "Reports come from who has proven to be the machine: another has proven to be it since, or this token was lent; say whoami again")
+		}
+		return nil
 	case *api.Pool:
 		was, ok := c.Old.(*api.Pool)
 		if !ok {

@@ -190,8 +190,10 @@ func TestReportsComeFromTheMachine(t *testing.T) {
 	require.NoError(t, err)
 	first := r.who(t, text)
 	assert.NoError(t, r.in(t.Context(), first, reports(job1)))
+	claim("first")
+	assert.ErrorContains(t, r.in(t.Context(), token(mine), reports(job1)), "this token was lent")
 	claim("second")
-	assert.ErrorContains(t, r.in(t.Context(), first, reports(job1)), "another has proven to be the machine since")
+	assert.ErrorContains(t, r.in(t.Context(), first, reports(job1)), "another has proven to be it since")
 }
 
 // TestGiving: nobody gives rights that they lack, by whatever object.
