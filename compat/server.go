@@ -33,7 +33,7 @@ func startServer(ctx context.Context, bin, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "server.log"))
+	log, err := os.Create(filepath.Clean(dir) + ".log") // beside it: a first start wants an empty directory
 	if err != nil {
 		return nil, err
 	}

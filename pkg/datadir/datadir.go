@@ -56,7 +56,7 @@ type Config struct {
 	Dir      string
 	Database string // path of the database; default drpd.db in Dir
 	// InMemory is a server that forgets its database: then an absent one is
-	// right, and the directory need not be empty at first.
+	// right.
 	InMemory bool
 }
 
