@@ -17,42 +17,9 @@ import (
 // workflow.
 func Hooks() []resource.Hook {
 	return []resource.Hook{resource.OnSave(api.Machines, saveMachine), resource.OnSave(api.Jobs, saveJob),
-		resource.OnSave(api.Users, func(tx *resource.Tx, old, new *api.User) error {
-			if new != nil || tx.Loading() {
-				return nil
-			}
-			return parted(tx, Taker{User: old.Name})
-		}),
-		resource.OnSave(api.Clusters, func(tx *resource.Tx, old, new *api.Machine) error {
-			if new != nil || tx.Loading() {
-				return nil
-			}
-			return parted(tx, Taker{Cluster: old.Uuid})
-		}),
+		gone(api.Users, func(u *api.User) Taker { return Taker{User: u.Name} }),
+		gone(api.Clusters, func(c *api.Machine) Taker { return Taker{Cluster: c.Uuid} }),
 	}
-}
-
-// parted notes that who had machines is deleted: whoever is given that name or
-// uuid next does not get what they left.
-func parted(tx *resource.Tx, who Taker) error {
-	var ids []string
-	for m := range api.Machines.All(tx) {
-		if u := m.Unwiped; u != nil && u.Owner == who.Cluster && u.User == who.User {
-			ids = append(ids, m.Uuid)
-		}
-	}
-	for _, id := range ids {
-		err := api.Machines.Modify(tx, id, func(m *api.Machine) error {
-			u := *m.Unwiped
-			m.Moving, u.Parted = true, true
-			m.Unwiped = &u
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func saveMachine(tx *resource.Tx, old, new *api.Machine) error {

@@ -69,8 +69,7 @@ func foreign(r resource.Reader, m *api.Machine, t disk, what Effect) error {
 }
 
 // spare refuses a document that names a protected disk, or one with what is
-// nobody's, and puts the list of
-// them all into it.
+// nobody's, and puts the list of all protected ones into it.
 func spare(r resource.Reader, m *api.Machine, d document, text string) (string, error) {
 	protected := Protected(r, m)
 	if d.Disk != nil {

@@ -123,7 +123,7 @@ func Note(tx *resource.Tx, m *api.Machine, key string, r Report) error {
 type Hold func(tx *resource.Tx, id, why string) error
 
 // kept says whether a machine stays in the state that it has in the backup: it is
-// somebody's, or in no pool. Every other is one that is Free or on its way to be,
+// somebody's. Every other is one that is Free or on its way to be,
 // by what was found or wiped at a time before now, and may have been given to
 // somebody since: a state that is added is held.
 func kept(m *api.Machine) bool {
